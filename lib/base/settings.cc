@@ -1,0 +1,157 @@
+// settings: see settings.h.
+#include "lib/base/settings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "lib/base/log.h"
+
+extern char** environ;
+
+namespace tutti {
+namespace {
+
+constexpr std::array<SettingRow, kSettings> kRows{{
+    {Setting::Debug, "TUTTI_DEBUG", SettingKind::Text, "NONE", "log level on stderr: NONE, WARN, INFO or TRACE"},
+    {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, read where the environment is silent"},
+    {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
+    {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::Text, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
+    {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
+    {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds until an operation that does not finish is an error"},
+    {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Text, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
+    {Setting::Algo, "TUTTI_ALGO", SettingKind::Text, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
+    {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
+    {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
+    {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
+    {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
+}};
+
+// Levenshtein distance, for "did you mean".
+size_t distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+}
+
+const SettingRow* find_row(const std::string& name) {
+  for (const SettingRow& row : kRows)
+    if (name == row.name) return &row;
+  return nullptr;
+}
+
+std::string nearest_name(const std::string& name) {
+  const auto nearest = std::min_element(kRows.begin(), kRows.end(), [&](const SettingRow& a, const SettingRow& b) {
+    return distance(name, a.name) < distance(name, b.name);
+  });
+  return nearest->name;
+}
+
+}  // namespace
+
+const std::array<SettingRow, kSettings>& setting_rows() { return kRows; }
+
+Result<uint64_t> parse_bytes(const std::string& text) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (end == text.c_str() || !(value >= 0) || value > 1e18) return fail(Code::InvalidArgument, "'", text, "' is not a size");
+  double unit = 1;
+  if (*end != '\0') {
+    switch (*end) {
+      case 'k': case 'K': unit = 1024; break;
+      case 'm': case 'M': unit = 1024.0 * 1024; break;
+      case 'g': case 'G': unit = 1024.0 * 1024 * 1024; break;
+      default: return fail(Code::InvalidArgument, "'", text, "' is not a size: write bytes, or a number with K, M or G");
+    }
+    const std::string rest = end + 1;
+    if (!rest.empty() && rest != "B" && rest != "iB" && rest != "b")
+      return fail(Code::InvalidArgument, "'", text, "' is not a size: write bytes, or a number with K, M or G");
+  }
+  return static_cast<uint64_t>(value * unit);
+}
+
+Status Settings::set(const SettingRow& row, std::string text, std::string origin) {
+  Value& value = values_[static_cast<size_t>(row.setting)];
+  if (row.kind == SettingKind::Bytes) {
+    Result<uint64_t> bytes = parse_bytes(text);
+    if (!bytes.ok()) return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): ", bytes.status().text());
+    value.number = static_cast<double>(bytes.value());
+  } else if (row.kind != SettingKind::Text) {
+    char* end = nullptr;
+    value.number = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end != '\0' || !std::isfinite(value.number) || value.number < 0 ||
+        (row.kind == SettingKind::Seconds && value.number == 0))
+      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): not a ",
+                  row.kind == SettingKind::Seconds ? "positive number of seconds" : "number");
+  }
+  value.text = std::move(text);
+  value.origin = std::move(origin);
+  return {};
+}
+
+Status Settings::read_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail(Code::InvalidArgument, "TUTTI_CONF_FILE=", path, ": cannot be read");
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    line = trimmed(line.substr(0, line.find('#')));
+    if (line.empty()) continue;
+    const std::string origin = concat(path, ":", number);
+    const size_t equals = line.find('=');
+    if (equals == std::string::npos) return fail(Code::InvalidArgument, origin, ": expected NAME=value, found '", line, "'");
+    const std::string name = trimmed(line.substr(0, equals));
+    const SettingRow* row = find_row(name);
+    if (!row) return fail(Code::InvalidArgument, origin, ": unknown setting ", name, "; nearest: ", nearest_name(name));
+    TUTTI_TRY(set(*row, trimmed(line.substr(equals + 1)), origin));
+  }
+  return {};
+}
+
+void Settings::warn_unknown() const {
+  for (char** entry = environ; entry && *entry; ++entry) {
+    if (std::strncmp(*entry, "TUTTI_", 6) != 0) continue;
+    const std::string name(*entry, std::strcspn(*entry, "="));
+    if (find_row(name)) continue;
+    // Once per process: a communicator more must not repeat it.
+    static const bool warned = [&] {
+      log_line(LogLevel::Warn, -1, concat("unknown setting ", name, " is ignored; nearest: ", nearest_name(name)));
+      return true;
+    }();
+    (void)warned;
+  }
+}
+
+Result<Settings> Settings::load() {
+  Settings settings;
+  for (const SettingRow& row : kRows) TUTTI_TRY(settings.set(row, row.fallback, "default"));
+  if (const char* path = std::getenv("TUTTI_CONF_FILE"); path && *path) TUTTI_TRY(settings.read_file(path));
+  for (const SettingRow& row : kRows)
+    if (const char* text = std::getenv(row.name)) TUTTI_TRY(settings.set(row, text, "environment"));
+
+  static const char* const levels[] = {"NONE", "WARN", "INFO", "TRACE"};
+  const std::string& debug = settings.text(Setting::Debug);
+  const auto level = std::find(std::begin(levels), std::end(levels), debug);
+  if (level == std::end(levels)) return fail(Code::InvalidArgument, "TUTTI_DEBUG=", debug, ": not NONE, WARN, INFO or TRACE");
+  set_log_level(static_cast<LogLevel>(level - std::begin(levels)));
+  settings.warn_unknown();
+  return settings;
+}
+
+}  // namespace tutti

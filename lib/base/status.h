@@ -1,0 +1,96 @@
+// status: how a function says that it failed.
+//
+// Status is a pointer that is null on success, so the good path costs one register. A failure carries a result code (the
+// C API's numbers) and one sentence for a person. Result<T> is a value or a Status. Failures are forwarded unchanged; the
+// first cause wins.
+#pragma once
+#include <cassert>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+
+namespace tutti {
+
+enum class Code : int {
+  Success = 0,
+  DeviceError = 1,
+  SystemError = 2,
+  InternalError = 3,
+  InvalidArgument = 4,
+  InvalidUsage = 5,
+  RemoteError = 6,
+  InProgress = 7,
+};
+
+// The arguments, streamed one after the other.
+template <typename... Args>
+std::string concat(const Args&... args) {
+  std::ostringstream out;
+  (out << ... << args);
+  return out.str();
+}
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  Status(Code code, std::string text) : failure_(new Failure{code, std::move(text)}) {}
+  Status(Status&&) noexcept = default;
+  Status& operator=(Status&&) noexcept = default;
+  Status(const Status& other) : failure_(other.failure_ ? new Failure(*other.failure_) : nullptr) {}
+  Status& operator=(const Status& other) {
+    if (this != &other) *this = Status(other);
+    return *this;
+  }
+
+  bool ok() const { return !failure_; }
+  Code code() const { return failure_ ? failure_->code : Code::Success; }
+  const std::string& text() const {
+    static const std::string empty;
+    return failure_ ? failure_->text : empty;
+  }
+
+ private:
+  struct Failure {
+    Code code;
+    std::string text;
+  };
+  std::unique_ptr<Failure> failure_;
+};
+
+template <typename... Args>
+Status fail(Code code, const Args&... args) {
+  return Status(code, concat(args...));
+}
+// A failed system call: the sentence ends with the text of `error_number`.
+Status system_failure(const std::string& what, int error_number);
+
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : value_(std::move(value)) {}
+  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }
+  bool ok() const { return value_.has_value(); }
+  const Status& status() const { return status_; }
+  T& value() {
+    assert(ok());
+    return *value_;
+  }
+  const T& value() const {
+    assert(ok());
+    return *value_;
+  }
+
+ private:
+  std::optional<T> value_;
+  Status status_;
+};
+
+}  // namespace tutti
+
+// Returns the failure of `expression` to the caller.
+#define TUTTI_TRY(expression)                                      \
+  do {                                                             \
+    if (::tutti::Status tutti_status = (expression); !tutti_status.ok()) return tutti_status; \
+  } while (0)

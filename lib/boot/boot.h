@@ -1,0 +1,76 @@
+// boot: how ranks find one another, prove that they belong together, and hear of one another's failures.
+//
+// UniqueId = the address of a rendezvous (a listening TCP socket) + a 32-byte secret + a checksum. join() goes through two
+// authenticated servers of the same kind: the rendezvous in the process that made the id introduces the ranks and closes;
+// rank 0's hub then lives as long as the communicator. Each rank keeps one connection to the hub, watched by a control
+// thread: all-gather of small blobs, abort broadcast, questions about who lags behind. A connection that breaks without
+// leave() is a dead rank, and every rank hears of it at once.
+// Nothing here touches the data path.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/settings.h"
+#include "lib/base/status.h"
+
+namespace tutti {
+
+using UniqueId = std::array<char, 128>;
+
+// Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced (or the
+// attempt failed). With TUTTI_COMM_ID set: the id is a pure function of that text; no rendezvous is started here, rank 0's
+// join() does it.
+Result<UniqueId> make_unique_id(const Settings& settings);
+
+// Why a communicator failed; the first cause wins.
+struct Cause {
+  Code code;
+  int32_t rank;      // the guilty rank, -1 if none can be named
+  std::string text;  // a whole sentence
+};
+
+// What a rank is doing, asked by its control thread from the hub when some other rank's operation timed out.
+struct Activity {
+  uint64_t entered;   // number of the last collective this rank has entered (1, 2, ...; 0: none yet)
+  uint64_t finished;  // number of the last collective finished
+  std::string text;   // e.g. "in AllReduce #17 (float32, sum, 1024 elements), waiting for rank 2"
+};
+
+// One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
+class Control {
+ public:
+  struct Callbacks {
+    std::function<void(const Cause&)> on_abort;   // control thread; at most once; must not block
+    std::function<Activity()> activity;           // control thread; must not block
+  };
+
+  // Blocks until all ranks have joined; `cancel` (set by another thread) ends it early with InvalidUsage "aborted". ranks >= 2.
+  // Errors: InvalidArgument (damaged id, rank out of range), InvalidUsage (rank taken, different rank counts), RemoteError
+  // (names the ranks that did not come; no rendezvous at the address; wrong secret).
+  static Result<std::unique_ptr<Control>> join(const Settings& settings, const UniqueId& id, int rank, int ranks,
+                                               Callbacks callbacks, const std::atomic<bool>& cancel);
+  virtual ~Control() = default;  // leaves (if leave() was not called: as a death), joins the threads, closes everything
+
+  // Collective: every rank's blob (64 KiB at most), indexed by rank. After an abort: fails with its cause.
+  virtual Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline) = 0;
+
+  // Tells every rank, this one included (through on_abort), that the communicator has failed. Any thread; does not wait.
+  virtual void abort(const Cause& cause) = 0;
+
+  // An operation of this rank passed its deadline. The hub asks all ranks what they are doing, finds who lags behind
+  // collective number `entered` (0: point to point; then `suspects` are to blame), or who does not answer within a second,
+  // and broadcasts an abort whose text names them. Any thread; does not wait: on_abort will be called.
+  virtual void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) = 0;
+
+  // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it.
+  virtual void leave() = 0;
+};
+
+}  // namespace tutti

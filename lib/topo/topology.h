@@ -1,0 +1,51 @@
+// topology: where the ranks sit and what it costs to go from one to another; a value that all ranks share.
+//
+// Places form a tree: a list of levels, outermost first (say rack, host, core), and for each rank the place it has on each
+// level. Two ranks talk over the link of the first (outermost) level on which their places differ. Place numbers of a level
+// count within the enclosing place. Every algorithm sees only this; it never learns what made it.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/status.h"
+
+namespace tutti {
+
+struct Link {
+  double latency_s;       // one message of no bytes, sender's call to receiver's hand
+  double bandwidth_Bps;   // bytes per second of one message stream
+};
+
+class Topology {
+ public:
+  struct Level {
+    std::string name;
+    Link link;
+  };
+
+  // All ranks side by side on one host.
+  static Topology flat(int ranks);
+  // "rack:2 host:4 core:8": 64 ranks; a level whose groups differ lists them in order: "host:3 core:2+3+1" is six ranks on
+  // three hosts. The innermost level counts ranks. Errors name the word that is wrong.
+  static Result<Topology> synthetic(std::string_view text);
+  // From every rank's path of places; all paths have levels.size() entries. Path entries may be any numbers: equal
+  // numbers under the same parent are the same place.
+  static Topology from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths);
+
+  int ranks() const { return static_cast<int>(places_.size()); }
+  const std::vector<Level>& levels() const { return levels_; }
+  // The link between two different ranks.
+  const Link& link(int a, int b) const;
+  // The first level on which two ranks differ; levels().size() when a == b.
+  size_t divergence(int a, int b) const;
+  // Ranks grouped by their place on levels 0..level (inclusive), groups in order of their lowest rank, ranks ascending.
+  std::vector<std::vector<int>> groups(size_t level) const;
+
+ private:
+  std::vector<Level> levels_;
+  std::vector<std::vector<uint32_t>> places_;  // [rank][level]
+};
+
+}  // namespace tutti

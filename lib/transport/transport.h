@@ -1,0 +1,119 @@
+// transport: the only door to the wire.
+//
+// A transport moves numbered messages between the ranks of one communicator. It knows ranks, bytes and message numbers, and
+// nothing of schedules. Messages on one lane (peer, channel, direction) are numbered 0, 1, 2, ... (modulo 2^32) by the
+// callers, alike on both sides; they may be posted and received in any order within a window, and are never matched by
+// arrival. Every call returns at once: Again means "ask again later, nothing has changed".
+// One thread at a time uses a transport object; wake() and interrupt-safe exceptions are named below.
+//
+// What an implementation promises:
+//  - a message k can be posted at the latest when all messages before k on its lane have been received and released;
+//  - payload written before post() is seen by the reader after receive() says Done (release/acquire);
+//  - bounded memory; nothing outside the process is left behind after a crash.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/settings.h"
+#include "lib/base/status.h"
+
+namespace tutti {
+
+inline constexpr uint8_t kLanes = 4;  // channels of schedules 0..2, point to point 3
+
+enum class Progress : uint8_t { Done, Again, Failed };
+
+struct Wire {
+  uint32_t number;
+  uint8_t channel;
+  uint64_t signature;  // travels with the message, for the receiver to compare
+};
+
+// A payload on its way to one or more readers of one transport. Owned by the caller, at a stable address until finished.
+struct Outgoing {
+  size_t bytes = 0;
+  const std::byte* contiguous = nullptr;  // the payload, if it lies in one piece and goes as it is
+  void (*pack)(const Outgoing&, std::byte* to) = nullptr;  // else: writes the payload to `to`
+  uint32_t posts_left = 0;   // post() calls still to come
+  uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
+  uint64_t handle = 0;       // the transport's own; 0 before the first post
+};
+
+struct View {
+  const std::byte* data = nullptr;
+  size_t bytes = 0;
+  uint64_t signature = 0;
+};
+
+// A message that is expected. Owned by the caller, at a stable address from the first receive() to release().
+struct Incoming {
+  Wire wire{};
+  std::byte* landing = nullptr;  // where it may be put; the transport may ignore it and show it in place
+  size_t capacity = 0;
+  View view;                     // valid from Done to release()
+  void* handle = nullptr;        // the transport's own
+};
+
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  // Accepts a message. Done: accepted, and the payload is either copied or counted in outgoing.outstanding.
+  virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
+  virtual Progress receive(Incoming& incoming) = 0;
+  // The view is used no more.
+  virtual void release(Incoming& incoming) = 0;
+  // Why post() or receive() said Failed.
+  virtual Status failure() const { return {}; }
+};
+
+// What reaching a peer costs; the cheapest transport is used per pair.
+struct Reach {
+  bool reachable = false;
+  double latency_s = 0, bandwidth_Bps = 0;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual const char* name() const = 0;
+  // True if received messages need Incoming::landing.
+  virtual bool lands() const { return false; }
+
+  // Start-up, in this order, by all ranks: address() is published to all; connect() gets everyone's. It may block until the
+  // deadline. Afterwards reach() and endpoint() answer for every rank, this one included.
+  virtual Result<std::string> address() = 0;
+  virtual Status connect(std::span<const std::string> addresses, Deadline deadline) = 0;
+  virtual Reach reach(int peer) const = 0;
+  virtual Endpoint& endpoint(int peer) = 0;
+
+  // Moves things along; cheap when there is nothing to do.
+  virtual void progress() {}
+  // Sleeps until a message may have arrived, wake() is called, or max_ns have passed. May return early.
+  virtual void sleep(int64_t max_ns) = 0;
+  // Ends a sleep(). Any thread.
+  virtual void wake() = 0;
+  // Returns when no peer and no device touches memory handed to this transport any more.
+  virtual void quiesce() {}
+};
+
+struct TransportOptions {
+  int rank, ranks;
+  size_t largest_message;  // bytes; no message is longer
+  const Settings& settings;
+};
+
+struct TransportKind {
+  const char* name;
+  const char* help;
+  Result<std::unique_ptr<Transport>> (*create)(const TransportOptions& options);
+};
+// Every transport compiled in, cheapest first. (transports/registry.cc)
+std::span<const TransportKind> all_transports();
+
+}  // namespace tutti
