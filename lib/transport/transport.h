@@ -4,7 +4,7 @@
 // nothing of schedules. Messages on one lane (peer, channel, direction) are numbered 0, 1, 2, ... (modulo 2^32) by the
 // callers, alike on both sides; they may be posted and received in any order within a window, and are never matched by
 // arrival. Every call returns at once: Again means "ask again later, nothing has changed".
-// One thread at a time uses a transport object; wake() and interrupt-safe exceptions are named below.
+// One thread at a time uses a transport object; only wake() may come from another.
 //
 // What an implementation promises:
 //  - a message k can be posted at the latest when all messages before k on its lane have been received and released;
@@ -94,10 +94,14 @@ class Transport {
 
   // Moves things along; cheap when there is nothing to do.
   virtual void progress() {}
-  // Sleeps until a message may have arrived, wake() is called, or max_ns have passed. May return early.
+  // To wait without a core: arm(), then look once more at everything that is awaited, then sleep(). What arrives after
+  // arm() ends the sleep, or does not let it begin. sleep() returns after max_ns at the latest, and may return early.
+  virtual void arm() = 0;
   virtual void sleep(int64_t max_ns) = 0;
   // Ends a sleep(). Any thread.
   virtual void wake() = 0;
+  // True if waiting ranks and working ranks share cores, so that polling takes time from the one waited for.
+  virtual bool crowded() const { return false; }
   // Returns when no peer and no device touches memory handed to this transport any more.
   virtual void quiesce() {}
 };

@@ -1,0 +1,129 @@
+// faulty: see faulty.h.
+#include "lib/transport/faulty.h"
+
+#include <cstdlib>
+#include <map>
+#include <random>
+
+namespace tutti {
+namespace {
+
+struct Faults {
+  uint64_t seed = 1, delay = 0, reorder = 0, press = 0, break_at = 0;
+};
+
+Result<Faults> parse_faults(const std::string& text) {
+  Faults faults;
+  const std::map<std::string, uint64_t*> names{{"seed", &faults.seed}, {"delay", &faults.delay}, {"reorder", &faults.reorder},
+                                               {"press", &faults.press}, {"break", &faults.break_at}};
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    const size_t equals = word.find('=');
+    const auto found = names.find(word.substr(0, equals));
+    char* end = nullptr;
+    const std::string digits = equals == std::string::npos ? "" : word.substr(equals + 1);
+    const uint64_t value = std::strtoull(digits.c_str(), &end, 10);
+    const bool percent = found != names.end() && found->first != "seed" && found->first != "break";
+    if (found == names.end() || digits.empty() || *end != '\0' || (percent && value > 99))
+      return fail(Code::InvalidArgument, "TUTTI_FAULT: '", word,
+                  "' is not one of seed=N, delay=P, reorder=P, press=P, break=N with P in 0..99");
+    *found->second = value;
+  }
+  return faults;
+}
+
+class Faulty;
+
+class FaultyEndpoint final : public Endpoint {
+ public:
+  FaultyEndpoint(Faulty& transport, Endpoint& inner) : transport_(transport), inner_(inner) {}
+  Progress post(Outgoing& outgoing, const Wire& wire) override;
+  Progress receive(Incoming& incoming) override;
+  void release(Incoming& incoming) override { inner_.release(incoming); }
+  Status failure() const override;
+
+ private:
+  Faulty& transport_;
+  Endpoint& inner_;
+  std::map<std::pair<uint8_t, uint32_t>, uint32_t> unseen_;  // (channel, number) -> looks still to come
+};
+
+class Faulty final : public Transport {
+ public:
+  Faulty(std::unique_ptr<Transport> inner, const Faults& faults, int rank, int ranks)
+      : inner_(std::move(inner)), faults_(faults), ranks_(ranks), random_(faults.seed * 1000003 + static_cast<uint64_t>(rank)) {}
+
+  const char* name() const override { return inner_->name(); }
+  bool lands() const override { return inner_->lands(); }
+  Result<std::string> address() override { return inner_->address(); }
+  Status connect(std::span<const std::string> addresses, Deadline deadline) override {
+    TUTTI_TRY(inner_->connect(addresses, deadline));
+    endpoints_.reserve(ranks_);
+    for (int peer = 0; peer < ranks_; ++peer) endpoints_.emplace_back(*this, inner_->endpoint(peer));
+    return {};
+  }
+  Reach reach(int peer) const override { return inner_->reach(peer); }
+  Endpoint& endpoint(int peer) override { return endpoints_[peer]; }
+  void progress() override { inner_->progress(); }
+  void arm() override { inner_->arm(); }
+  // What was hidden from the executor makes no noise when it appears: nap, never sleep long.
+  void sleep(int64_t max_ns) override { inner_->sleep(max_ns < 100'000 ? max_ns : 100'000); }
+  void wake() override { inner_->wake(); }
+  bool crowded() const override { return inner_->crowded(); }
+  void quiesce() override { inner_->quiesce(); }
+
+ private:
+  friend class FaultyEndpoint;
+  bool chance(uint64_t percent) { return percent > 0 && random_() % 100 < percent; }
+  bool broken() const { return faults_.break_at > 0 && posts_ >= faults_.break_at; }
+
+  std::unique_ptr<Transport> inner_;
+  const Faults faults_;
+  const int ranks_;
+  std::mt19937_64 random_;
+  uint64_t posts_ = 0;
+  std::vector<FaultyEndpoint> endpoints_;
+};
+
+Progress FaultyEndpoint::post(Outgoing& outgoing, const Wire& wire) {
+  if (transport_.broken()) return Progress::Failed;
+  if (transport_.chance(transport_.faults_.press)) return Progress::Again;
+  const Progress progress = inner_.post(outgoing, wire);
+  if (progress == Progress::Done) ++transport_.posts_;
+  return progress;
+}
+
+Progress FaultyEndpoint::receive(Incoming& incoming) {
+  if (transport_.broken()) return Progress::Failed;
+  if (transport_.faults_.reorder > 0) {
+    const std::pair<uint8_t, uint32_t> key{incoming.wire.channel, incoming.wire.number};
+    auto [entry, first_look] = unseen_.try_emplace(key, 0);
+    if (first_look && transport_.chance(transport_.faults_.reorder))
+      entry->second = 1 + static_cast<uint32_t>(transport_.random_() % 64);
+    if (entry->second > 0) {
+      --entry->second;
+      return Progress::Again;
+    }
+  }
+  if (transport_.chance(transport_.faults_.delay)) return Progress::Again;
+  const Progress progress = inner_.receive(incoming);
+  if (progress == Progress::Done) unseen_.erase({incoming.wire.channel, incoming.wire.number});
+  return progress;
+}
+
+Status FaultyEndpoint::failure() const {
+  if (transport_.broken())
+    return fail(Code::RemoteError, "the connection broke (injected by TUTTI_FAULT after ", transport_.posts_, " messages)");
+  return inner_.failure();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_faulty(std::unique_ptr<Transport> inner, const std::string& text, int rank, int ranks) {
+  if (text.empty()) return inner;
+  Result<Faults> faults = parse_faults(text);
+  if (!faults.ok()) return faults.status();
+  return std::unique_ptr<Transport>(new Faulty(std::move(inner), faults.value(), rank, ranks));
+}
+
+}  // namespace tutti

@@ -1,0 +1,135 @@
+// arena: see arena.h.
+#include "transports/shm/arena.h"
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+#include <ctime>
+#include <map>
+#include <mutex>
+
+namespace tutti::shm {
+namespace {
+
+constexpr uint64_t kMagic = 0x31616e6572615454;  // "TTarena1"
+
+size_t page_aligned(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
+
+// The arenas whose owners live in this process, so that ranks of one process share one mapping and it outlives its owner
+// while a peer still reads from it. The only mutable state outside objects in this room; guarded by its mutex.
+struct Listed {
+  std::byte* base;
+  size_t bytes;
+  int users;
+};
+struct LocalArenas {
+  std::mutex mutex;
+  std::map<Token, Listed> by_token;
+};
+LocalArenas& local_arenas() {
+  static LocalArenas* arenas = new LocalArenas;  // never destroyed: communicators may outlive static destructors
+  return *arenas;
+}
+
+}  // namespace
+
+ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(ranks_in) {
+  const size_t lanes = static_cast<size_t>(kLanes) * ranks;
+  slots = static_cast<uint32_t>(lanes * kCells + 256);
+  large_slot_bytes = page_aligned(largest_message);
+  acks = page_aligned(sizeof(ArenaHeader));
+  cells = page_aligned(acks + lanes * sizeof(AckLine));
+  small_slots = page_aligned(cells + lanes * kCells * sizeof(Cell));
+  large_slots = small_slots + slots * kSmallSlotBytes;
+  total = large_slots + slots * large_slot_bytes;
+}
+
+Result<std::unique_ptr<Arena>> Arena::create(const ArenaLayout& layout, const Token& token) {
+  const int descriptor = memfd_create("tutti-arena", MFD_CLOEXEC);
+  if (descriptor < 0) return system_failure("shm: cannot make shared memory (memfd_create)", errno);
+  if (ftruncate(descriptor, static_cast<off_t>(layout.total)) != 0) {
+    Status status = system_failure(concat("shm: cannot size shared memory to ", layout.total, " bytes"), errno);
+    close(descriptor);
+    return status;
+  }
+  void* base = mmap(nullptr, layout.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base == MAP_FAILED) {
+    Status status = system_failure(concat("shm: cannot map ", layout.total, " bytes of shared memory"), errno);
+    close(descriptor);
+    return status;
+  }
+  std::unique_ptr<Arena> arena(new Arena(layout, static_cast<std::byte*>(base), true, descriptor));
+  arena->header().magic = kMagic;
+  arena->header().token = token;
+  LocalArenas& arenas = local_arenas();
+  std::lock_guard lock(arenas.mutex);
+  arenas.by_token.emplace(token, Listed{arena->base_, layout.total, 1});
+  return arena;
+}
+
+Result<std::unique_ptr<Arena>> Arena::attach_local(const ArenaLayout& layout, const Token& token) {
+  LocalArenas& arenas = local_arenas();
+  std::lock_guard lock(arenas.mutex);
+  const auto found = arenas.by_token.find(token);
+  if (found == arenas.by_token.end()) return fail(Code::RemoteError, "shm: the peer left during start-up");
+  ++found->second.users;
+  return std::unique_ptr<Arena>(new Arena(layout, found->second.base, true, -1));
+}
+
+Result<std::unique_ptr<Arena>> Arena::attach(const ArenaLayout& layout, const Token& token, int descriptor) {
+  struct stat file;
+  if (fstat(descriptor, &file) != 0) return system_failure("shm: fstat of a peer's memory", errno);
+  if (static_cast<size_t>(file.st_size) != layout.total)
+    return fail(Code::InternalError, "shm: a peer's memory has ", file.st_size, " bytes, expected ", layout.total);
+  void* base = mmap(nullptr, layout.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base == MAP_FAILED) return system_failure("shm: cannot map a peer's memory", errno);
+  std::unique_ptr<Arena> arena(new Arena(layout, static_cast<std::byte*>(base), false, -1));
+  if (arena->header().magic != kMagic || arena->header().token != token)
+    return fail(Code::InternalError, "shm: a descriptor arrived that is not the peer's memory");
+  return arena;
+}
+
+void Arena::close_descriptor() {
+  if (descriptor_ >= 0) close(descriptor_);
+  descriptor_ = -1;
+}
+
+Arena::~Arena() {
+  close_descriptor();
+  if (listed_) {
+    LocalArenas& arenas = local_arenas();
+    std::lock_guard lock(arenas.mutex);
+    const auto found = arenas.by_token.find(header().token);
+    if (--found->second.users > 0) return;
+    arenas.by_token.erase(found);
+  }
+  munmap(base_, layout_.total);
+}
+
+void ring(Doorbell& doorbell) {
+  if (doorbell.sleeping.load(std::memory_order_relaxed) == 0) return;
+  if (doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
+  doorbell.rings.fetch_add(1, std::memory_order_release);
+  syscall(SYS_futex, &doorbell.rings, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
+
+void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns) {
+  timespec timeout{static_cast<time_t>(max_ns / 1'000'000'000), static_cast<long>(max_ns % 1'000'000'000)};
+  syscall(SYS_futex, &doorbell.rings, FUTEX_WAIT, seen_rings, &timeout, nullptr, 0);
+}
+
+bool enable_asymmetric_fence() {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+void asymmetric_fence() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+}
+
+}  // namespace tutti::shm

@@ -1,0 +1,115 @@
+// arena: the shared memory that one rank owns and its peers on the host map.
+//
+//   header | doorbell | acks[lane][peer] | cells[lane][peer][16] | small slots | large slots
+//
+// Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells and p writes the acks:
+//  - cell (message % 16): signature, length and either the payload itself (48 bytes at most) or the offset of a slot, then
+//    `stamp` = message + 1 with release; p's acquire of the stamp makes the cell, and the slot behind it, visible;
+//  - ack (message % 16): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
+//    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read".
+//  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
+// The file is an unlinked memfd: it is gone with its last mapping, also after kill -9. Pages come into being when touched.
+#pragma once
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "lib/base/status.h"
+#include "lib/transport/transport.h"
+
+namespace tutti::shm {
+
+inline constexpr uint32_t kCells = 16;          // per lane and peer; the window of messages in flight
+inline constexpr size_t kInlineBytes = 48;
+inline constexpr size_t kSmallSlotBytes = 4096;
+
+struct alignas(64) Cell {
+  std::atomic<uint32_t> stamp;
+  uint32_t length;      // bytes of payload
+  uint64_t signature;
+  union {
+    std::byte payload[kInlineBytes];  // length <= kInlineBytes
+    uint64_t slot_offset;             // else: from the arena's start
+  };
+};
+static_assert(sizeof(Cell) == 64);
+
+struct alignas(64) AckLine {
+  std::atomic<uint32_t> released[kCells];
+};
+static_assert(sizeof(AckLine) == 64);
+
+// What ack `cell` holds once message `number` has been read.
+inline uint32_t ack_of(uint32_t number) { return number + kCells - number % kCells; }
+
+struct alignas(64) Doorbell {
+  std::atomic<uint32_t> sleeping;
+  std::atomic<uint32_t> rings;
+};
+
+using Token = std::array<uint64_t, 2>;
+
+struct ArenaHeader {
+  uint64_t magic;
+  Token token;   // names this arena; random
+  Doorbell doorbell;
+};
+
+// Where things lie; a pure function of its inputs, so that peers agree.
+struct ArenaLayout {
+  ArenaLayout(uint32_t ranks, size_t largest_message);
+  uint32_t ranks;
+  uint32_t slots;          // of each of the two sizes: enough for every cell of every lane, so slots never run out first
+  size_t large_slot_bytes;
+  size_t acks, cells, small_slots, large_slots, total;  // offsets and size in bytes
+};
+
+// One mapping of an arena. Ranks of one process share the owner's mapping, others map the descriptor they were sent.
+class Arena {
+ public:
+  // The owner's: makes the file and enters the arena in this process's list.
+  static Result<std::unique_ptr<Arena>> create(const ArenaLayout& layout, const Token& token);
+  // A peer in the owner's process; fails when the owner is gone.
+  static Result<std::unique_ptr<Arena>> attach_local(const ArenaLayout& layout, const Token& token);
+  // A peer in another process; checks that the file is the arena meant. The descriptor stays the caller's.
+  static Result<std::unique_ptr<Arena>> attach(const ArenaLayout& layout, const Token& token, int descriptor);
+  ~Arena();
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  int descriptor() const { return descriptor_; }  // the owner's, until close_descriptor(); else -1
+  void close_descriptor();
+  ArenaHeader& header() const { return *reinterpret_cast<ArenaHeader*>(base_); }
+  Cell* cells(uint8_t lane, uint32_t peer) const {
+    return reinterpret_cast<Cell*>(base_ + layout_.cells) + (static_cast<size_t>(lane) * layout_.ranks + peer) * kCells;
+  }
+  AckLine& acks(uint8_t lane, uint32_t peer) const {
+    return reinterpret_cast<AckLine*>(base_ + layout_.acks)[static_cast<size_t>(lane) * layout_.ranks + peer];
+  }
+  std::byte* at(uint64_t offset) const { return base_ + offset; }
+  const ArenaLayout& layout() const { return layout_; }
+
+ private:
+  Arena(const ArenaLayout& layout, std::byte* base, bool listed, int descriptor)
+      : layout_(layout), base_(base), listed_(listed), descriptor_(descriptor) {}
+
+  const ArenaLayout layout_;
+  std::byte* const base_;
+  const bool listed_;
+  int descriptor_;
+};
+
+// Wakes the owner of the doorbell if it sleeps. Cheap when it does not.
+void ring(Doorbell& doorbell);
+// After arming: waits until the doorbell rings, at most max_ns.
+void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns);
+// Makes stores before it visible before loads after it, also on the other side: the peers that ring pay no fence for it.
+// False if the system cannot; then sleeps must be short.
+bool enable_asymmetric_fence();
+void asymmetric_fence();
+
+}  // namespace tutti::shm

@@ -1,0 +1,42 @@
+// exchange: how the ranks of one host get each other's arenas, over an abstract unix socket.
+//
+// Every rank publishes a Contact. The lowest rank of a host collects the descriptors of all others and hands every rank the
+// descriptors of the arenas in other processes. A connection must come from the same user (or root) and show the token of the
+// collector's arena, which only members of the communicator have been told.
+#pragma once
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "transports/shm/arena.h"
+
+namespace tutti::shm {
+
+// What a rank tells all others; plain bytes.
+struct Contact {
+  uint64_t host[2];       // hash of the boot id; the network namespace
+  uint64_t process[2];    // random per process (fork included)
+  Token token;            // of the arena
+  uint64_t arena_bytes;
+  uint64_t cpus[16];      // the CPUs this rank may run on, as a bit mask (1024 CPUs)
+};
+
+class Listener {
+ public:
+  // Listens under a name derived from the token.
+  static Result<std::unique_ptr<Listener>> open(const Token& token);
+  ~Listener();
+  int descriptor() const { return descriptor_; }
+
+ private:
+  explicit Listener(int descriptor) : descriptor_(descriptor) {}
+  const int descriptor_;
+};
+
+Contact contact_of_this_process();
+
+// arenas[p] is filled for every rank p on this host (own arena excluded, it is `mine`). Blocks until the deadline at most.
+Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
+                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, Deadline deadline);
+
+}  // namespace tutti::shm
