@@ -5,7 +5,8 @@
 // been read, so the destination may be any of the sources. What ends a loop short of a full vector goes on with a quarter
 // of the lanes, down to one.
 #include "lib/dtype/kernels.h"
-#include "lib/dtype/lanes.h"
+
+#include "lib/dtype/formats.h"
 
 namespace tutti {
 namespace {
