@@ -27,8 +27,8 @@
 extern "C" {
 #endif
 
-#define TUTTI_MAJOR 0
-#define TUTTI_MINOR 1
+#define TUTTI_MAJOR 1
+#define TUTTI_MINOR 0
 #define TUTTI_PATCH 0
 /* X*10000 + Y*100 + Z, as NCCL counts since 2.9. */
 #define TUTTI_VERSION_CODE (TUTTI_MAJOR * 10000 + TUTTI_MINOR * 100 + TUTTI_PATCH)

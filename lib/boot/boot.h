@@ -29,6 +29,9 @@ using UniqueId = std::array<char, 128>;
 // join() does it.
 Result<UniqueId> make_unique_id(const Settings& settings);
 
+// The same, but never from TUTTI_COMM_ID: for the communicators that come of a split.
+Result<UniqueId> make_child_id(const Settings& settings);
+
 // Why a communicator failed; the first cause wins.
 struct Cause {
   Code code;

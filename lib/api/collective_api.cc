@@ -1,0 +1,297 @@
+// collective_api: the C calls that move data: check everything, say what is wrong, hand over.
+#include <numeric>
+
+#include "lib/api/entry.h"
+
+namespace tutti {
+namespace {
+
+// Which buffers a call uses on this rank, in elements; for the checks that all calls share.
+struct Buffers {
+  size_t send_count, recv_count;        // 0: not used here
+  bool in_place_allowed = true;
+  size_t in_place_send = 0, in_place_recv = 0;  // in place: send + in_place_send == recv + in_place_recv (elements)
+};
+
+Status check_type(const char* function, int type) {
+  if (type >= 0 && type < kTypes) return {};
+  return fail(Code::InvalidArgument, function, ": datatype ", type, " is none of the ", kTypes, " types");
+}
+
+Status check_rank(const char* function, const char* what, int value, int ranks) {
+  if (value >= 0 && value < ranks) return {};
+  return fail(Code::InvalidArgument, function, ": ", what, " is ", value, ", must be 0..", ranks - 1);
+}
+
+Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
+  const size_t element = size_of(call.type);
+  const size_t most = std::max(buffers.send_count, buffers.recv_count);
+  if (most > PTRDIFF_MAX / element)
+    return fail(Code::InvalidArgument, function, ": a buffer of ", most, " elements of ", name_of(call.type),
+                " is larger than the address space");
+  if (buffers.send_count > 0 && !call.send) return fail(Code::InvalidArgument, function, ": sendbuff is NULL");
+  if (buffers.recv_count > 0 && !call.recv) return fail(Code::InvalidArgument, function, ": recvbuff is NULL");
+  if (buffers.send_count == 0 || buffers.recv_count == 0) return {};
+  const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
+  if (send + buffers.send_count * element <= recv || recv + buffers.recv_count * element <= send) return {};
+  if (buffers.in_place_allowed && send + buffers.in_place_send * element == recv + buffers.in_place_recv * element) return {};
+  return fail(Code::InvalidArgument, function, ": sendbuff and recvbuff overlap",
+              buffers.in_place_allowed ? " but are not placed as an in-place call has them (see tutti.h)"
+                                       : ", and this call cannot work in place");
+}
+
+size_t times(size_t count, int ranks) {
+  size_t product;
+  return __builtin_mul_overflow(count, static_cast<size_t>(ranks), &product) ? SIZE_MAX : product;
+}
+
+// `shape(call, me, ranks)` says which buffers are used. A call of no elements is over at once, on every rank alike.
+template <typename Shape>
+tuttiResult_t collective(const char* function, CallKind kind, const void* send, void* recv, size_t count, int type, int op,
+                         int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
+  return enter([&]() -> Status {
+    const auto body = [&]() -> Status {
+      const CommGuard guard(comm);
+      if (!guard) return bad_comm(function);
+      if (!guard->ready()) return guard->state();
+      TUTTI_TRY(check_type(function, type));
+      TUTTI_TRY(check_rank(function, "root", root, guard->ranks()));
+      Call call;
+      call.kind = kind;
+      call.type = static_cast<Type>(type);
+      call.op = op;
+      call.root = root;
+      call.count = count;
+      call.send = send;
+      call.recv = recv;
+      if (op != 0) TUTTI_TRY(guard->check_op(op, call.type));
+      const Buffers buffers = shape(guard->rank(), guard->ranks());
+      TUTTI_TRY(check_buffers(function, call, buffers));
+      if (count == 0) return {};
+      return dispatch(comm, *guard.get(), stream, std::move(call));
+    };
+    Status status = body();
+    return status.ok() ? Status() : noted_in_group(std::move(status));
+  });
+}
+
+tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_t count, int type, int peer, tuttiComm_t comm,
+                             tuttiStream_t stream) {
+  return enter([&]() -> Status {
+    const auto body = [&]() -> Status {
+      const CommGuard guard(comm);
+      if (!guard) return bad_comm(function);
+      if (!guard->ready()) return guard->state();
+      TUTTI_TRY(check_type(function, type));
+      TUTTI_TRY(check_rank(function, "peer", peer, guard->ranks()));
+      Call call;
+      call.kind = CallKind::PointToPoint;
+      call.sends = sends;
+      call.type = static_cast<Type>(type);
+      call.root = peer;
+      call.count = count;
+      if (sends) {
+        call.send = data;
+      } else {
+        call.recv = data;
+      }
+      if (guard->ranks() == 1 && !in_group())
+        return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
+      TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
+      return dispatch(comm, *guard.get(), stream, std::move(call));
+    };
+    Status status = body();
+    return status.ok() ? Status() : noted_in_group(std::move(status));
+  });
+}
+
+// ---- the V collectives
+
+std::vector<size_t> packed(const std::vector<size_t>& counts) {
+  std::vector<size_t> starts(counts.size());
+  std::exclusive_scan(counts.begin(), counts.end(), starts.begin(), size_t{0});
+  return starts;
+}
+
+std::vector<size_t> starts_or_packed(const size_t* starts, const std::vector<size_t>& counts) {
+  return starts ? std::vector<size_t>(starts, starts + counts.size()) : packed(counts);
+}
+
+// Elements from the buffer's start to the end of its last block; SIZE_MAX if that overflows.
+size_t extent(const std::vector<size_t>& starts, const std::vector<size_t>& counts) {
+  size_t end = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    size_t block_end;
+    if (__builtin_add_overflow(starts[i], counts[i], &block_end)) return SIZE_MAX;
+    if (counts[i] > 0) end = std::max(end, block_end);
+  }
+  return end;
+}
+
+template <typename Prepare>  // prepare(call, blocks, me) -> Result<Buffers>
+tuttiResult_t vector_collective(const char* function, CallKind kind, const void* send, void* recv, int type, int op,
+                                tuttiComm_t comm, tuttiStream_t stream, Prepare prepare) {
+  return enter([&]() -> Status {
+    const auto body = [&]() -> Status {
+      const CommGuard guard(comm);
+      if (!guard) return bad_comm(function);
+      if (!guard->ready()) return guard->state();
+      TUTTI_TRY(check_type(function, type));
+      Call call;
+      call.kind = kind;
+      call.type = static_cast<Type>(type);
+      call.op = op;
+      call.send = send;
+      call.recv = recv;
+      TUTTI_TRY(guard->check_op(op, call.type));
+      auto blocks = std::make_unique<Call::Blocks>();
+      Result<Buffers> buffers = prepare(*blocks, static_cast<size_t>(guard->rank()), static_cast<size_t>(guard->ranks()));
+      if (!buffers.ok()) return buffers.status();
+      TUTTI_TRY(check_buffers(function, call, buffers.value()));
+      // The same on every rank; AllToAllV's counts are not, so it always runs.
+      if (kind != CallKind::AllToAllV && extent(packed(blocks->recv_counts), blocks->recv_counts) == 0) return {};
+      call.blocks = std::move(blocks);
+      return dispatch(comm, *guard.get(), stream, std::move(call));
+    };
+    Status status = body();
+    return status.ok() ? Status() : noted_in_group(std::move(status));
+  });
+}
+
+Status null_array(const char* function, const char* name) { return fail(Code::InvalidArgument, function, ": ", name, " is NULL"); }
+
+}  // namespace
+}  // namespace tutti
+
+using namespace tutti;
+
+extern "C" {
+
+tuttiResult_t tuttiAllReduce(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, tuttiRedOp_t op,
+                             tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiAllReduce", CallKind::AllReduce, sendbuff, recvbuff, count, datatype, op, 0, comm, stream,
+                    [&](int, int) { return Buffers{count, count}; });
+}
+
+tuttiResult_t tuttiReduce(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, tuttiRedOp_t op,
+                          int root, tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiReduce", CallKind::Reduce, sendbuff, recvbuff, count, datatype, op, root, comm, stream,
+                    [&](int me, int) { return Buffers{count, me == root ? count : 0}; });
+}
+
+tuttiResult_t tuttiBroadcast(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, int root,
+                             tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiBroadcast", CallKind::Broadcast, sendbuff, recvbuff, count, datatype, 0, root, comm, stream,
+                    [&](int me, int) { return Buffers{me == root ? count : 0, count}; });
+}
+
+tuttiResult_t tuttiBcast(void* buff, size_t count, tuttiDataType_t datatype, int root, tuttiComm_t comm,
+                         tuttiStream_t stream) {
+  return collective("tuttiBcast", CallKind::Broadcast, buff, buff, count, datatype, 0, root, comm, stream,
+                    [&](int me, int) { return Buffers{me == root ? count : 0, count}; });
+}
+
+tuttiResult_t tuttiAllGather(const void* sendbuff, void* recvbuff, size_t sendcount, tuttiDataType_t datatype,
+                             tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiAllGather", CallKind::AllGather, sendbuff, recvbuff, sendcount, datatype, 0, 0, comm, stream,
+                    [&](int me, int ranks) {
+                      return Buffers{sendcount, times(sendcount, ranks), true, 0, sendcount * static_cast<size_t>(me)};
+                    });
+}
+
+tuttiResult_t tuttiReduceScatter(const void* sendbuff, void* recvbuff, size_t recvcount, tuttiDataType_t datatype,
+                                 tuttiRedOp_t op, tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiReduceScatter", CallKind::ReduceScatter, sendbuff, recvbuff, recvcount, datatype, op, 0, comm, stream,
+                    [&](int me, int ranks) {
+                      return Buffers{times(recvcount, ranks), recvcount, true, recvcount * static_cast<size_t>(me), 0};
+                    });
+}
+
+tuttiResult_t tuttiAlltoAll(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, tuttiComm_t comm,
+                            tuttiStream_t stream) {
+  return collective("tuttiAlltoAll", CallKind::AlltoAll, sendbuff, recvbuff, count, datatype, 0, 0, comm, stream,
+                    [&](int, int ranks) { return Buffers{times(count, ranks), times(count, ranks)}; });
+}
+
+tuttiResult_t tuttiGather(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, int root,
+                          tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiGather", CallKind::Gather, sendbuff, recvbuff, count, datatype, 0, root, comm, stream,
+                    [&](int me, int ranks) {
+                      return Buffers{count, me == root ? times(count, ranks) : 0, true, 0, count * static_cast<size_t>(me)};
+                    });
+}
+
+tuttiResult_t tuttiScatter(const void* sendbuff, void* recvbuff, size_t count, tuttiDataType_t datatype, int root,
+                           tuttiComm_t comm, tuttiStream_t stream) {
+  return collective("tuttiScatter", CallKind::Scatter, sendbuff, recvbuff, count, datatype, 0, root, comm, stream,
+                    [&](int me, int ranks) {
+                      return Buffers{me == root ? times(count, ranks) : 0, count, true, count * static_cast<size_t>(me), 0};
+                    });
+}
+
+tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return noted_in_group(bad_comm("tuttiBarrier"));
+    if (!guard->ready()) return noted_in_group(guard->state());
+    return dispatch(comm, *guard.get(), stream, Call{});
+  });
+}
+
+tuttiResult_t tuttiSend(const void* sendbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
+                        tuttiStream_t stream) {
+  return point_to_point("tuttiSend", true, const_cast<void*>(sendbuff), count, datatype, peer, comm, stream);
+}
+
+tuttiResult_t tuttiRecv(void* recvbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
+                        tuttiStream_t stream) {
+  return point_to_point("tuttiRecv", false, recvbuff, count, datatype, peer, comm, stream);
+}
+
+tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t recvcounts[], const size_t rdispls[],
+                              tuttiDataType_t datatype, tuttiComm_t comm, tuttiStream_t stream) {
+  const char* function = "tuttiAllGatherV";
+  return vector_collective(function, CallKind::AllGatherV, sendbuff, recvbuff, datatype, 0, comm, stream,
+                           [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
+                             if (!recvcounts) return null_array(function, "recvcounts");
+                             blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
+                             blocks.recv_starts = starts_or_packed(rdispls, blocks.recv_counts);
+                             return Buffers{recvcounts[me], extent(blocks.recv_starts, blocks.recv_counts), true, 0,
+                                            blocks.recv_starts[me]};
+                           });
+}
+
+tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const size_t recvcounts[], tuttiDataType_t datatype,
+                                  tuttiRedOp_t op, tuttiComm_t comm, tuttiStream_t stream) {
+  const char* function = "tuttiReduceScatterV";
+  return vector_collective(function, CallKind::ReduceScatterV, sendbuff, recvbuff, datatype, op, comm, stream,
+                           [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
+                             if (!recvcounts) return null_array(function, "recvcounts");
+                             blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
+                             blocks.recv_starts = packed(blocks.recv_counts);
+                             return Buffers{extent(blocks.recv_starts, blocks.recv_counts), recvcounts[me], true,
+                                            blocks.recv_starts[me], 0};
+                           });
+}
+
+tuttiResult_t tuttiAllToAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[], void* recvbuff,
+                             const size_t recvcounts[], const size_t rdispls[], tuttiDataType_t datatype, tuttiComm_t comm,
+                             tuttiStream_t stream) {
+  const char* function = "tuttiAllToAllV";
+  return vector_collective(function, CallKind::AllToAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
+                           [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
+                             if (!sendcounts) return null_array(function, "sendcounts");
+                             if (!recvcounts) return null_array(function, "recvcounts");
+                             if (sendcounts[me] != recvcounts[me])
+                               return fail(Code::InvalidArgument, function, ": this rank (", me, ") sends itself ",
+                                           sendcounts[me], " elements but expects ", recvcounts[me]);
+                             blocks.send_counts.assign(sendcounts, sendcounts + ranks);
+                             blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
+                             blocks.send_starts = starts_or_packed(sdispls, blocks.send_counts);
+                             blocks.recv_starts = starts_or_packed(rdispls, blocks.recv_counts);
+                             return Buffers{extent(blocks.send_starts, blocks.send_counts),
+                                            extent(blocks.recv_starts, blocks.recv_counts), false};
+                           });
+}
+
+}  // extern "C"

@@ -1,0 +1,253 @@
+// comm_api: the C calls about communicators' lives.
+#include <algorithm>
+#include <cstring>
+
+#include "lib/api/entry.h"
+
+namespace tutti {
+namespace {
+
+// What of tuttiConfig_t concerns a Comm. Reads no further than the caller's struct reaches.
+struct Config {
+  bool blocking = true;
+  double timeout_s = 0;
+  std::string name;
+};
+
+Result<Config> read_config(const char* function, const tuttiConfig_t* given) {
+  Config config;
+  if (!given) return config;
+  tuttiConfig_t full = TUTTI_CONFIG_INITIALIZER;
+  if (given->size < offsetof(tuttiConfig_t, blocking) || given->magic != TUTTI_CONFIG_MAGIC)
+    return fail(Code::InvalidArgument, function, ": config was not started from TUTTI_CONFIG_INITIALIZER");
+  std::memcpy(&full, given, std::min(given->size, sizeof full));
+  if (full.blocking != TUTTI_CONFIG_UNDEF_INT && full.blocking != 0 && full.blocking != 1)
+    return fail(Code::InvalidArgument, function, ": config->blocking is ", full.blocking, ", not 0 or 1");
+  if (full.timeoutMs != TUTTI_CONFIG_UNDEF_INT && full.timeoutMs <= 0)
+    return fail(Code::InvalidArgument, function, ": config->timeoutMs is ", full.timeoutMs, ", not positive");
+  config.blocking = full.blocking != 0;
+  if (full.timeoutMs != TUTTI_CONFIG_UNDEF_INT) config.timeout_s = full.timeoutMs * 1e-3;
+  if (full.commName) config.name = full.commName;
+  return config;
+}
+
+Result<tuttiComm_t> enter_table(std::unique_ptr<Comm> comm) {
+  const uintptr_t handle = comm_handles().insert(comm.get());
+  if (handle == 0) return fail(Code::InvalidUsage, "too many communicators in this process (16384)");
+  (void)comm.release();
+  return reinterpret_cast<tuttiComm_t>(handle);
+}
+
+// Ends and frees the communicator behind a handle that a failed setup has handed out.
+void take_back(tuttiComm_t* out) {
+  std::unique_ptr<Comm> comm(comm_handles().remove(reinterpret_cast<uintptr_t>(*out)));
+  *out = nullptr;
+}
+
+Status run_init(Setup& setup) {
+  Status status = setup.comm->init();
+  if (!status.ok()) take_back(setup.out);
+  return status;
+}
+
+// Makes the object and its handle; the setup then joins the others.
+Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings& settings) {
+  auto comm = std::make_unique<Comm>(std::move(options), settings);
+  Setup setup;
+  setup.run = &run_init;
+  setup.comm = comm.get();
+  setup.out = out;
+  Result<tuttiComm_t> handle = enter_table(std::move(comm));
+  if (!handle.ok()) return handle.status();
+  *out = handle.value();
+  return setup;
+}
+
+Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tuttiUniqueId& id, int rank,
+                 const tuttiConfig_t* given) {
+  if (!comm) return fail(Code::InvalidArgument, function, ": comm is NULL");
+  *comm = nullptr;
+  if (nranks < 1) return fail(Code::InvalidArgument, function, ": nranks is ", nranks, ", must be at least 1");
+  if (rank < 0 || rank >= nranks)
+    return fail(Code::InvalidArgument, function, ": rank is ", rank, ", must be 0..", nranks - 1, " with nranks ", nranks);
+  Result<Config> config = read_config(function, given);
+  if (!config.ok()) return config.status();
+  Result<Settings> settings = Settings::load();
+  if (!settings.ok()) return settings.status();
+  CommOptions options;
+  std::memcpy(options.id.data(), id.internal, sizeof id.internal);
+  options.rank = rank;
+  options.ranks = nranks;
+  options.timeout_s = config.value().timeout_s;
+  options.name = config.value().name;
+  Result<Setup> setup = prepare_init(comm, std::move(options), settings.value());
+  if (!setup.ok()) return setup.status();
+  if (config.value().blocking) return dispatch({std::move(setup.value())});
+  setup.value().comm->init_in_background();
+  return fail(Code::InProgress, "");
+}
+
+Status run_split(Setup& setup) {
+  const CommGuard parent(reinterpret_cast<tuttiComm_t>(setup.handle));
+  if (!parent) return bad_comm("tuttiCommSplit");
+  parent->wait_idle();
+  Result<CommOptions> options = parent->split(setup.color, setup.key);
+  if (!options.ok()) return options.status();
+  if (options.value().ranks == 0) return {};
+  if (setup.timeout_s > 0) options.value().timeout_s = setup.timeout_s;
+  if (!setup.name.empty()) options.value().name = setup.name;
+  Result<Setup> child = prepare_init(setup.out, std::move(options.value()), parent->settings());
+  if (!child.ok()) return child.status();
+  return run_init(child.value());
+}
+
+}  // namespace
+}  // namespace tutti
+
+using namespace tutti;
+
+extern "C" {
+
+tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId) {
+  return enter([&]() -> Status {
+    if (!uniqueId) return fail(Code::InvalidArgument, "tuttiGetUniqueId: uniqueId is NULL");
+    Result<Settings> settings = Settings::load();
+    if (!settings.ok()) return settings.status();
+    Result<UniqueId> id = make_unique_id(settings.value());
+    if (!id.ok()) return id.status();
+    std::memcpy(uniqueId->internal, id.value().data(), id.value().size());
+    return {};
+  });
+}
+
+tuttiResult_t tuttiCommInitRank(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank) {
+  return enter([&] { return noted_in_group(init_rank("tuttiCommInitRank", comm, nranks, commId, rank, nullptr)); });
+}
+
+tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank, tuttiConfig_t* config) {
+  return enter([&]() -> Status {
+    Status status = init_rank("tuttiCommInitRankConfig", comm, nranks, commId, rank, config);
+    return status.code() == Code::InProgress ? std::move(status) : noted_in_group(std::move(status));
+  });
+}
+
+tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist) {
+  return enter([&]() -> Status {
+    if (!comms) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: comms is NULL"));
+    if (ndev < 1) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: ndev is ", ndev, ", must be at least 1"));
+    for (int i = 0; devlist && i < ndev; ++i)
+      if (devlist[i] < 0) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: devlist[", i, "] is ", devlist[i]));
+    std::fill(comms, comms + ndev, nullptr);
+    Result<Settings> settings = Settings::load();
+    if (!settings.ok()) return noted_in_group(settings.status());
+    CommOptions options;
+    options.ranks = ndev;
+    if (ndev > 1) {
+      Result<UniqueId> id = make_child_id(settings.value());  // no other process is meant: TUTTI_COMM_ID does not apply
+      if (!id.ok()) return noted_in_group(id.status());
+      options.id = id.value();
+    }
+    std::vector<Setup> setups;
+    for (int rank = 0; rank < ndev; ++rank) {
+      options.rank = rank;
+      Result<Setup> setup = prepare_init(&comms[rank], options, settings.value());
+      if (!setup.ok()) {
+        for (Setup& made : setups) take_back(made.out);
+        return noted_in_group(setup.status());
+      }
+      setups.push_back(std::move(setup.value()));
+    }
+    return dispatch(std::move(setups));
+  });
+}
+
+tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config) {
+  return enter([&]() -> Status {
+    if (!newcomm) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommSplit: newcomm is NULL"));
+    *newcomm = nullptr;
+    const CommGuard guard(comm);
+    if (!guard) return noted_in_group(bad_comm("tuttiCommSplit"));
+    if (color < 0 && color != TUTTI_SPLIT_NOCOLOR)
+      return noted_in_group(fail(Code::InvalidArgument, "tuttiCommSplit: color is ", color,
+                                 ", must be >= 0 or TUTTI_SPLIT_NOCOLOR"));
+    Result<Config> read = read_config("tuttiCommSplit", config);
+    if (!read.ok()) return noted_in_group(read.status());
+    if (!guard->ready()) return noted_in_group(guard->state());
+    Setup setup;
+    setup.run = &run_split;
+    setup.out = newcomm;
+    setup.handle = reinterpret_cast<uintptr_t>(comm);
+    setup.color = color;
+    setup.key = key;
+    setup.timeout_s = read.value().timeout_s;
+    setup.name = read.value().name;
+    return dispatch({std::move(setup)});
+  });
+}
+
+tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommFinalize");
+    guard->finalize();
+    return guard->state();
+  });
+}
+
+tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
+  return enter([&]() -> Status {
+    {
+      const CommGuard guard(comm);
+      if (!guard) return bad_comm("tuttiCommDestroy");
+      if (guard->state().code() == Code::InProgress) guard->abort();
+      guard->finalize();
+    }
+    const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
+    return object ? Status() : bad_comm("tuttiCommDestroy");
+  });
+}
+
+tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
+  return enter([&]() -> Status {
+    {
+      const CommGuard guard(comm);
+      if (!guard) return bad_comm("tuttiCommAbort");
+      guard->abort();
+      guard->finalize();
+    }
+    const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
+    return object ? Status() : bad_comm("tuttiCommAbort");
+  });
+}
+
+tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommCount");
+    if (!count) return fail(Code::InvalidArgument, "tuttiCommCount: count is NULL");
+    *count = guard->ranks();
+    return {};
+  });
+}
+
+tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommUserRank");
+    if (!rank) return fail(Code::InvalidArgument, "tuttiCommUserRank: rank is NULL");
+    *rank = guard->rank();
+    return {};
+  });
+}
+
+tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommGetAsyncError");
+    if (!asyncError) return fail(Code::InvalidArgument, "tuttiCommGetAsyncError: asyncError is NULL");
+    *asyncError = static_cast<tuttiResult_t>(guard->state().code());
+    return {};
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,118 @@
+// group: calls that start together; and the way of every call into a communicator.
+#include <algorithm>
+#include <thread>
+
+#include "lib/api/entry.h"
+
+namespace tutti {
+namespace {
+
+struct Pending {
+  tuttiComm_t comm;
+  tuttiStream_t stream;
+  Call call;
+};
+
+struct Group {
+  int depth = 0;
+  Status first_failure;
+  std::vector<Pending> calls;
+  std::vector<Setup> setups;
+};
+thread_local Group t_group;
+
+// Every setup needs the others to make progress: one thread each.
+Status run_setups(std::vector<Setup>& setups) {
+  if (setups.size() == 1) return setups[0].status = setups[0].run(setups[0]);
+  std::vector<std::thread> threads;
+  for (Setup& setup : setups) threads.emplace_back([&setup] { setup.status = setup.run(setup); });
+  for (std::thread& thread : threads) thread.join();
+  for (const Setup& setup : setups)
+    if (!setup.status.ok()) return setup.status;
+  return {};
+}
+
+Status run_calls(std::vector<Pending>& calls) {
+  auto batch = std::make_shared<Batch>();
+  std::vector<Stream*> streams;
+  // In use until submitted: a handle may have been destroyed since the call was collected.
+  std::vector<std::unique_ptr<CommGuard>> comms;
+  std::vector<std::unique_ptr<StreamGuard>> stream_guards;
+  for (Pending& pending : calls) {
+    comms.push_back(std::make_unique<CommGuard>(pending.comm));
+    Comm* comm = comms.back()->get();
+    if (!comm) return bad_comm("tuttiGroupEnd");
+    Stream* stream = nullptr;
+    if (pending.stream) {
+      stream_guards.push_back(std::make_unique<StreamGuard>(pending.stream));
+      stream = stream_guards.back()->get();
+      if (!stream) return bad_stream("tuttiGroupEnd");
+    }
+    if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
+    auto part = std::find_if(batch->parts.begin(), batch->parts.end(), [&](const Part& p) { return p.comm == comm; });
+    if (part == batch->parts.end()) part = batch->parts.insert(part, Part{comm, {}, 0});
+    part->calls.push_back(std::move(pending.call));
+  }
+  return submit(std::move(batch), streams);
+}
+
+}  // namespace
+
+bool in_group() { return t_group.depth > 0; }
+
+Status noted_in_group(Status status) {
+  if (t_group.depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
+  return status;
+}
+
+Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call) {
+  if (in_group()) [[unlikely]] {
+    t_group.calls.push_back({comm, stream, std::move(call)});
+    return {};
+  }
+  if (!stream) [[likely]] {
+    object.wait_turn(object.take_ticket());
+    Status status = object.run({&call, 1});
+    object.end_turn();
+    return status;
+  }
+  const StreamGuard guard(stream);
+  if (!guard) return bad_stream("stream");
+  auto batch = std::make_shared<Batch>();
+  batch->parts.push_back(Part{&object, {}, 0});
+  batch->parts[0].calls.push_back(std::move(call));
+  return submit(std::move(batch), {guard.get()});
+}
+
+Status dispatch(std::vector<Setup> setups) {
+  if (!in_group()) return run_setups(setups);
+  for (Setup& setup : setups) t_group.setups.push_back(std::move(setup));
+  return {};
+}
+
+}  // namespace tutti
+
+using namespace tutti;
+
+extern "C" {
+
+tuttiResult_t tuttiGroupStart(void) {
+  ++t_group.depth;
+  return tuttiSuccess;
+}
+
+tuttiResult_t tuttiGroupEnd(void) {
+  return enter([]() -> Status {
+    if (t_group.depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
+    if (--t_group.depth > 0) return {};
+    Group group = std::exchange(t_group, {});
+    if (!group.setups.empty()) {
+      Status status = run_setups(group.setups);
+      if (group.first_failure.ok()) group.first_failure = std::move(status);
+    }
+    if (!group.first_failure.ok() || group.calls.empty()) return group.first_failure;
+    return run_calls(group.calls);
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,78 @@
+// handles: what a C handle means, so that a stale or foreign one is answered and never followed.
+//
+// A handle is not a pointer but a place in a fixed table and a generation. acquire() counts a user in, so that remove() (from
+// CommDestroy, or CommAbort in another thread) returns the object only when nobody is inside a call on it.
+#pragma once
+#include <sched.h>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace tutti {
+
+template <typename Object, uint32_t kPlaces>
+class HandleTable {
+ public:
+  // 0 when the table is full.
+  uintptr_t insert(Object* object) {
+    for (uint32_t i = 0; i < kPlaces; ++i) {
+      Place& place = places_[i];
+      bool free = false;
+      if (place.object.load(std::memory_order_relaxed) || !place.taken.compare_exchange_strong(free, true)) continue;
+      const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
+      place.object.store(object, std::memory_order_relaxed);
+      place.generation.store(generation);
+      place.alive.store(true);
+      return encode(i, generation);
+    }
+    return 0;
+  }
+
+  // Null: not a live handle. Otherwise release() must follow.
+  Object* acquire(uintptr_t handle) {
+    Place* place = place_of(handle);
+    if (!place) return nullptr;
+    // Sequentially consistent with remove(): either it sees this user, or this thread sees that the place is dead.
+    place->users.fetch_add(1);
+    if (place->alive.load() && place->generation.load() == generation_of(handle))
+      return place->object.load(std::memory_order_relaxed);
+    place->users.fetch_sub(1);
+    return nullptr;
+  }
+  void release(uintptr_t handle) { place_of(handle)->users.fetch_sub(1, std::memory_order_release); }
+
+  // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle.
+  Object* remove(uintptr_t handle) {
+    Place* place = place_of(handle);
+    if (!place || place->generation.load() != generation_of(handle)) return nullptr;
+    bool alive = true;
+    if (!place->alive.compare_exchange_strong(alive, false)) return nullptr;
+    while (place->users.load() != 0) sched_yield();
+    Object* object = place->object.exchange(nullptr);
+    place->taken.store(false);
+    return object;
+  }
+
+ private:
+  struct Place {
+    std::atomic<bool> taken{false}, alive{false};
+    std::atomic<uint32_t> users{0};
+    std::atomic<uint64_t> generation{0};
+    std::atomic<Object*> object{nullptr};
+  };
+
+  // Odd, so that no pointer is a handle.
+  static uintptr_t encode(uint32_t index, uint64_t generation) {
+    return static_cast<uintptr_t>((generation * kPlaces + index) * 2 + 1);
+  }
+  static uint64_t generation_of(uintptr_t handle) { return handle / 2 / kPlaces; }
+  Place* place_of(uintptr_t handle) {
+    if (handle % 2 == 0) return nullptr;
+    return &places_[handle / 2 % kPlaces];
+  }
+
+  std::array<Place, kPlaces> places_;
+};
+
+}  // namespace tutti

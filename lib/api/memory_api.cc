@@ -1,0 +1,73 @@
+// memory_api: the C calls about memory, registration and user-made reduction operators.
+#include "lib/api/entry.h"
+#include "lib/base/memory.h"
+
+using namespace tutti;
+
+extern "C" {
+
+tuttiResult_t tuttiMemAlloc(void** ptr, size_t size) {
+  return enter([&]() -> Status {
+    if (!ptr) return fail(Code::InvalidArgument, "tuttiMemAlloc: ptr is NULL");
+    *ptr = nullptr;
+    if (size == 0) return fail(Code::InvalidArgument, "tuttiMemAlloc: size is 0");
+    Result<void*> memory = allocate_shared(size);
+    if (!memory.ok()) return memory.status();
+    *ptr = memory.value();
+    return {};
+  });
+}
+
+tuttiResult_t tuttiMemFree(void* ptr) {
+  return enter([&]() -> Status {
+    if (!ptr || free_shared(ptr)) return {};
+    return fail(Code::InvalidArgument, "tuttiMemFree: ptr is not from tuttiMemAlloc, or was freed before");
+  });
+}
+
+tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void** handle) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommRegister");
+    if (!buff || !handle) return fail(Code::InvalidArgument, "tuttiCommRegister: ", buff ? "handle" : "buff", " is NULL");
+    if (size == 0) return fail(Code::InvalidArgument, "tuttiCommRegister: size is 0");
+    *handle = reinterpret_cast<void*>(guard->add_region(buff, size));
+    return {};
+  });
+}
+
+tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiCommDeregister");
+    if (guard->remove_region(reinterpret_cast<uint64_t>(handle))) return {};
+    return fail(Code::InvalidArgument, "tuttiCommDeregister: handle is not from tuttiCommRegister on this communicator");
+  });
+}
+
+tuttiResult_t tuttiRedOpCreatePreMulSum(tuttiRedOp_t* op, void* scalar, tuttiDataType_t datatype,
+                                        tuttiScalarResidence_t residence, tuttiComm_t comm) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiRedOpCreatePreMulSum");
+    if (!op || !scalar) return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: ", op ? "scalar" : "op", " is NULL");
+    if (static_cast<int>(datatype) < 0 || datatype >= tuttiNumTypes)
+      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: datatype ", static_cast<int>(datatype), " is no type");
+    if (residence != tuttiScalarDevice && residence != tuttiScalarHostImmediate)
+      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: residence ", static_cast<int>(residence), " is neither value");
+    Result<int> made = guard->add_op(scalar, static_cast<Type>(datatype), residence == tuttiScalarHostImmediate);
+    if (!made.ok()) return made.status();
+    *op = static_cast<tuttiRedOp_t>(made.value());
+    return {};
+  });
+}
+
+tuttiResult_t tuttiRedOpDestroy(tuttiRedOp_t op, tuttiComm_t comm) {
+  return enter([&]() -> Status {
+    const CommGuard guard(comm);
+    if (!guard) return bad_comm("tuttiRedOpDestroy");
+    return guard->remove_op(static_cast<int>(op));
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,44 @@
+// stream_api: the C calls about host streams.
+#include "lib/api/entry.h"
+
+using namespace tutti;
+
+extern "C" {
+
+tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream) {
+  return enter([&]() -> Status {
+    if (!stream) return fail(Code::InvalidArgument, "tuttiStreamCreate: stream is NULL");
+    *stream = nullptr;
+    auto object = std::make_unique<Stream>();
+    const uintptr_t handle = stream_handles().insert(object.get());
+    if (handle == 0) return fail(Code::InvalidUsage, "too many streams in this process (4096)");
+    (void)object.release();
+    *stream = reinterpret_cast<tuttiStream_t>(handle);
+    return {};
+  });
+}
+
+tuttiResult_t tuttiStreamSynchronize(tuttiStream_t stream) {
+  return enter([&]() -> Status {
+    const StreamGuard guard(stream);
+    if (!guard) return bad_stream("tuttiStreamSynchronize");
+    return guard->synchronize();
+  });
+}
+
+tuttiResult_t tuttiStreamQuery(tuttiStream_t stream) {
+  return enter([&]() -> Status {
+    const StreamGuard guard(stream);
+    if (!guard) return bad_stream("tuttiStreamQuery");
+    return guard->idle() ? Status() : fail(Code::InProgress, "");
+  });
+}
+
+tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream) {
+  return enter([&]() -> Status {
+    const std::unique_ptr<Stream> object(stream_handles().remove(reinterpret_cast<uintptr_t>(stream)));
+    return object ? Status() : bad_stream("tuttiStreamDestroy");
+  });
+}
+
+}  // extern "C"

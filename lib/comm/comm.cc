@@ -1,0 +1,247 @@
+// comm: life, failure and the calls under way; see comm.h. Start-up is in join.cc, the waiting loop in drive.cc.
+#include "lib/comm/comm.h"
+
+#include <algorithm>
+
+#include "lib/base/log.h"
+
+namespace tutti {
+namespace {
+
+// An unfinished batch of this many polls goes on in the waiting loop; below it, no clock and no allocation.
+constexpr int kInlinePolls = 1000;
+
+}  // namespace
+
+Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
+  if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
+}
+
+Comm::~Comm() {
+  if (init_thread_.joinable()) init_thread_.join();
+  for (const auto& transport : transports_) transport->quiesce();
+  control_.reset();  // its thread calls on_abort(), which wakes transports: it ends first
+}
+
+Status Comm::init() {
+  Status status = connect();
+  if (!status.ok()) fail_all(status.code(), -1, status.text());
+  std::lock_guard lock(mutex_);
+  initialized_ = true;
+  return status;
+}
+
+void Comm::init_in_background() {
+  init_thread_ = std::thread([this] { (void)init(); });  // state() reports
+}
+
+Status Comm::state() const {
+  std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return failure_;
+  if (!initialized_) return fail(Code::InProgress, "the communicator is still being initialized");
+  return {};
+}
+
+// ---- turns
+
+void Comm::wait_turn(uint64_t ticket) {
+  for (uint64_t turn = turn_.load(std::memory_order_acquire); turn != ticket; turn = turn_.load(std::memory_order_acquire))
+    turn_.wait(turn, std::memory_order_acquire);
+}
+
+void Comm::end_turn() {
+  turn_.fetch_add(1, std::memory_order_release);
+  turn_.notify_all();
+}
+
+void Comm::wait_idle() { wait_turn(tickets_.load(std::memory_order_acquire)); }
+
+// ---- failure
+
+Status Comm::first_failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void Comm::fail_all(Code code, int guilty, const std::string& text) {
+  const Cause cause{code, guilty, text};
+  on_abort(cause);
+  if (control_) control_->abort(cause);
+}
+
+void Comm::on_abort(const Cause& cause) {
+  std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return;
+  failure_ = Status(cause.code, cause.text);
+  aborted_.store(true, std::memory_order_release);
+  log_warn(rank(), cause.text);
+  if (!initialized_) return;  // nobody sleeps yet, and the transports are being made
+  for (const auto& transport : transports_) transport->wake();
+}
+
+void Comm::abort() {
+  cancel_.store(true, std::memory_order_release);
+  on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
+  if (init_thread_.joinable()) init_thread_.join();  // control_ is being made there
+  if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+}
+
+std::string Comm::what_runs() const {
+  const uint64_t entered = entered_.load(std::memory_order_relaxed);
+  const std::string call = describe(signature_.load(std::memory_order_relaxed));
+  return entered == 0 ? call : concat(call, " [collective #", entered, "]");
+}
+
+Activity Comm::activity() const {
+  Activity activity{entered_.load(std::memory_order_acquire), finished_.load(std::memory_order_acquire), ""};
+  if (activity.entered == 0) {
+    activity.text = "has made no collective call";
+  } else if (activity.finished >= activity.entered) {
+    activity.text = concat("idle after ", what_runs());
+  } else {
+    activity.text = concat("in ", what_runs());
+    if (const int peer = waiting_for_.load(std::memory_order_relaxed); peer >= 0)
+      activity.text += concat(", waiting for rank ", peer);
+  }
+  return activity;
+}
+
+void Comm::report_timeout() {
+  if (timeout_reported_) return;
+  timeout_reported_ = true;
+  std::vector<int> suspects;
+  for (const auto& execution : running_)
+    for (int peer : execution->waiting_for())
+      if (std::find(suspects.begin(), suspects.end(), peer) == suspects.end()) suspects.push_back(peer);
+  if (!suspects.empty()) waiting_for_.store(suspects.front(), std::memory_order_relaxed);
+  const std::string text = concat(what_runs(), " made no progress for ", timeout_s(), " s on rank ", rank());
+  if (control_) {
+    control_->report_timeout(collective_running_ ? entered_.load(std::memory_order_relaxed) : 0, suspects, text);
+  } else {
+    fail_all(Code::RemoteError, -1, text);
+  }
+}
+
+void Comm::give_up() {
+  fail_all(Code::RemoteError, -1, concat(what_runs(), " made no progress for ", timeout_s(), " s, and rank 0 did not say why"));
+}
+
+// ---- calls
+
+void Comm::load(std::span<const Call> calls) {
+  calls_ = calls;
+  next_call_ = 0;
+  collective_running_ = false;
+  timeout_reported_ = false;
+  batch_status_ = {};
+  for (const Call& call : calls)
+    if (call.kind == CallKind::PointToPoint && !start(call)) return;
+  (void)start_next_collective();
+}
+
+bool Comm::start(const Call& call) {
+  Result<Operation> operation = operation_of(call);
+  if (!operation.ok()) {
+    fail_all(operation.status().code(), rank(), operation.status().text());
+    end_batch(operation.status());
+    return false;
+  }
+  if (idle_.empty()) idle_.push_back(std::make_unique<Execution>());
+  running_.push_back(std::move(idle_.back()));
+  idle_.pop_back();
+  signature_.store(operation.value().signature, std::memory_order_relaxed);
+  running_.back()->start(operation.value(), lanes_, tile_bytes_, window_);
+  return true;
+}
+
+// Collectives of a batch run one after the other, in the order of the calls, beside its sends and receives.
+bool Comm::start_next_collective() {
+  while (next_call_ < calls_.size() && calls_[next_call_].kind == CallKind::PointToPoint) ++next_call_;
+  if (next_call_ == calls_.size()) return false;
+  entered_.fetch_add(1, std::memory_order_release);
+  collective_running_ = start(calls_[next_call_++]);
+  return collective_running_;
+}
+
+void Comm::end_batch(Status status) {
+  batch_status_ = std::move(status);
+  while (!running_.empty()) {
+    idle_.push_back(std::move(running_.back()));
+    running_.pop_back();
+  }
+  calls_ = {};
+  next_call_ = 0;
+  collective_running_ = false;
+}
+
+Progress Comm::advance(bool& moved) {
+  if (!batch_status_.ok()) return Progress::Failed;
+  if (aborted()) [[unlikely]] {
+    const Status failure = first_failure();
+    end_batch(Status(failure.code(), running_.empty() ? failure.text() : concat(failure.text(), " (rank ", rank(), " was in ",
+                                                                                 what_runs(), ")")));
+    for (const auto& transport : transports_) transport->quiesce();
+    return Progress::Failed;
+  }
+  for (const auto& transport : transports_) transport->progress();
+  for (size_t i = 0; i < running_.size();) {
+    const Progress progress = running_[i]->advance(moved);
+    if (progress == Progress::Again) {
+      ++i;
+      continue;
+    }
+    if (progress == Progress::Failed) {
+      fail_execution(*running_[i]);
+      return Progress::Failed;
+    }
+    moved = true;
+    const bool collective = running_[i]->operation().plan->point_to_point == false;
+    idle_.push_back(std::move(running_[i]));
+    running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
+    if (!collective) continue;
+    finished_.fetch_add(1, std::memory_order_release);
+    collective_running_ = false;
+    (void)start_next_collective();
+    if (!batch_status_.ok()) return Progress::Failed;
+  }
+  return running_.empty() ? Progress::Done : Progress::Again;
+}
+
+void Comm::fail_execution(const Execution& execution) {
+  const int peer = execution.failed_peer();
+  std::string text;
+  Code code;
+  if (execution.mismatch()) {
+    code = Code::InvalidUsage;
+    const uint64_t ours = execution.operation().signature, theirs = execution.mismatch()->theirs;
+    text = concat("ranks made different calls: rank ", rank(), " called ", describe(ours), ", rank ", peer, " called ",
+                  describe(theirs));
+    if (entered_ > 0) text += concat(" [collective #", entered_.load(std::memory_order_relaxed), "]");
+  } else {
+    code = execution.failure().code();
+    text = concat("rank ", rank(), ", ", describe(execution.operation().signature), ", peer rank ", peer, ": ",
+                  execution.failure().text());
+  }
+  fail_all(code, peer, text);
+  end_batch(first_failure());
+  for (const auto& transport : transports_) transport->quiesce();
+}
+
+Status Comm::run(std::span<const Call> calls) {
+  load(calls);
+  bool moved = false;
+  for (int polls = 0; polls < (crowded_ ? 1 : kInlinePolls); ++polls)
+    if (advance(moved) != Progress::Again) return batch_status_;
+  Comm* self = this;
+  drive({&self, 1});
+  return batch_status_;
+}
+
+// ---- leaving
+
+void Comm::finalize() {
+  wait_idle();
+  if (control_) control_->leave();
+}
+
+}  // namespace tutti

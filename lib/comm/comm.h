@@ -1,0 +1,156 @@
+// comm: one rank of a communicator: its peers, its plans, the calls under way, and why it failed if it did.
+//
+// Threads: one thread at a time runs calls (turns order them: a call on stream NULL waits for queued ones); the control
+// thread only reports failures; abort() may come from anywhere. A failure is recorded once, the first cause wins, and every
+// call from then on returns it.
+#pragma once
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "lib/boot/boot.h"
+#include "lib/comm/call.h"
+#include "lib/comm/plans.h"
+#include "lib/exec/execution.h"
+
+namespace tutti {
+
+struct CommOptions {
+  UniqueId id{};
+  int rank = 0, ranks = 1;
+  double timeout_s = 0;  // 0: TUTTI_TIMEOUT
+  std::string name;
+};
+
+class Comm {
+ public:
+  Comm(CommOptions options, Settings settings);
+  ~Comm();
+  Comm(const Comm&) = delete;
+  Comm& operator=(const Comm&) = delete;
+
+  // Joins the other ranks; blocks. Ends early when abort() is called.
+  Status init();
+  // Runs init() in a thread of this object; state() tells.
+  void init_in_background();
+  // InProgress until init() has ended, then the communicator's first failure, or success. Any thread.
+  Status state() const;
+
+  int rank() const { return options_.rank; }
+  int ranks() const { return options_.ranks; }
+  const Settings& settings() const { return settings_; }
+  double timeout_s() const { return options_.timeout_s; }
+  const std::string& name() const { return options_.name; }
+
+  // Whether calls can be made: initialized, and not failed.
+  bool ready() const { return initialized_.load(std::memory_order_acquire) && !aborted(); }
+
+  // Turns: calls run in the order in which their tickets were taken, one batch at a time.
+  uint64_t take_ticket() { return tickets_.fetch_add(1, std::memory_order_relaxed); }
+  void wait_turn(uint64_t ticket);
+  void end_turn();
+  void wait_idle();
+
+  // Starts the calls of one batch (which stay the caller's); advance() until Done or Failed; then batch_status() is how it
+  // ended.
+  void load(std::span<const Call> calls);
+  Progress advance(bool& moved);
+  const Status& batch_status() const { return batch_status_; }
+  // load(), then advance() to the end in this thread.
+  Status run(std::span<const Call> calls);
+
+  // For the waiting loop (drive.cc).
+  bool aborted() const { return aborted_.load(std::memory_order_acquire); }
+  bool crowded() const { return crowded_; }
+  std::span<const std::unique_ptr<Transport>> transports() const { return transports_; }
+  // Nothing has moved for timeout_s(): asks all ranks, once, who is to blame. The abort that follows ends the batch.
+  void report_timeout();
+  // No answer came either: ends the batch under way with what is known here.
+  void give_up();
+  // Records a failure unless there is one, and tells all ranks.
+  void fail_all(Code code, int guilty, const std::string& text);
+
+  // Collective: the new communicator's options for this rank; ranks == 0 if it has none.
+  Result<CommOptions> split(int color, int key);
+  // Takes leave of the others.
+  void finalize();
+  // Fails everything here ("aborted") and on the other ranks. Any thread.
+  void abort();
+
+  // Ops made by the user.
+  Result<int> add_op(const void* scalar, Type type, bool read_now);
+  Status remove_op(int op);
+  Status check_op(int op, Type type) const;
+  // Registered buffers.
+  uint64_t add_region(void* data, size_t bytes);
+  bool remove_region(uint64_t handle);
+
+ private:
+  struct UserOp {
+    bool alive;
+    Type type;
+    Scale scale;
+    const void* scalar;  // read when a call runs; null: `scale` is the value
+  };
+
+  Status connect();
+  Status open_transports(std::vector<std::string>& addresses);
+  Status connect_transports(const std::vector<std::vector<std::string>>& addresses, Deadline deadline);
+  Status choose_routes();
+  Status agree(const Status& mine, Deadline deadline);
+  void on_abort(const Cause& cause);
+  Activity activity() const;
+  Status first_failure() const;
+
+  Result<Operation> operation_of(const Call& call);
+  Status set_op(const Call& call, Operation& operation);
+  bool start(const Call& call);  // false: it could not be started, batch_status_ says why
+  bool start_next_collective();
+  void end_batch(Status status);
+  void fail_execution(const Execution& execution);
+  std::string what_runs() const;
+
+  CommOptions options_;
+  const Settings settings_;
+  size_t tile_bytes_ = 0;
+  uint32_t window_ = 1;
+
+  // Made by init().
+  std::unique_ptr<Control> control_;
+  std::vector<std::unique_ptr<Transport>> transports_;
+  std::vector<Route> routes_;
+  Topology topology_ = Topology::flat(1);
+  std::unique_ptr<Plans> plans_;
+  bool crowded_ = false;
+  std::thread init_thread_;
+
+  // The batch under way.
+  std::span<const Call> calls_;
+  size_t next_call_ = 0;                                  // next collective to start
+  bool collective_running_ = false;
+  std::vector<std::unique_ptr<Execution>> running_, idle_;
+  std::vector<LaneCount> lanes_;
+  Status batch_status_;
+  bool timeout_reported_ = false;
+
+  // What this rank is doing, for the control thread.
+  std::atomic<uint64_t> entered_{0}, finished_{0}, signature_{0};
+  std::atomic<int> waiting_for_{-1};
+
+  std::atomic<uint64_t> tickets_{0}, turn_{0};
+
+  mutable std::mutex mutex_;  // guards failure_, ops_, regions_, and that transports_ are complete once initialized_
+  Status failure_;
+  std::atomic<bool> initialized_{false};
+  std::vector<UserOp> ops_;
+  std::vector<std::pair<uint64_t, std::pair<void*, size_t>>> regions_;
+  uint64_t next_region_ = 1;
+  std::atomic<bool> aborted_{false};  // failure_ is set
+  std::atomic<bool> cancel_{false};   // abort() was called
+};
+
+// Runs the loaded batches of several communicators to their end in this thread. (drive.cc)
+void drive(std::span<Comm* const> comms);
+
+}  // namespace tutti

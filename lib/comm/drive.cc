@@ -1,0 +1,106 @@
+// drive: the waiting loop. Spins while an answer is near, then yields the core, then sleeps; every wait sees the abort flag
+// and the deadline.
+//
+// When ranks and cores are as many, a waiting rank owns its core and polls it for TUTTI_SPIN_US; when ranks outnumber the
+// cores it yields at once, because the rank it waits for may need this very core.
+#include <sched.h>
+
+#include <algorithm>
+
+#include "lib/base/clock.h"
+#include "lib/comm/comm.h"
+
+namespace tutti {
+namespace {
+
+constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
+constexpr int kCrowdedSpins = 20;         // the same when cores are shared
+constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
+constexpr int64_t kNapNs = 100'000;
+constexpr int64_t kGraceNs = 3'000'000'000;  // for the answer who is to blame for a timeout
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+class Waiter {
+ public:
+  explicit Waiter(std::span<Comm* const> comms)
+      : comms_(comms), spins_(std::any_of(comms.begin(), comms.end(), [](Comm* c) { return c->crowded(); }) ? kCrowdedSpins
+                                                                                                              : kSpins) {}
+
+  void reset() { idle_ = 0; }
+
+  // One step of waiting. True: nothing has arrived, and the loop should look at the deadline.
+  template <typename Advance>
+  bool pause(Advance advance) {
+    if (++idle_ < spins_) {
+      relax();
+      return false;
+    }
+    if (idle_ == spins_) since_ns_ = now_ns();
+    if (idle_ % 8 != 0 || now_ns() - since_ns_ < static_cast<int64_t>(comms_[0]->settings().number(Setting::SpinUs)) * 1000) {
+      sched_yield();
+      return false;
+    }
+    sleep(advance);
+    return true;
+  }
+
+ private:
+  template <typename Advance>
+  void sleep(Advance advance) {
+    // One communicator with one transport can be woken by what it waits for. Several have several doorbells: nap.
+    const auto transports = comms_[0]->transports();
+    const bool one = comms_.size() == 1 && transports.size() == 1;
+    if (transports.empty()) {
+      sched_yield();
+      return;
+    }
+    transports[0]->arm();
+    const bool moved = advance();
+    transports[0]->sleep(moved ? 0 : one ? kMaxSleepNs : kNapNs);
+    if (moved) reset();
+  }
+
+  const std::span<Comm* const> comms_;
+  const int spins_;
+  int idle_ = 0;
+  int64_t since_ns_ = 0;
+};
+
+}  // namespace
+
+void drive(std::span<Comm* const> comms) {
+  std::vector<Comm*> left(comms.begin(), comms.end());
+  bool moved = false;
+  const auto advance = [&] {
+    moved = false;
+    std::erase_if(left, [&](Comm* comm) { return comm->advance(moved) != Progress::Again; });
+    return moved || left.empty();
+  };
+
+  Waiter waiter(comms);
+  int64_t still_since_ns = 0;  // when the last progress was noticed to be over
+  while (!left.empty()) {
+    if (advance()) {
+      waiter.reset();
+      still_since_ns = 0;
+    } else if (waiter.pause(advance)) {
+      const int64_t now = now_ns();
+      if (still_since_ns == 0) still_since_ns = now;
+      const int64_t still_ns = now - still_since_ns;
+      for (Comm* comm : left) {
+        const int64_t limit_ns = static_cast<int64_t>(comm->timeout_s() * 1e9);
+        if (still_ns >= limit_ns) comm->report_timeout();
+        if (still_ns >= limit_ns + kGraceNs) comm->give_up();
+      }
+    }
+  }
+}
+
+}  // namespace tutti

@@ -1,0 +1,126 @@
+// operation: from a call to what the executor runs: addresses, layouts, the plan, the op.
+#include <cstring>
+
+#include "lib/comm/comm.h"
+
+namespace tutti {
+namespace {
+
+uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+size_t sum(const std::vector<size_t>& counts) {
+  size_t total = 0;
+  for (size_t count : counts) total += count;
+  return total;
+}
+
+}  // namespace
+
+Result<Operation> Comm::operation_of(const Call& call) {
+  Operation operation;
+  operation.type = call.type;
+  operation.signature = signature_of(call);
+  operation.input = address(call.send);
+  operation.output = address(call.recv);
+  operation.input_layout.count = operation.output_layout.count = call.count;
+  if (call.kind == CallKind::PointToPoint) {
+    operation.plan = call.sends ? plans_->send_to(call.root) : plans_->receive_from(call.root);
+    return operation;
+  }
+
+  const size_t bytes = size_of(call.type);
+  const Collective collective = collective_of(call.kind);
+  const uint32_t blocks = blocks_of(collective, ranks());
+  const size_t me = static_cast<size_t>(rank());
+  size_t total = call.count * blocks;
+  if (call.blocks) {
+    const Call::Blocks& lists = *call.blocks;
+    operation.output_layout = {0, lists.recv_counts, lists.recv_starts};
+    operation.input_layout = operation.output_layout;
+    operation.paired = call.kind == CallKind::AllToAllV;
+    if (operation.paired) operation.input_layout = {0, lists.send_counts, lists.send_starts};
+    total = operation.paired ? 0 : sum(lists.recv_counts);  // AllToAllV's counts are this rank's own: no choice by size
+  }
+  // A buffer of one block stands for block `rank` of the whole.
+  if (collective == Collective::AllGather || collective == Collective::Gather)
+    operation.input -= operation.input_layout.start_of(static_cast<uint32_t>(me)) * bytes;
+  if (collective == Collective::ReduceScatter || collective == Collective::Scatter)
+    operation.output -= operation.output_layout.start_of(static_cast<uint32_t>(me)) * bytes;
+
+  const bool has_both = !has_root(collective) || call.root == rank();
+  const bool in_place = has_both && total > 0 && operation.input == operation.output;
+  const int root = has_root(collective) ? call.root : 0;
+  Result<const Plan*> plan = plans_->find(collective, root, in_place, !call.blocks, total * bytes);
+  if (!plan.ok()) return plan.status();
+  operation.plan = plan.value();
+  TUTTI_TRY(set_op(call, operation));
+  return operation;
+}
+
+Status Comm::set_op(const Call& call, Operation& operation) {
+  if (!reduces(collective_of(call.kind)) || call.kind == CallKind::Barrier) return {};
+  if (call.op < kOpAvg) {
+    operation.op = static_cast<Op>(call.op);
+    return {};
+  }
+  operation.op = Op::Sum;
+  if (call.op == kOpAvg) {
+    if (is_float(call.type)) {
+      if (ranks() > 1) operation.scale = scale_one_over(ranks(), call.type);
+      return {};
+    }
+    // Integers: the sum is divided where it ends up.
+    operation.divisor = ranks();
+    const Collective collective = collective_of(call.kind);
+    const uint32_t pieces = operation.plan->chunks / operation.plan->blocks;
+    operation.divide_first = collective == Collective::ReduceScatter ? static_cast<uint32_t>(rank()) * pieces : 0;
+    operation.divide_chunks = collective == Collective::Reduce && call.root != rank() ? 0 : pieces;
+    return {};
+  }
+  std::lock_guard lock(mutex_);
+  const UserOp& op = ops_[static_cast<size_t>(call.op - kFirstUserOp)];
+  operation.scale = op.scalar ? scale_from(op.scalar, op.type) : op.scale;
+  return {};
+}
+
+// ---- ops and regions
+
+Result<int> Comm::add_op(const void* scalar, Type type, bool read_now) {
+  std::lock_guard lock(mutex_);
+  ops_.push_back({true, type, read_now ? scale_from(scalar, type) : Scale{}, read_now ? nullptr : scalar});
+  return kFirstUserOp + static_cast<int>(ops_.size()) - 1;
+}
+
+Status Comm::check_op(int op, Type type) const {
+  if (op < 0) return fail(Code::InvalidArgument, "op ", op, " is no reduction operator");
+  if (op < kFirstUserOp) return {};
+  std::lock_guard lock(mutex_);
+  const size_t index = static_cast<size_t>(op - kFirstUserOp);
+  if (index >= ops_.size() || !ops_[index].alive)
+    return fail(Code::InvalidArgument, "op ", op, " is no reduction operator of this communicator (destroyed, or another's?)");
+  if (ops_[index].type != type)
+    return fail(Code::InvalidArgument, "op ", op, " was made for ", name_of(ops_[index].type), ", the call is on ", name_of(type));
+  return {};
+}
+
+Status Comm::remove_op(int op) {
+  std::lock_guard lock(mutex_);
+  const size_t index = static_cast<size_t>(op - kFirstUserOp);
+  if (op < kFirstUserOp || index >= ops_.size() || !ops_[index].alive)
+    return fail(Code::InvalidArgument, "op ", op, " was not made by tuttiRedOpCreatePreMulSum on this communicator, or is destroyed");
+  ops_[index].alive = false;
+  return {};
+}
+
+uint64_t Comm::add_region(void* data, size_t bytes) {
+  std::lock_guard lock(mutex_);
+  regions_.push_back({next_region_, {data, bytes}});
+  return next_region_++;
+}
+
+bool Comm::remove_region(uint64_t handle) {
+  std::lock_guard lock(mutex_);
+  return std::erase_if(regions_, [&](const auto& region) { return region.first == handle; }) > 0;
+}
+
+}  // namespace tutti

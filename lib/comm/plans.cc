@@ -1,0 +1,112 @@
+// plans: see plans.h.
+#include "lib/comm/plans.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "lib/base/log.h"
+#include "lib/sched/select.h"
+
+namespace tutti {
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// A single message from or to `peer`, on the lane that schedules leave alone.
+Program point_to_point(int peer, bool sends) {
+  constexpr uint8_t kLane = kLanes - 1;
+  static_assert(kLane >= kChannels);
+  Program program;
+  program.works.push_back({sends ? Work::Kind::Send : Work::Kind::Combine, sends ? input(0) : output(0), 1, 0, 1, 0, 0, 0});
+  if (sends) {
+    program.targets.push_back({peer, kLane, 0});
+  } else {
+    program.sources.push_back({peer, kLane, 0, {}});
+  }
+  program.lanes.push_back({peer, kLane, sends ? 1u : 0u, sends ? 0u : 1u});
+  return program;
+}
+
+}  // namespace
+
+Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
+  ForcedAlgorithms forced;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    const size_t colon = word.find(':');
+    const std::string name = colon == std::string::npos ? word : word.substr(colon + 1);
+    const auto algorithms = all_algorithms();
+    if (std::none_of(algorithms.begin(), algorithms.end(), [&](const Algorithm& a) { return name == a.name; })) {
+      std::string known;
+      for (const Algorithm& algorithm : algorithms) known += concat(known.empty() ? "" : ", ", algorithm.name);
+      return fail(Code::InvalidArgument, "TUTTI_ALGO: there is no algorithm '", name, "'; known: ", known);
+    }
+    bool found = false;
+    for (int c = 0; c < kCollectives; ++c) {
+      const bool named = colon != std::string::npos && lower(name_of(static_cast<Collective>(c))) == lower(word.substr(0, colon));
+      if (colon != std::string::npos && !named) continue;
+      found = true;
+      if (colon == std::string::npos && forced.strict_[c]) continue;
+      forced.names_[c] = name;
+      forced.strict_[c] = named;
+    }
+    if (!found) return fail(Code::InvalidArgument, "TUTTI_ALGO: there is no collective '", word.substr(0, colon), "'");
+  }
+  return forced;
+}
+
+Plans::Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced)
+    : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)) {}
+
+Result<const Plan*> Plans::find(Collective collective, int root, bool in_place, bool uniform, size_t bytes) {
+  const int bucket = std::min<int>(std::bit_width(bytes), kBuckets - 1);
+  Variant& variant = table_[static_cast<size_t>(collective)][in_place * 2 + uniform][bucket];
+  if (variant.by_root.empty()) variant.by_root.resize(has_root(collective) ? topology_.ranks() : 1);
+  const Plan*& plan = variant.by_root[static_cast<size_t>(root)];
+  if (plan) [[likely]]
+    return plan;
+  const Problem problem{collective, root, rank_, topology_.ranks(), in_place, uniform, topology_};
+  // The price of the bucket's upper end, so that the choice does not depend on where in the bucket the first call was.
+  Result<const Plan*> made = make(problem, bytes == 0 ? 0 : (size_t{1} << bucket) - 1);
+  if (made.ok()) plan = made.value();
+  return made;
+}
+
+Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
+  Problem shared = problem;  // what all ranks see alike
+  shared.rank = 0;
+  shared.in_place = false;
+  const std::string& name = forced_.name(problem.collective);
+  Result<const Algorithm*> chosen = select(shared, bytes, name);
+  if (!chosen.ok() && !name.empty() && !forced_.strict(problem.collective)) chosen = select(shared, bytes, "");
+  if (!chosen.ok()) return chosen.status();
+
+  const Algorithm* algorithm = chosen.value();
+  std::unique_ptr<Plan>& plan =
+      made_[{algorithm, problem.collective, problem.root, problem.in_place, problem.uniform}];
+  if (!plan) {
+    Builder builder(problem);
+    algorithm->build(problem, builder);
+    plan = bind_plan(fuse(builder.finish()), blocks_of(problem.collective, problem.ranks), routes_);
+    log_info(rank_, name_of(problem.collective), " of up to ", bytes, " bytes: ", algorithm->name, ", ", plan->works.size(),
+             " works");
+  }
+  return plan.get();
+}
+
+const Plan* Plans::send_to(int peer) {
+  std::unique_ptr<Plan>& plan = sends_[peer];
+  if (!plan) (plan = bind_plan(point_to_point(peer, true), 1, routes_))->point_to_point = true;
+  return plan.get();
+}
+
+const Plan* Plans::receive_from(int peer) {
+  std::unique_ptr<Plan>& plan = receives_[peer];
+  if (!plan) (plan = bind_plan(point_to_point(peer, false), 1, routes_))->point_to_point = true;
+  return plan.get();
+}
+
+}  // namespace tutti

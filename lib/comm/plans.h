@@ -1,0 +1,56 @@
+// plans: which algorithm serves a call, and its plan, made on first use and kept.
+//
+// The choice is a pure function of the problem (without rank and in_place), the message's bytes in powers of two, TUTTI_ALGO
+// and the topology, so that all ranks choose alike without asking.
+#pragma once
+#include <array>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "lib/base/settings.h"
+#include "lib/exec/plan.h"
+#include "lib/sched/algorithm.h"
+
+namespace tutti {
+
+// TUTTI_ALGO, parsed: a forced algorithm per collective, "" where it is free.
+class ForcedAlgorithms {
+ public:
+  static Result<ForcedAlgorithms> parse(const std::string& text);
+  // The name and whether it was given for this very collective (then it must apply).
+  const std::string& name(Collective collective) const { return names_[static_cast<size_t>(collective)]; }
+  bool strict(Collective collective) const { return strict_[static_cast<size_t>(collective)]; }
+
+ private:
+  std::array<std::string, kCollectives> names_;
+  std::array<bool, kCollectives> strict_{};
+};
+
+class Plans {
+ public:
+  Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced);
+
+  // bytes: of the whole message (all blocks), or the largest block's share of it where blocks differ.
+  Result<const Plan*> find(Collective collective, int root, bool in_place, bool uniform, size_t bytes);
+  const Plan* send_to(int peer);
+  const Plan* receive_from(int peer);
+
+ private:
+  static constexpr int kBuckets = 48;  // powers of two of bytes
+  struct Variant {
+    std::vector<const Plan*> by_root;  // empty until used
+  };
+  Result<const Plan*> make(const Problem& problem, size_t bytes);
+
+  const int rank_;
+  const Topology& topology_;
+  const std::vector<Route> routes_;
+  const ForcedAlgorithms forced_;
+  std::array<std::array<std::array<Variant, kBuckets>, 4>, kCollectives> table_;  // [collective][in_place, uniform][bucket]
+  // One plan per (algorithm, problem), whatever the size.
+  std::map<std::tuple<const Algorithm*, Collective, int, bool, bool>, std::unique_ptr<Plan>> made_;
+  std::map<int, std::unique_ptr<Plan>> sends_, receives_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,112 @@
+// execution: one operation under way on one rank; a resumable state machine that never blocks.
+//
+// The message is cut into tiles; each tile runs the whole plan, a few tiles at once (instances). A work starts when its
+// dependencies are done; advance() tries every started work and returns. Message numbers are base + tile * stride + number in
+// the program, where base counts the messages of all earlier operations on the lane, alike on both sides.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "lib/dtype/dtype.h"
+#include "lib/exec/layout.h"
+#include "lib/exec/plan.h"
+
+namespace tutti {
+
+// One call, ready to run. What it points to must stay as it is until the execution is done.
+struct Operation {
+  const Plan* plan = nullptr;
+  // Addresses of element 0 of block 0; a rank that holds one block only passes an address that lies as far before it.
+  uintptr_t input = 0, output = 0;
+  Layout input_layout, output_layout;
+  Type type = Type::U8;
+  Op op = Op::Sum;
+  uint64_t signature = 0;
+  std::optional<Scale> scale;     // every element is multiplied when it is read from Input
+  int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
+  uint32_t divide_first = 0, divide_chunks = 0;
+  bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
+};
+
+// Messages so far on every lane of a communicator: [peer * kLanes + channel].
+struct LaneCount {
+  uint32_t sent = 0, received = 0;
+};
+
+// What a message said that did not fit the call.
+struct Mismatch {
+  int peer;
+  uint64_t theirs;
+};
+
+class Execution {
+ public:
+  // Takes the operation's message numbers. tile_bytes: limit of one message; window: tiles at once.
+  void start(const Operation& operation, std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
+  // Done, Again or Failed. `moved` becomes true if anything happened.
+  Progress advance(bool& moved);
+
+  // After Failed: the peer, and the reason (mismatch set: the signatures differ; else the transport's words).
+  int failed_peer() const { return failed_peer_; }
+  const std::optional<Mismatch>& mismatch() const { return mismatch_; }
+  const Status& failure() const { return failure_; }
+  // Peers whose messages started works are waiting for.
+  std::vector<int> waiting_for() const;
+  const Operation& operation() const { return operation_; }
+
+ private:
+  struct Instance;
+  struct Sending : Outgoing {
+    const Execution* execution;
+    const Instance* instance;
+    const PlanWork* work;
+  };
+  struct Receiving : Incoming {
+    bool arrived;
+  };
+  struct Instance {
+    uint64_t tile = 0;
+    uint32_t works_left = 0;  // 0: idle
+    std::vector<uint32_t> waiting;    // per work: dependencies left
+    std::vector<uint32_t> started;    // works under way
+    std::vector<Sending> sendings;    // per post group
+    std::vector<uint8_t> posted;      // per target
+    std::vector<Receiving> receivings;
+    std::vector<std::byte> scratch, landing;
+  };
+  struct LaneBase {
+    uint32_t send_base, receive_base;
+    uint64_t send_tiles, receive_tiles;
+  };
+
+  void begin(Instance& instance, uint64_t tile);
+  Progress send(Instance& instance, const PlanWork& work, bool& moved);
+  Progress receive(Instance& instance, const PlanWork& work, bool& moved);
+  void combine_all(Instance& instance, const PlanWork& work);
+  void combine_scaled(std::byte* to, std::vector<const std::byte*>& from, size_t scaled, size_t count) const;
+  void divide_output(const Instance& instance) const;
+  void start_send(Instance& instance, const PlanWork& work, uint32_t group);
+  static void pack(const Outgoing& outgoing, std::byte* to);
+
+  const Layout& layout_of(Buffer buffer) const {
+    return buffer == Buffer::Input ? operation_.input_layout : operation_.output_layout;
+  }
+  std::byte* address(const Instance& instance, Ref ref, uint32_t run, size_t& count) const;
+  template <typename Visit>  // visit(chunk offset in the run, chunks)
+  void for_each_block(Ref ref, uint32_t chunks, Visit visit) const;
+  size_t bytes_of(const Instance& instance, Ref ref, uint32_t chunks) const;
+
+  Operation operation_;
+  Tiling tiling_;
+  size_t element_bytes_ = 1;
+  uint64_t next_tile_ = 0, tiles_done_ = 0;
+  uint32_t window_ = 1;
+  std::vector<LaneBase> lanes_;
+  std::vector<Instance> instances_;
+  std::vector<const std::byte*> pointers_;  // of one combine
+  int failed_peer_ = -1;
+  std::optional<Mismatch> mismatch_;
+  Status failure_;
+};
+
+}  // namespace tutti
