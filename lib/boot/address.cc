@@ -162,9 +162,7 @@ Result<Address> local_address(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return system_failure("getsockname", errno);
-  Address address = address_of(storage);
-  address.port = 0;
-  return address;
+  return address_of(storage);
 }
 
 }  // namespace tutti

@@ -44,7 +44,7 @@ int connect_error(int fd);
 // For an accepted socket.
 void prepare_socket(int fd);
 
-// The address of this side of a connection, with port 0.
+// The address of this side of a connection.
 Result<Address> local_address(int fd);
 
 }  // namespace tutti

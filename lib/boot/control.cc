@@ -16,9 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/boot/boot.h"
 #include "lib/boot/join.h"
-#include "lib/boot/rendezvous.h"
 #include "lib/boot/thread.h"
-#include "lib/boot/unique_id.h"
 
 namespace tutti {
 namespace {
@@ -27,7 +25,6 @@ constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr double kHubAnswerS = 2;
 constexpr double kLeaveS = 1;  // for the last words to get out
 constexpr double kCloseS = 0.2;
-constexpr double kLingerS = 10;  // of a failed rendezvous, for ranks that come late
 constexpr size_t kMaxSuspects = 1024;
 
 class ControlPlane final : public Control {
@@ -336,27 +333,6 @@ void ControlPlane::close_connection() {
 }
 
 }  // namespace
-
-Result<UniqueId> make_unique_id(const Settings& settings) {
-  TUTTI_TRY(prepare_crypto());
-  if (const std::string& text = settings.text(Setting::CommId); !text.empty()) {
-    Result<IdContent> content = id_from_text(text, settings.origin(Setting::CommId));
-    if (!content.ok()) return content.status();
-    return encode_id(content.value());
-  }
-  IdContent content;
-  Result<Address> address = choose_interface(settings);
-  if (!address.ok()) return address.status();
-  content.address = address.value();
-  Result<Descriptor> listener = listen_at(&content.address);
-  if (!listener.ok()) return listener.status();
-  content.secret = random_nonce();
-  Result<std::unique_ptr<Server>> server = make_rendezvous(std::move(listener.value()), content.secret, kLingerS);
-  if (!server.ok()) return server.status();
-  TUTTI_TRY(Server::start_detached(std::move(server.value()), "tutti-meet"));
-  log_info(-1, "rendezvous at ", to_text(content.address));
-  return encode_id(content);
-}
 
 Result<std::unique_ptr<Control>> Control::join(const Settings& settings, const UniqueId& id, int rank, int ranks,
                                                Callbacks callbacks, const std::atomic<bool>& cancel) {

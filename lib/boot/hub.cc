@@ -197,7 +197,11 @@ void Hub::finish_round() {
 
 void Hub::hand_out(Member& member) {
   if (round_ == 1 || !member.peer || member.left || failure_) return;
-  while (member.handed < members_.size() && member.peer->connection.unsent_bytes() < kPileBytes) {
+  Connection& connection = member.peer->connection;
+  while (member.handed < members_.size()) {
+    // What then stays unsent makes the server wait for room, and come back here.
+    if (connection.unsent_bytes() >= kPileBytes) connection.write_some();
+    if (connection.unsent_bytes() >= kPileBytes) return;
     const size_t first = member.handed;
     size_t bytes = 0, end = first;
     while (end < members_.size() && (end == first || bytes + members_[end].gathered.size() + 4 <= kMaxBlobBytes))
@@ -205,7 +209,7 @@ void Hub::hand_out(Member& member) {
     Writer out;
     out.u32(round_ - 1).u32(static_cast<uint32_t>(first)).u32(static_cast<uint32_t>(end - first));
     for (size_t rank = first; rank < end; ++rank) out.text(members_[rank].gathered);
-    member.peer->connection.send(Kind::Gathered, out.bytes());
+    connection.send(Kind::Gathered, out.bytes());
     member.handed = end;
   }
 }

@@ -86,6 +86,9 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
     error = connect_error(fd);
   }
   if (error == ECONNREFUSED) return Dial::Refused;
+  // On one host, connecting to a free port can meet itself, when that very port is drawn for this side.
+  if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
+    return Dial::Refused;
   if (error == ECONNRESET || error == ETIMEDOUT) return Dial::Broken;
   if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
 
@@ -155,6 +158,7 @@ Status Joiner::open_hub(const Connection& connection, Hello* hello) {
       settings_.text(Setting::SocketIfname).empty() ? local_address(connection.fd()) : choose_interface(settings_);
   if (!address.ok()) return address.status();
   hello->hub = address.value();
+  hello->hub.port = 0;
   Result<Descriptor> listener = listen_at(&hello->hub);
   if (!listener.ok()) return listener.status();
   hello->hub_salt = random_nonce();

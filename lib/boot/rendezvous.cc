@@ -2,7 +2,7 @@
 #include "lib/boot/rendezvous.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <limits>
 
 #include "lib/base/clock.h"
@@ -11,6 +11,7 @@
 namespace tutti {
 namespace {
 
+constexpr double kLingerS = 10;  // of a failed rendezvous, for ranks that come late
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr int64_t kLongestWaitMs = 7 * 24 * 3600 * int64_t{1000};
 
@@ -81,7 +82,7 @@ void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
   const int64_t deadline_ns = now_ns() + left_ms * 1'000'000;
   if (deadline_ns < deadline_ns_) {
     deadline_ns_ = deadline_ns;
-    patience_s_ = static_cast<double>(left_ms) / 1e3;
+    patience_s_ = std::round(static_cast<double>(left_ms) / 100) / 10;
   }
   if (hello.who.rank == 0) {
     hub_ = hello.hub;
@@ -161,6 +162,27 @@ bool unpack(const std::string& bytes, Hello* hello) {
 
 Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s) {
   return Server::make(std::move(listener), rendezvous_key(secret), std::make_unique<Rendezvous>(linger_s));
+}
+
+Result<UniqueId> make_unique_id(const Settings& settings) {
+  TUTTI_TRY(prepare_crypto());
+  if (const std::string& text = settings.text(Setting::CommId); !text.empty()) {
+    Result<IdContent> content = id_from_text(text, settings.origin(Setting::CommId));
+    if (!content.ok()) return content.status();
+    return encode_id(content.value());
+  }
+  IdContent content;
+  Result<Address> address = choose_interface(settings);
+  if (!address.ok()) return address.status();
+  content.address = address.value();
+  Result<Descriptor> listener = listen_at(&content.address);
+  if (!listener.ok()) return listener.status();
+  content.secret = random_nonce();
+  Result<std::unique_ptr<Server>> server = make_rendezvous(std::move(listener.value()), content.secret, kLingerS);
+  if (!server.ok()) return server.status();
+  TUTTI_TRY(Server::start_detached(std::move(server.value()), "tutti-meet"));
+  log_info(-1, "rendezvous at ", to_text(content.address));
+  return encode_id(content);
 }
 
 }  // namespace tutti

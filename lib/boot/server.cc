@@ -151,11 +151,13 @@ void Server::accept_some(int64_t now) {
       const int error = errno;
       if (error == EINTR || error == ECONNABORTED) continue;
       if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) return;
-      if (unproved_ > 0 && make_room(now)) continue;
-      if (unproved_ == 0)
+      if (make_room(now)) continue;
+      if (unproved_ == 0) {
         service_->on_exhausted(system_failure(concat("no more connections of ranks can be accepted (", peers_.size(),
                                                      " are open; raise the limit with ulimit -n)"),
                                               error));
+        close_listener();
+      }
       return;
     }
     prepare_socket(socket.get());
