@@ -121,16 +121,16 @@ void Children::forward(size_t index, int stream) {
   const ssize_t got = read(child.pipes[stream], buffer, sizeof buffer);
   std::string& line = child.lines[stream];
   std::string out;
-  const std::string tag = "[" + std::to_string(index) + "] ";
+  const std::string tag = std::string("[").append(std::to_string(index)).append("] ");
   for (ssize_t i = 0; i < got; ++i) {
     line += buffer[i];
     if (buffer[i] != '\n') continue;
-    out += tag + line;
+    out.append(tag).append(line);
     line.clear();
   }
   if (got <= 0) {
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
-    if (!line.empty()) out += tag + line + "\n";
+    if (!line.empty()) out.append(tag).append(line).append(1, '\n');
     line.clear();
     close(child.pipes[stream]);
     child.pipes[stream] = -1;

@@ -63,15 +63,15 @@ Uneven uneven_blocks(size_t count, const Who& who) {
   return blocks;
 }
 tuttiResult_t call_all_to_all_v(const Call& c) {
-  // Built once per size and thread, so that the timed calls pay for the collective only.
-  static thread_local Uneven blocks;
-  static thread_local size_t count = ~size_t{0};
-  static thread_local int rank = -1;
-  if (count != c.count || rank != c.who.rank) {
-    blocks = uneven_blocks(c.count, c.who);
-    count = c.count;
-    rank = c.who.rank;
-  }
+  // Built once per size, so that the timed calls pay for the collective only; a thread may drive several ranks.
+  static thread_local std::vector<Uneven> cached;
+  static thread_local size_t cached_count = ~size_t{0};
+  const auto rank = static_cast<size_t>(c.who.rank);
+  if (cached_count != c.count) cached.clear();
+  cached_count = c.count;
+  if (cached.size() <= rank) cached.resize(rank + 1);
+  if (cached[rank].send.empty()) cached[rank] = uneven_blocks(c.count, c.who);
+  const Uneven& blocks = cached[rank];
   return tuttiAllToAllV(c.send, blocks.send.data(), blocks.send_at.data(), c.recv, blocks.recv.data(), blocks.recv_at.data(),
                         c.type, c.comm, c.stream);
 }

@@ -150,16 +150,16 @@ void Driver::poison_outputs(const Case& c) {
   }
 }
 
-void Driver::call(const Case& c) {
+void Driver::call(const Case& c, int times) {
   const auto one = [&](Rank& rank) {
     const View v = view(rank, c);
     return collective_.call({v.input, v.output, c.count, c.type, c.op, who(rank, c.root), rank.comm, rank.stream});
   };
-  if (options_.aggregate == 1) {
+  if (times == 1) {
     on_all(collective_.name, one);
   } else {
     check(tuttiGroupStart(), "tuttiGroupStart", first_rank_);
-    for (int i = 0; i < options_.aggregate; ++i) on_all(collective_.name, one);
+    for (int i = 0; i < times; ++i) on_all(collective_.name, one);
     check(tuttiGroupEnd(), collective_.name, first_rank_);
   }
   if (options_.blocking) finish();
@@ -184,7 +184,7 @@ size_t Driver::count_wrong(const Case& c, uint32_t iteration) const {
     if (c.in_place) continue;
     wrong += expected.wrong_copies(v.input, iteration, rank.number, 0, v.input_count);
     const std::byte* const guard = v.output + v.output_count * element;
-    const std::byte* const guard_end = std::min(guard + kGuardBytes, v.output_end);
+    const std::byte* const guard_end = std::min<const std::byte*>(guard + kGuardBytes, v.output_end);
     wrong += static_cast<size_t>(std::count_if(guard, guard_end, [](std::byte b) { return b != std::byte{kPoison}; }));
   }
   return wrong;

@@ -63,8 +63,8 @@ class Driver {
   // Changes one element of each input, another one for each `number`: it swaps in a neighbour, so that values stay legal.
   void touch_inputs(const Case& c, size_t number);
   void poison_outputs(const Case& c);
-  // One call, or `aggregate` calls in a group, on all ranks of this driver. finish() must follow before results are used.
-  void call(const Case& c);
+  // One call, or `times` calls in a group, on all ranks of this driver. finish() must follow before results are used.
+  void call(const Case& c, int times = 1);
   void finish();
   // Elements that are wrong on this driver's ranks; a changed input and a write past the output count too.
   size_t count_wrong(const Case& c, uint32_t iteration) const;

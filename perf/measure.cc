@@ -26,11 +26,11 @@ double sample(Driver& driver, const Options& options, const Case& c, uint32_t nu
   driver.barrier();
   const Clock::time_point start = Clock::now();
   if (batch == 1) {
-    driver.call(c);
+    driver.call(c, options.aggregate);
   } else {
     for (int i = 0; i < batch; ++i) {
       driver.touch_inputs(c, number * static_cast<size_t>(batch) + static_cast<size_t>(i));
-      driver.call(c);
+      driver.call(c, options.aggregate);
     }
   }
   driver.finish();
@@ -60,12 +60,12 @@ Figures over_ranks(Driver& driver, Average average, const Figures& mine) {
 
 uint64_t checked_calls(Driver& driver, const Options& options, const Case& c) {
   uint64_t wrong = 0;
-  Options once = options;
   for (int i = 0; i < options.checks; ++i) {
     const uint32_t iteration = kCheckedFrom + static_cast<uint32_t>(i);
     driver.write_inputs(c, iteration);
     driver.poison_outputs(c);
-    driver.call_once(c);
+    driver.call(c);
+    driver.finish();
     wrong += driver.count_wrong(c, iteration);
   }
   return wrong;
@@ -77,7 +77,7 @@ Measured measure(Driver& driver, const Options& options, const Case& c) {
   uint32_t number = 0;
   for (int i = 0; i < options.warmup; ++i) {
     driver.write_inputs(c, number++);
-    driver.call(c);
+    driver.call(c, options.aggregate);
   }
   driver.finish();
 

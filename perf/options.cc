@@ -60,35 +60,36 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   Options o;
   CLI::App app{std::string("Times ") + collective.name + " over host memory and checks every element of the result.\n"
                "Under mpirun, srun, torchrun or tutti-run the launcher's processes are the ranks; else -p forks them."};
+  app.option_defaults()->always_capture_default();
   app.set_help_flag("-h,--help", "print this and exit");
   std::string type = "float", op = "sum", root = "0";
   int average = 1;
   int blocking = 1, stream_null = 1;
   const auto size = CLI::AsSizeValue(false);
   app.add_option("-p,--processes", o.processes, "processes to fork on this host (default: 2)")->check(CLI::Range(1, 4096));
-  app.add_option("-t,--nthreads", o.threads, "threads per process", true)->check(CLI::Range(1, 1024));
-  app.add_option("-g,--ngpus", o.ranks_per_thread, "ranks per thread, driven through groups", true)->check(CLI::Range(1, 1024));
-  app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024", true)->transform(size);
-  app.add_option("-e,--maxbytes", o.max_bytes, "largest message", true)->transform(size);
+  app.add_option("-t,--nthreads", o.threads, "threads per process")->check(CLI::Range(1, 1024));
+  app.add_option("-g,--ngpus", o.ranks_per_thread, "ranks per thread, driven through groups")->check(CLI::Range(1, 1024));
+  app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
+  app.add_option("-e,--maxbytes", o.max_bytes, "largest message")->transform(size);
   auto* const step = app.add_option("-i,--stepbytes", o.step_bytes, "bytes from size to size")->transform(size);
   step->check(CLI::PositiveNumber);
-  app.add_option("-f,--stepfactor", o.step_factor, "factor from size to size", true)->excludes(step);
-  app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 5 us", true)
+  app.add_option("-f,--stepfactor", o.step_factor, "factor from size to size")->excludes(step);
+  app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 5 us")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("-w,--warmup_iters", o.warmup, "untimed calls first", true)->check(CLI::Range(0, 1000000));
-  app.add_option("-m,--agg_iters", o.aggregate, "calls per group", true)->check(CLI::Range(1, 256));
-  app.add_option("-c,--check", o.checks, "checked calls per size; 0: none", true)->check(CLI::Range(0, 1000000));
-  app.add_option("-o,--op", op, "sum, prod, max, min, avg or all", true);
-  app.add_option("-d,--datatype", type, "int8 ... f8e5m2 (nccl-tests' names) or all", true);
-  app.add_option("-r,--root", root, "rank or all", true);
-  app.add_option("-a,--average", average, "the time shown: 0 rank 0's, 1 mean, 2 min, 3 max of the ranks", true)
+  app.add_option("-w,--warmup_iters", o.warmup, "untimed calls first")->check(CLI::Range(0, 1000000));
+  app.add_option("-m,--agg_iters", o.aggregate, "calls per group")->check(CLI::Range(1, 256));
+  app.add_option("-c,--check", o.checks, "checked calls per size; 0: none")->check(CLI::Range(0, 1000000));
+  app.add_option("-o,--op", op, "sum, prod, max, min, avg or all");
+  app.add_option("-d,--datatype", type, "int8 ... f8e5m2 (nccl-tests' names) or all");
+  app.add_option("-r,--root", root, "rank or all");
+  app.add_option("-a,--average", average, "the time shown: 0 rank 0's, 1 mean, 2 min, 3 max of the ranks")
       ->check(CLI::Range(0, 3));
-  app.add_option("-y,--stream_null", stream_null, "1: synchronous calls, 0: calls on a stream", true)->check(CLI::Range(0, 1));
-  app.add_option("-z,--blocking", blocking, "on a stream: 1: wait for each call, 0: for the last of a sample", true)
+  app.add_option("-y,--stream_null", stream_null, "1: synchronous calls, 0: calls on a stream")->check(CLI::Range(0, 1));
+  app.add_option("-z,--blocking", blocking, "on a stream: 1: wait for each call, 0: for the last of a sample")
       ->check(CLI::Range(0, 1));
   app.add_option("-T,--timeout", o.timeout_s, "seconds until a call that does not finish is an error")
       ->check(CLI::PositiveNumber);
-  app.add_option("-R,--local_register", o.registration, "1, 2: registered memory that ranks can share", true)
+  app.add_option("-R,--local_register", o.registration, "1, 2: registered memory that ranks can share")
       ->check(CLI::Range(0, 2));
   app.add_option("-J,--output_file,--json", o.json_path, "write the results as JSON; -: on stdout, instead of the table");
   app.add_flag("--percentiles", o.percentiles, "add columns p50 and p99");
