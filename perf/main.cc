@@ -24,7 +24,7 @@ std::string place_of(const Job& job) {
   char host[32] = "?";
   gethostname(host, sizeof host - 1);
   return "Pid " + std::to_string(getpid()) + " on " + host + " core " + std::to_string(current_processor()) +
-         (job.cores.empty() ? " (not bound)" : "");
+         (job.cores.empty() ? " (not pinned here)" : "");
 }
 
 void run_size(Driver& driver, const Options& options, const Collective& collective, tuttiDataType_t type, tuttiRedOp_t op,
@@ -47,8 +47,6 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
   const auto number = static_cast<size_t>(job.local * options.threads + thread);
   if (!job.cores.empty()) (void)pin_to(job.cores[number % job.cores.size()]);
   Driver driver(options, collective, job, thread);
-  if (collective.rooted && options.root >= driver.ranks())
-    throw Failure("-r " + std::to_string(options.root) + ": there are only " + std::to_string(driver.ranks()) + " ranks");
   Report report(options, collective, driver.ranks());
   const std::vector<std::string> places =
       driver.gather_texts(std::vector<std::string>(static_cast<size_t>(options.ranks_per_thread), place_of(job)));
@@ -75,6 +73,11 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
 }
 
 int run_process(const Options& options, const Collective& collective, const Job& job) {
+  const int ranks = job.processes * options.threads * options.ranks_per_thread;
+  if (collective.rooted && options.root >= ranks) {
+    if (job.process == 0) std::fprintf(stderr, "%s_perf: -r %d: there are only %d ranks\n", collective.name, options.root, ranks);
+    return 2;
+  }
   const auto guarded = [&](int thread) {
     try {
       return run_thread(options, collective, job, thread) == 0;

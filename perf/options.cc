@@ -72,7 +72,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
   app.add_option("-e,--maxbytes", o.max_bytes, "largest message")->transform(size);
   auto* const step = app.add_option("-i,--stepbytes", o.step_bytes, "bytes from size to size")->transform(size);
-  step->check(CLI::PositiveNumber);
+  step->check(CLI::Range(size_t{1}, size_t{1} << 40));
   app.add_option("-f,--stepfactor", o.step_factor, "factor from size to size")->excludes(step);
   app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 5 us")
       ->check(CLI::Range(1, 1000000));

@@ -56,7 +56,7 @@ void print_header(const std::string& about, const std::vector<std::string>& rank
   for (size_t r = 0; r < ranks.size(); ++r) std::printf("#  Rank %2zu %s\n", r, ranks[r].c_str());
   std::printf("#\n");
   const char* const half_names = "  %7s  %6s  %6s  %6s";
-  std::printf("#%53s%19s%35s%12s\n", "", "out-of-place", "in-place", "");
+  std::printf("#%62s%s%23s%s%10s\n", "", "out-of-place", "", "in-place", "");
   std::printf("#%11s  %12s  %8s  %6s  %6s", "size", "count", "type", "redop", "root");
   for (int half = 0; half < 2; ++half) std::printf(half_names, "time", "algbw", "busbw", "#wrong");
   if (percentiles) std::printf("  %7s  %7s  %7s  %7s", "p50", "p99", "p50 in", "p99 in");
