@@ -98,7 +98,8 @@ void Children::ended(size_t index, int wait_status) {
     std::fprintf(stderr, "%s: rank %zu (pid %d) was killed by signal %d (%s)\n", settings_.program.c_str(), index, child.pid,
                  signal_number, strsignal(signal_number));
   else
-    std::fprintf(stderr, "%s: rank %zu (pid %d) ended with exit code %d\n", settings_.program.c_str(), index, child.pid, code);
+    std::fprintf(stderr, "%s: rank %zu (pid %d) ended with exit code %d\n", settings_.program.c_str(), index, child.pid,
+                 code);
 }
 
 void Children::reap() {

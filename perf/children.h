@@ -27,8 +27,8 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  // Forks; `body` runs in the child, with the signal mask restored, and returns its exit code. False: no process could be made
-  // (errno); then call stop().
+  // Forks; `body` runs in the child, with the signal mask restored, and returns its exit code. False: no process could be
+  // made (errno); then call stop().
   bool start(const std::function<int()>& body);
   // Ends all that run, without a message.
   void stop();
@@ -39,7 +39,7 @@ class Children {
   struct Child {
     pid_t pid;
     bool running;
-    int pipes[2];         // what it writes to stdout and stderr, -1: not tagged, or closed
+    int pipes[2];          // what it writes to stdout and stderr, -1: not tagged, or closed
     std::string lines[2];  // unfinished lines
   };
   void signal_all(int number);

@@ -8,22 +8,38 @@ namespace {
 
 using Pieces = std::vector<Piece>;
 
-double all(double) { return 1; }
-double others(double ranks) { return (ranks - 1) / ranks; }
-double twice_others(double ranks) { return 2 * (ranks - 1) / ranks; }
+double all(double) {
+  return 1;
+}
+double others(double ranks) {
+  return (ranks - 1) / ranks;
+}
+double twice_others(double ranks) {
+  return 2 * (ranks - 1) / ranks;
+}
 
-Shape same(size_t count, const Who&) { return {count, count}; }
-Shape all_blocks(size_t count, const Who& who) { return {who.ranks * count, who.ranks * count}; }
+Shape same(size_t count, const Who&) {
+  return {count, count};
+}
+Shape all_blocks(size_t count, const Who& who) {
+  return {who.ranks * count, who.ranks * count};
+}
 
 // ---- all ranks, reduced or moved
 
 tuttiResult_t call_all_reduce(const Call& c) {
   return tuttiAllReduce(c.send, c.recv, c.count, c.type, c.op, c.comm, c.stream);
 }
-Pieces expect_all_reduce(size_t count, const Who&) { return {{0, count, kAllRanks, 0}}; }
+Pieces expect_all_reduce(size_t count, const Who&) {
+  return {{0, count, kAllRanks, 0}};
+}
 
-tuttiResult_t call_all_gather(const Call& c) { return tuttiAllGather(c.send, c.recv, c.count, c.type, c.comm, c.stream); }
-Shape shape_all_gather(size_t count, const Who& who) { return {count, who.ranks * count, who.rank * count, 0}; }
+tuttiResult_t call_all_gather(const Call& c) {
+  return tuttiAllGather(c.send, c.recv, c.count, c.type, c.comm, c.stream);
+}
+Shape shape_all_gather(size_t count, const Who& who) {
+  return {count, who.ranks * count, who.rank * count, 0};
+}
 Pieces expect_all_gather(size_t count, const Who& who) {
   Pieces pieces;
   for (int r = 0; r < who.ranks; ++r) pieces.push_back({r * count, count, r, 0});
@@ -33,10 +49,16 @@ Pieces expect_all_gather(size_t count, const Who& who) {
 tuttiResult_t call_reduce_scatter(const Call& c) {
   return tuttiReduceScatter(c.send, c.recv, c.count, c.type, c.op, c.comm, c.stream);
 }
-Shape shape_reduce_scatter(size_t count, const Who& who) { return {who.ranks * count, count, 0, who.rank * count}; }
-Pieces expect_reduce_scatter(size_t count, const Who& who) { return {{0, count, kAllRanks, who.rank * count}}; }
+Shape shape_reduce_scatter(size_t count, const Who& who) {
+  return {who.ranks * count, count, 0, who.rank * count};
+}
+Pieces expect_reduce_scatter(size_t count, const Who& who) {
+  return {{0, count, kAllRanks, who.rank * count}};
+}
 
-tuttiResult_t call_all_to_all(const Call& c) { return tuttiAlltoAll(c.send, c.recv, c.count, c.type, c.comm, c.stream); }
+tuttiResult_t call_all_to_all(const Call& c) {
+  return tuttiAlltoAll(c.send, c.recv, c.count, c.type, c.comm, c.stream);
+}
 Pieces expect_all_to_all(size_t count, const Who& who) {
   Pieces pieces;
   for (int r = 0; r < who.ranks; ++r) pieces.push_back({r * count, count, r, who.rank * count});
@@ -45,7 +67,9 @@ Pieces expect_all_to_all(size_t count, const Who& who) {
 
 // ---- all-to-all of unequal blocks: half a block between ranks of equal parity, one and a half otherwise
 
-size_t uneven(size_t count, int from, int to) { return (from + to) % 2 == 0 ? count / 2 : count + count / 2; }
+size_t uneven(size_t count, int from, int to) {
+  return (from + to) % 2 == 0 ? count / 2 : count + count / 2;
+}
 struct Uneven {
   std::vector<size_t> send, recv, send_at, recv_at;
   size_t send_total = 0, recv_total = 0;
@@ -94,13 +118,19 @@ Pieces expect_all_to_all_v(size_t count, const Who& who) {
 tuttiResult_t call_broadcast(const Call& c) {
   return tuttiBroadcast(c.send, c.recv, c.count, c.type, c.who.root, c.comm, c.stream);
 }
-Shape shape_broadcast(size_t count, const Who& who) { return {who.rank == who.root ? count : 0, count}; }
-Pieces expect_broadcast(size_t count, const Who& who) { return {{0, count, who.root, 0}}; }
+Shape shape_broadcast(size_t count, const Who& who) {
+  return {who.rank == who.root ? count : 0, count};
+}
+Pieces expect_broadcast(size_t count, const Who& who) {
+  return {{0, count, who.root, 0}};
+}
 
 tuttiResult_t call_reduce(const Call& c) {
   return tuttiReduce(c.send, c.recv, c.count, c.type, c.op, c.who.root, c.comm, c.stream);
 }
-Shape shape_reduce(size_t count, const Who& who) { return {count, who.rank == who.root ? count : 0}; }
+Shape shape_reduce(size_t count, const Who& who) {
+  return {count, who.rank == who.root ? count : 0};
+}
 Pieces expect_reduce(size_t count, const Who& who) {
   return who.rank == who.root ? Pieces{{0, count, kAllRanks, 0}} : Pieces{};
 }
@@ -121,11 +151,15 @@ tuttiResult_t call_scatter(const Call& c) {
 Shape shape_scatter(size_t count, const Who& who) {
   return who.rank == who.root ? Shape{who.ranks * count, count, 0, who.root * count} : Shape{0, count};
 }
-Pieces expect_scatter(size_t count, const Who& who) { return {{0, count, who.root, who.rank * count}}; }
+Pieces expect_scatter(size_t count, const Who& who) {
+  return {{0, count, who.root, who.rank * count}};
+}
 
 // ---- point to point: everyone sends to the right and receives from the left
 
-int left_of(const Who& who) { return (who.rank + who.ranks - 1) % who.ranks; }
+int left_of(const Who& who) {
+  return (who.rank + who.ranks - 1) % who.ranks;
+}
 tuttiResult_t call_send_recv(const Call& c) {
   if (const tuttiResult_t result = tuttiGroupStart()) return result;
   tuttiResult_t result = tuttiSend(c.send, c.count, c.type, (c.who.rank + 1) % c.who.ranks, c.comm, c.stream);
@@ -133,7 +167,9 @@ tuttiResult_t call_send_recv(const Call& c) {
   const tuttiResult_t end = tuttiGroupEnd();
   return result == tuttiSuccess ? end : result;
 }
-Pieces expect_send_recv(size_t count, const Who& who) { return {{0, count, left_of(who), 0}}; }
+Pieces expect_send_recv(size_t count, const Who& who) {
+  return {{0, count, left_of(who), 0}};
+}
 
 constexpr Collective kTable[] = {
     // name           reduces rooted in_place per_block
@@ -159,9 +195,14 @@ const Collective* find_collective(const char* name) {
 
 size_t size_of(tuttiDataType_t type) {
   switch (type) {
-    case tuttiInt32: case tuttiUint32: case tuttiFloat32: return 4;
-    case tuttiInt64: case tuttiUint64: case tuttiFloat64: return 8;
-    case tuttiFloat16: case tuttiBfloat16: return 2;
+    case tuttiInt32:
+    case tuttiUint32:
+    case tuttiFloat32: return 4;
+    case tuttiInt64:
+    case tuttiUint64:
+    case tuttiFloat64: return 8;
+    case tuttiFloat16:
+    case tuttiBfloat16: return 2;
     default: return 1;
   }
 }

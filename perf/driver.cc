@@ -20,6 +20,15 @@ void check(tuttiResult_t result, const char* what, int rank) {
                 (sentence.empty() ? tuttiGetErrorString(result) : sentence));
 }
 
+// The store happens even if a == b: it is what takes the line away from its readers.
+template <typename T>
+void swap_elements(std::byte* buffer, size_t a, size_t b) {
+  volatile T* const elements = reinterpret_cast<T*>(buffer);
+  const T kept = elements[a];
+  elements[a] = elements[b];
+  elements[b] = kept;
+}
+
 }  // namespace
 
 Memory::Memory(size_t bytes, bool shareable) : bytes_(bytes), shareable_(shareable) {
@@ -34,12 +43,15 @@ Memory::Memory(size_t bytes, bool shareable) : bytes_(bytes), shareable_(shareab
 }
 
 Memory::~Memory() {
-  if (shareable_) (void)tuttiMemFree(data_);
-  else munmap(data_, bytes_);
+  if (shareable_)
+    (void)tuttiMemFree(data_);
+  else
+    munmap(data_, bytes_);
 }
 
 Driver::Driver(const Options& options, const Collective& collective, const Job& job, int thread)
-    : options_(options), collective_(collective),
+    : options_(options),
+      collective_(collective),
       ranks_(job.processes * options.threads * options.ranks_per_thread),
       first_rank_((job.process * options.threads + thread) * options.ranks_per_thread) {
   mine_.resize(static_cast<size_t>(options.ranks_per_thread));
@@ -91,22 +103,21 @@ void Driver::allocate(Rank& rank) {
   }
 }
 
-Driver::View Driver::view(const Rank& rank, const Case& c) const {
-  const Shape s = collective_.shape(c.count, who(rank, c.root));
-  const size_t element = size_of(c.type);
-  std::byte* const second = rank.second->data();
-  std::byte* const input = c.in_place ? second + s.send_at * element : rank.first->data();
-  std::byte* const output = c.in_place ? second + s.recv_at * element : second;
-  return {input, output, s.send_count, s.recv_count, second + rank.second->bytes()};
-}
-
-const Values& Driver::values(const Case& c) const {
-  if (!values_ || values_type_ != c.type || values_op_ != c.op) {
+void Driver::select(const Case& c) {
+  if (!values_ || case_.type != c.type || case_.op != c.op)
     values_ = std::make_unique<Values>(c.type, !collective_.reduces, c.op, ranks_);
-    values_type_ = c.type;
-    values_op_ = c.op;
+  case_ = c;
+  element_ = size_of(c.type);
+  for (Rank& rank : mine_) {
+    const Who who{rank.number, ranks_, c.root};
+    const Shape s = collective_.shape(c.count, who);
+    std::byte* const second = rank.second->data();
+    rank.input = c.in_place ? second + s.send_at * element_ : rank.first->data();
+    rank.output = c.in_place ? second + s.recv_at * element_ : second;
+    rank.input_count = s.send_count;
+    rank.output_count = s.recv_count;
+    rank.call = {rank.input, rank.output, c.count, c.type, c.op, who, rank.comm, rank.stream};
   }
-  return *values_;
 }
 
 // One call on every rank of this thread: in a group if there are several, or they would wait for one another.
@@ -118,43 +129,38 @@ void Driver::on_all(const char* what, F one) {
   check(tuttiGroupEnd(), what, first_rank_);
 }
 
-void Driver::write_inputs(const Case& c, uint32_t iteration) {
-  for (const Rank& rank : mine_) {
-    const View v = view(rank, c);
-    values(c).generate(v.input, iteration, rank.number, 0, v.input_count);
-  }
+void Driver::write_inputs(uint32_t iteration) {
+  for (const Rank& rank : mine_) values_->generate(rank.input, iteration, rank.number, 0, rank.input_count);
 }
 
-void Driver::touch_inputs(const Case& c, size_t number) {
-  const size_t element = size_of(c.type);
+void Driver::touch_inputs(size_t number) {
   for (const Rank& rank : mine_) {
-    const View v = view(rank, c);
-    if (v.input_count < 2) continue;
+    if (rank.input_count == 0) continue;
     // Steps of 17 elements come round to every cache line.
-    const size_t a = number * 17 % v.input_count, b = (a + 1) % v.input_count;
-    std::array<std::byte, 8> kept;
-    std::memcpy(kept.data(), v.input + a * element, element);
-    std::memmove(v.input + a * element, v.input + b * element, element);
-    std::memcpy(v.input + b * element, kept.data(), element);
+    const size_t a = number * 17 % rank.input_count, b = a + 1 < rank.input_count ? a + 1 : 0;
+    switch (element_) {
+      case 1: swap_elements<uint8_t>(rank.input, a, b); break;
+      case 2: swap_elements<uint16_t>(rank.input, a, b); break;
+      case 4: swap_elements<uint32_t>(rank.input, a, b); break;
+      default: swap_elements<uint64_t>(rank.input, a, b);
+    }
   }
 }
 
-void Driver::poison_outputs(const Case& c) {
+void Driver::poison_outputs() {
   for (const Rank& rank : mine_) {
-    const View v = view(rank, c);
     // In place the input lies there and is to be found intact.
-    std::byte* const from = c.in_place ? std::max(v.input + v.input_count * size_of(c.type), v.output) : v.output;
-    const size_t area = std::max(v.input_count, v.output_count) * size_of(c.type) + kGuardBytes;
-    std::memset(from, kPoison, std::min(area, static_cast<size_t>(v.output_end - from)));
-    if (c.in_place && v.input > v.output) std::memset(v.output, kPoison, static_cast<size_t>(v.input - v.output));
+    std::byte* const input_end = rank.input + rank.input_count * element_;
+    std::byte* const from = case_.in_place ? std::max(input_end, rank.output) : rank.output;
+    const size_t area = std::max(rank.input_count, rank.output_count) * element_ + kGuardBytes;
+    std::memset(from, kPoison, std::min(area, static_cast<size_t>(rank.output_limit() - from)));
+    if (case_.in_place && rank.input > rank.output)
+      std::memset(rank.output, kPoison, static_cast<size_t>(rank.input - rank.output));
   }
 }
 
-void Driver::call(const Case& c, int times) {
-  const auto one = [&](Rank& rank) {
-    const View v = view(rank, c);
-    return collective_.call({v.input, v.output, c.count, c.type, c.op, who(rank, c.root), rank.comm, rank.stream});
-  };
+void Driver::call(int times) {
+  const auto one = [&](Rank& rank) { return collective_.call(rank.call); };
   if (times == 1) {
     on_all(collective_.name, one);
   } else {
@@ -170,21 +176,18 @@ void Driver::finish() {
   for (Rank& rank : mine_) check(tuttiStreamSynchronize(rank.stream), collective_.name, rank.number);
 }
 
-size_t Driver::count_wrong(const Case& c, uint32_t iteration) const {
-  const size_t element = size_of(c.type);
+size_t Driver::count_wrong(uint32_t iteration) const {
   size_t wrong = 0;
   for (const Rank& rank : mine_) {
-    const View v = view(rank, c);
-    const Values& expected = values(c);
-    for (const Piece& piece : collective_.expect(c.count, who(rank, c.root))) {
-      const std::byte* const at = v.output + piece.out_first * element;
-      wrong += piece.source == kAllRanks ? expected.wrong_reductions(at, iteration, piece.in_first, piece.count)
-                                         : expected.wrong_copies(at, iteration, piece.source, piece.in_first, piece.count);
+    for (const Piece& piece : collective_.expect(case_.count, rank.call.who)) {
+      const std::byte* const at = rank.output + piece.out_first * element_;
+      wrong += piece.source == kAllRanks ? values_->wrong_reductions(at, iteration, piece.in_first, piece.count)
+                                         : values_->wrong_copies(at, iteration, piece.source, piece.in_first, piece.count);
     }
-    if (c.in_place) continue;
-    wrong += expected.wrong_copies(v.input, iteration, rank.number, 0, v.input_count);
-    const std::byte* const guard = v.output + v.output_count * element;
-    const std::byte* const guard_end = std::min<const std::byte*>(guard + kGuardBytes, v.output_end);
+    if (case_.in_place) continue;
+    wrong += values_->wrong_copies(rank.input, iteration, rank.number, 0, rank.input_count);
+    const std::byte* const guard = rank.output + rank.output_count * element_;
+    const std::byte* const guard_end = std::min<const std::byte*>(guard + kGuardBytes, rank.output_limit());
     wrong += static_cast<size_t>(std::count_if(guard, guard_end, [](std::byte b) { return b != std::byte{kPoison}; }));
   }
   return wrong;

@@ -1,8 +1,8 @@
 // driver: one thread and the ranks it drives: communicators, buffers, and one call made on all of them.
 //
-// Every rank has two buffers of the largest size. Out of place the first is the input and the second the output; in place the
-// second holds both. Each allocation ends in a guard, so that a write past the output is seen.
-// A failed call throws Failure with a sentence; the communicators are then good for nothing but the program's end.
+// Every rank has two buffers of the largest size. Out of place the first is the input and the second the output; in place
+// the second holds both. Each allocation ends in a guard, so that a write past the output is seen. A failed call throws
+// Failure with a sentence; the communicators are then good for nothing but the program's end.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -58,16 +58,17 @@ class Driver {
   int ranks() const { return ranks_; }
   int first_rank() const { return first_rank_; }
 
-  // Fills the inputs of the case.
-  void write_inputs(const Case& c, uint32_t iteration);
-  // Changes one element of each input, another one for each `number`: it swaps in a neighbour, so that values stay legal.
-  void touch_inputs(const Case& c, size_t number);
-  void poison_outputs(const Case& c);
+  // Makes `c` the case that the methods below are about. Everything that a call needs is prepared here.
+  void select(const Case& c);
+  void write_inputs(uint32_t iteration);
+  // Changes one element of each input, another one for each `number`, by swapping it with its neighbour: values stay legal.
+  void touch_inputs(size_t number);
+  void poison_outputs();
   // One call, or `times` calls in a group, on all ranks of this driver. finish() must follow before results are used.
-  void call(const Case& c, int times = 1);
+  void call(int times = 1);
   void finish();
   // Elements that are wrong on this driver's ranks; a changed input and a write past the output count too.
-  size_t count_wrong(const Case& c, uint32_t iteration) const;
+  size_t count_wrong(uint32_t iteration) const;
 
   void barrier();
   // Replaces the values with their sum, min or max over all ranks; every rank of this driver gives the same.
@@ -77,22 +78,19 @@ class Driver {
 
  private:
   struct Rank {
-    int number;
+    int number = 0;
     tuttiComm_t comm = nullptr;
     tuttiStream_t stream = nullptr;
     std::unique_ptr<Memory> first, second;
     std::vector<void*> registrations;
-  };
-  struct View {  // a rank's buffers in one case
-    std::byte *input, *output;
-    size_t input_count, output_count;
-    std::byte* output_end;  // of the memory
+    // In the selected case:
+    Call call{};
+    std::byte *input = nullptr, *output = nullptr;
+    size_t input_count = 0, output_count = 0;
+    std::byte* output_limit() const { return second->data() + second->bytes(); }
   };
   void join(const Job& job);
   void allocate(Rank& rank);
-  View view(const Rank& rank, const Case& c) const;
-  Who who(const Rank& rank, int root) const { return {rank.number, ranks_, root}; }
-  const Values& values(const Case& c) const;
   template <typename F>
   void on_all(const char* what, F one);
 
@@ -100,9 +98,9 @@ class Driver {
   const Collective& collective_;
   int ranks_, first_rank_;
   std::vector<Rank> mine_;
-  mutable std::unique_ptr<Values> values_;  // of the case last asked for
-  mutable tuttiDataType_t values_type_{};
-  mutable tuttiRedOp_t values_op_{};
+  Case case_{};
+  size_t element_ = 0;  // bytes
+  std::unique_ptr<Values> values_;
 };
 
 }  // namespace tutti::perf

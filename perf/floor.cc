@@ -1,14 +1,17 @@
 // floor: what this machine can do at all, in the benchmarks' table, to hold their figures against.
 //
-//  hop   one 8-byte cell handed from core to core: a token goes round all ranks, each waiting for its own cache line; the time
+//  hop   one 8-byte cell handed from core to core: a token goes round all ranks, each waiting for its own cache line; the
+//  time
 //        of one hand-over. No collective of several ranks can be faster.
-//  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two. A message
+//  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two. A
+//  message
 //        that has to be read once and written once cannot be faster.
-//  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile. That is what
+//  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile. That is
+//  what
 //        an all-reduce must move between caches. Writing the tiles is not timed.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
-// over the ranks of each rank's mean.
+// over the ranks of each rank's median: a floor is not raised by what else the machine does.
 #include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -19,8 +22,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <CLI/CLI.hpp>
 #include <chrono>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -36,11 +39,16 @@ namespace {
 
 constexpr int kMaxRanks = 256;
 constexpr size_t kTile = 128 << 10;
-constexpr uint64_t kRounds = 20000;  // of the token
+constexpr int kRounds = 1000;  // of the token, per sample
 using Clock = std::chrono::steady_clock;
 
 double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+double median(std::vector<double>& samples) {
+  std::nth_element(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(samples.size() / 2), samples.end());
+  return samples[samples.size() / 2];
 }
 
 struct Config {
@@ -49,8 +57,8 @@ struct Config {
   bool bind = true;
 };
 
-// Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire); times[r] and places[r] by r
-// before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
+// Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire); times[r] and places[r]
+// by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
 struct alignas(4096) Shared {
   alignas(64) std::atomic<uint32_t> arrived{0};
   alignas(64) std::atomic<uint32_t> phase{0};
@@ -69,7 +77,12 @@ static_assert(sizeof(Shared) % 4096 == 0);
 class Rank {
  public:
   Rank(const Config& config, Shared& shared, int rank, bool crowded)
-      : config_(config), shared_(shared), rank_(rank), crowded_(crowded), source_(config.max_bytes), target_(config.max_bytes) {}
+      : config_(config),
+        shared_(shared),
+        rank_(rank),
+        crowded_(crowded),
+        source_(config.max_bytes),
+        target_(config.max_bytes) {}
   void run();
 
  private:
@@ -78,7 +91,8 @@ class Rank {
     while (!done()) {
       if (crowded_) sched_yield();
 #if defined(__SSE2__)
-      else _mm_pause();
+      else
+        _mm_pause();
 #endif
     }
   }
@@ -115,7 +129,7 @@ class Rank {
   const int rank_;
   const bool crowded_;  // more ranks than cores: a waiting rank must let others run
   std::vector<std::byte> source_, target_;
-  uint64_t written_ = 0;
+  uint64_t written_ = 0, token_ = 0;
   volatile uint64_t sink_ = 0;  // keeps the reads alive
 };
 
@@ -139,34 +153,38 @@ void copy_streaming(std::byte* to, const std::byte* from, size_t bytes) {
 double Rank::hop_us() {
   std::atomic<uint64_t>& mine = shared_.cells[rank_].value;
   std::atomic<uint64_t>& next = shared_.cells[(rank_ + 1) % config_.ranks].value;
-  const uint64_t rounds = crowded_ ? kRounds / 100 : kRounds;
-  barrier();
-  const Clock::time_point start = Clock::now();
-  for (uint64_t round = 1; round <= rounds; ++round) {
-    if (rank_ == 0) next.store(round, std::memory_order_release);
-    wait([&] { return mine.load(std::memory_order_acquire) == round; });
-    if (rank_ != 0) next.store(round, std::memory_order_release);
+  const int rounds = crowded_ ? kRounds / 100 : kRounds;
+  std::vector<double> samples;
+  for (int i = 0; i < config_.samples; ++i) {
+    barrier();
+    const Clock::time_point start = Clock::now();
+    for (int k = 0; k < rounds; ++k) {
+      ++token_;
+      if (rank_ == 0) next.store(token_, std::memory_order_release);
+      wait([&] { return mine.load(std::memory_order_acquire) == token_; });
+      if (rank_ != 0) next.store(token_, std::memory_order_release);
+    }
+    samples.push_back(microseconds_since(start) / rounds / config_.ranks);
   }
-  const double took_us = microseconds_since(start);
-  return mean_of_ranks(took_us / static_cast<double>(rounds) / config_.ranks);
+  return mean_of_ranks(median(samples));
 }
 
 double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t)) {
   const int batch = bytes < (32 << 10) ? 20 : 1;  // below, a copy is short against a reading of the clock
-  double sum_us = 0;
+  std::vector<double> samples;
   for (int i = 0; i < config_.samples; ++i) {
     std::memset(source_.data(), static_cast<int>(++written_ & 0xff), bytes);
     barrier();
     const Clock::time_point start = Clock::now();
     for (int b = 0; b < batch; ++b) copy(target_.data(), source_.data(), bytes);
-    sum_us += microseconds_since(start) / batch;
+    samples.push_back(microseconds_since(start) / batch);
   }
-  return mean_of_ranks(sum_us / config_.samples);
+  return mean_of_ranks(median(samples));
 }
 
 double Rank::pull_us(size_t bytes) {
   const auto ranks = static_cast<size_t>(config_.ranks);
-  double sum_us = 0;
+  std::vector<double> samples;
   uint64_t sum = 0;
   const auto read = [&](size_t peer, size_t block, size_t tile) {
     const size_t words = tile / sizeof(uint64_t), first = words * block / ranks, last = words * (block + 1) / ranks;
@@ -174,6 +192,7 @@ double Rank::pull_us(size_t bytes) {
     for (size_t i = first; i < last; ++i) sum += data[i];
   };
   for (int i = 0; i < config_.samples; ++i) {
+    double took_us = 0;
     for (size_t done = 0; done < bytes; done += kTile) {
       const size_t tile = std::min(kTile, bytes - done);
       std::memset(shared_.tile(static_cast<size_t>(rank_)), static_cast<int>(++written_ & 0xff), tile);
@@ -185,11 +204,12 @@ double Rank::pull_us(size_t bytes) {
       for (size_t peer = 0; peer < ranks; ++peer)
         if (peer != static_cast<size_t>(rank_)) read(peer, peer, tile);
       sink_ = sum;
-      sum_us += microseconds_since(start);
+      took_us += microseconds_since(start);
       barrier();
     }
+    samples.push_back(took_us);
   }
-  return mean_of_ranks(sum_us / config_.samples);
+  return mean_of_ranks(median(samples));
 }
 
 void Rank::print_ranks() {
@@ -201,8 +221,9 @@ void Rank::print_ranks() {
   if (rank_ == 0) {
     std::vector<std::string> places;
     for (int r = 0; r < config_.ranks; ++r) places.emplace_back(shared_.slots[r].place);
-    print_header("floor: hop, copy and pull of " + std::to_string(config_.ranks) + " ranks, iters: " +
-                     std::to_string(config_.samples) + (crowded_ ? ", more ranks than cores" : ""), places, false);
+    print_header("floor: hop, copy and pull of " + std::to_string(config_.ranks) +
+                     " ranks, iters: " + std::to_string(config_.samples) + (crowded_ ? ", more ranks than cores" : ""),
+                 places, false);
   }
   barrier();
 }

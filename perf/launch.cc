@@ -29,7 +29,11 @@ struct Launcher {
 };
 constexpr Launcher kLaunchers[] = {
     {"tutti-run", "TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK", nullptr, {nullptr, nullptr}},
-    {"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
+    {"mpirun",
+     "OMPI_COMM_WORLD_RANK",
+     "OMPI_COMM_WORLD_SIZE",
+     "OMPI_COMM_WORLD_LOCAL_RANK",
+     "OMPI_COMM_WORLD_LOCAL_SIZE",
      {"OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"}},
     {"hydra", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", {nullptr, nullptr}},
     {"srun", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", nullptr, {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
@@ -70,7 +74,8 @@ bool make_id(const std::string& program, tuttiUniqueId& id) {
   return false;
 }
 
-// Memory shared by the forked processes. The id is written by child 0 before `ready` is set (release) and read after (acquire).
+// Memory shared by the forked processes. The id is written by child 0 before `ready` is set (release) and read after
+// (acquire).
 struct Shared {
   std::atomic<int> ready{0};
   tuttiUniqueId id{};

@@ -35,8 +35,15 @@ void run_size(Driver& driver, const Options& options, const Collective& collecti
     if (report) report->skipped(bytes);
     return;
   }
-  Row row{count * unit, count, name_of(type), collective.reduces ? name_of(op) : "none",
-          collective.rooted ? root : -1, collective.bus_factor(driver.ranks()), options.checks > 0, {}, {}};
+  Row row{count * unit,
+          count,
+          name_of(type),
+          collective.reduces ? name_of(op) : "none",
+          collective.rooted ? root : -1,
+          collective.bus_factor(driver.ranks()),
+          options.checks > 0,
+          {},
+          {}};
   row.out_of_place = measure(driver, options, {type, op, root, count, false});
   if (collective.in_place) row.in_place = measure(driver, options, {type, op, root, count, true});
   if (report) report->add(std::move(row));
@@ -54,7 +61,8 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
   if (reports) report.open(places);
 
   const bool every_root = collective.rooted && options.root == kAllRoots;
-  const int first_root = every_root ? 0 : std::max(options.root, 0), last_root = every_root ? driver.ranks() - 1 : first_root;
+  const int first_root = every_root ? 0 : std::max(options.root, 0),
+            last_root = every_root ? driver.ranks() - 1 : first_root;
   for (const tuttiDataType_t type : options.types)
     for (const tuttiRedOp_t op : options.ops)
       for (int root = first_root; root <= last_root; ++root) {
@@ -75,7 +83,8 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
 int run_process(const Options& options, const Collective& collective, const Job& job) {
   const int ranks = job.processes * options.threads * options.ranks_per_thread;
   if (collective.rooted && options.root >= ranks) {
-    if (job.process == 0) std::fprintf(stderr, "%s_perf: -r %d: there are only %d ranks\n", collective.name, options.root, ranks);
+    if (job.process == 0)
+      std::fprintf(stderr, "%s_perf: -r %d: there are only %d ranks\n", collective.name, options.root, ranks);
     return 2;
   }
   const auto guarded = [&](int thread) {
@@ -91,8 +100,7 @@ int run_process(const Options& options, const Collective& collective, const Job&
   if (options.threads == 1) return guarded(0) ? 0 : 1;
   std::vector<std::thread> threads;
   std::vector<char> good(static_cast<size_t>(options.threads));
-  for (int t = 0; t < options.threads; ++t)
-    threads.emplace_back([&, t] { good[static_cast<size_t>(t)] = guarded(t); });
+  for (int t = 0; t < options.threads; ++t) threads.emplace_back([&, t] { good[static_cast<size_t>(t)] = guarded(t); });
   for (std::thread& thread : threads) thread.join();
   return std::all_of(good.begin(), good.end(), [](char g) { return g != 0; }) ? 0 : 1;
 }

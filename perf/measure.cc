@@ -21,16 +21,16 @@ double microseconds_since(Clock::time_point start) {
 }
 
 // One sample: microseconds per collective.
-double sample(Driver& driver, const Options& options, const Case& c, uint32_t number, int batch) {
-  driver.write_inputs(c, number);
+double sample(Driver& driver, const Options& options, uint32_t number, int batch) {
+  driver.write_inputs(number);
   driver.barrier();
   const Clock::time_point start = Clock::now();
   if (batch == 1) {
-    driver.call(c, options.aggregate);
+    driver.call(options.aggregate);
   } else {
     for (int i = 0; i < batch; ++i) {
-      driver.touch_inputs(c, number * static_cast<size_t>(batch) + static_cast<size_t>(i));
-      driver.call(c, options.aggregate);
+      driver.touch_inputs(number * static_cast<size_t>(batch) + static_cast<size_t>(i));
+      driver.call(options.aggregate);
     }
   }
   driver.finish();
@@ -58,15 +58,15 @@ Figures over_ranks(Driver& driver, Average average, const Figures& mine) {
   return {values[0] * share, values[1] * share, values[2] * share};
 }
 
-uint64_t checked_calls(Driver& driver, const Options& options, const Case& c) {
+uint64_t checked_calls(Driver& driver, const Options& options) {
   uint64_t wrong = 0;
   for (int i = 0; i < options.checks; ++i) {
     const uint32_t iteration = kCheckedFrom + static_cast<uint32_t>(i);
-    driver.write_inputs(c, iteration);
-    driver.poison_outputs(c);
-    driver.call(c);
+    driver.write_inputs(iteration);
+    driver.poison_outputs();
+    driver.call();
     driver.finish();
-    wrong += driver.count_wrong(c, iteration);
+    wrong += driver.count_wrong(iteration);
   }
   return wrong;
 }
@@ -74,27 +74,28 @@ uint64_t checked_calls(Driver& driver, const Options& options, const Case& c) {
 }  // namespace
 
 Measured measure(Driver& driver, const Options& options, const Case& c) {
+  driver.select(c);
   uint32_t number = 0;
   for (int i = 0; i < options.warmup; ++i) {
-    driver.write_inputs(c, number++);
-    driver.call(c, options.aggregate);
+    driver.write_inputs(number++);
+    driver.call(options.aggregate);
   }
   driver.finish();
 
   std::vector<double> trial;
-  for (int i = 0; i < kTrial; ++i) trial.push_back(sample(driver, options, c, number++, 1));
+  for (int i = 0; i < kTrial; ++i) trial.push_back(sample(driver, options, number++, 1));
   std::vector<double> fastest{*std::min_element(trial.begin(), trial.end())};
   driver.combine(fastest, tuttiMax);
   const int batch = fastest[0] * options.aggregate < kShort_us ? kBatch : 1;
 
   std::vector<double> samples;
-  for (int i = 0; i < options.iterations; ++i) samples.push_back(sample(driver, options, c, number++, batch));
+  for (int i = 0; i < options.iterations; ++i) samples.push_back(sample(driver, options, number++, batch));
 
   Measured result;
   result.time = over_ranks(driver, options.average, figures_of(std::move(samples)));
   if (options.checks == 0) return result;
   // A double holds every count below 2^53.
-  std::vector<double> wrong{static_cast<double>(checked_calls(driver, options, c))};
+  std::vector<double> wrong{static_cast<double>(checked_calls(driver, options))};
   driver.combine(wrong, tuttiSum);
   result.wrong = static_cast<uint64_t>(wrong[0]);
   return result;

@@ -5,8 +5,8 @@
 //    an input that nobody wrote since the last call still sits in every reader's cache and flatters;
 //  - shorter calls are timed in batches of 20, with one element of the input changed before each call (within the timed
 //    region; 1 or 2 ns). The whole input is written afresh before each batch.
-// All ranks pass a barrier before each sample, and each reads its own clock. Which way is taken is agreed upon by all ranks from
-// a trial after the warm-up. A rank's time is the mean over its samples; -a says how the ranks' times become one.
+// All ranks pass a barrier before each sample, and each reads its own clock. Which way is taken is agreed upon by all ranks
+// from a trial after the warm-up. A rank's time is the mean over its samples; -a says how the ranks' times become one.
 #pragma once
 #include "perf/driver.h"
 

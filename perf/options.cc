@@ -47,8 +47,12 @@ void check_ranges(const Collective& collective, const Options& o) {
 
 }  // namespace
 
-const char* name_of(tuttiDataType_t type) { return kTypeNames[type]; }
-const char* name_of(tuttiRedOp_t op) { return kOpNames[op]; }
+const char* name_of(tuttiDataType_t type) {
+  return kTypeNames[type];
+}
+const char* name_of(tuttiRedOp_t op) {
+  return kOpNames[op];
+}
 
 size_t next_size(const Options& options, size_t bytes) {
   if (options.step_bytes) return bytes + options.step_bytes;
@@ -58,7 +62,8 @@ size_t next_size(const Options& options, size_t bytes) {
 
 Parsed parse_options(const Collective& collective, int argc, char** argv) {
   Options o;
-  CLI::App app{std::string("Times ") + collective.name + " over host memory and checks every element of the result.\n"
+  CLI::App app{std::string("Times ") + collective.name +
+               " over host memory and checks every element of the result.\n"
                "Under mpirun, srun, torchrun or tutti-run the launcher's processes are the ranks; else -p forks them."};
   app.option_defaults()->always_capture_default();
   app.set_help_flag("-h,--help", "print this and exit");
@@ -104,8 +109,10 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
     o.types = chosen<tuttiDataType_t>(type, kTypeNames, "-d");
     o.ops = chosen<tuttiRedOp_t>(op, kOpNames, "-o");
     if (!collective.reduces) o.ops = {tuttiSum};
-    if (root == "all" || root == "-1") o.root = kAllRoots;
-    else if (!CLI::detail::lexical_cast(root, o.root) || o.root < 0) throw CLI::ValidationError("-r", "a root is a rank, or 'all'");
+    if (root == "all" || root == "-1")
+      o.root = kAllRoots;
+    else if (!CLI::detail::lexical_cast(root, o.root) || o.root < 0)
+      throw CLI::ValidationError("-r", "a root is a rank, or 'all'");
     check_ranges(collective, o);
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
@@ -115,7 +122,9 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
     return {std::nullopt, 2};
   }
   for (size_t i = 0; i < deaf.size(); ++i)
-    if (deaf[i]->count()) std::cerr << collective.name << "_perf: " << kDeaf[i].flags << " (" << kDeaf[i].about << ") has no meaning on host memory: ignored\n";
+    if (deaf[i]->count())
+      std::cerr << collective.name << "_perf: " << kDeaf[i].flags << " (" << kDeaf[i].about
+                << ") has no meaning on host memory: ignored\n";
   o.average = static_cast<Average>(average);
   o.blocking = blocking != 0;
   o.stream_null = stream_null != 0;

@@ -43,6 +43,8 @@ bool pin_to(int processor) {
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
-int current_processor() { return sched_getcpu(); }
+int current_processor() {
+  return sched_getcpu();
+}
 
 }  // namespace tutti::perf

@@ -4,8 +4,8 @@
 
 namespace tutti::perf {
 
-// One processor per core that this process may use, in hwloc's order (neighbours share caches); then the cores' further hardware
-// threads. Empty: unknown.
+// One processor per core that this process may use, in hwloc's order (neighbours share caches); then the cores' further
+// hardware threads. Empty: unknown.
 std::vector<int> usable_cores();
 
 // True if this process may use only a part of the machine: whoever started it has placed it, so leave it there.

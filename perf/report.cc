@@ -36,15 +36,21 @@ void print_half(const Row& row, const std::optional<Measured>& half) {
 }
 
 void print_percentiles(const std::optional<Measured>& half) {
-  if (half) std::printf("  %s  %s", time_text(half->time.p50_us).c_str(), time_text(half->time.p99_us).c_str());
-  else std::printf("  %7s  %7s", "N/A", "N/A");
+  if (half)
+    std::printf("  %s  %s", time_text(half->time.p50_us).c_str(), time_text(half->time.p99_us).c_str());
+  else
+    std::printf("  %7s  %7s", "N/A", "N/A");
 }
 
 nlohmann::json json_of(const Row& row, const std::optional<Measured>& half) {
   if (!half) return nullptr;
   const double algorithm = algorithm_GBps(row, *half);
-  nlohmann::json json{{"time_us", half->time.mean_us}, {"p50_us", half->time.p50_us}, {"p99_us", half->time.p99_us},
-                      {"algbw_GBps", algorithm}, {"busbw_GBps", algorithm * row.bus_factor}, {"wrong", nullptr}};
+  nlohmann::json json{{"time_us", half->time.mean_us},
+                      {"p50_us", half->time.p50_us},
+                      {"p99_us", half->time.p99_us},
+                      {"algbw_GBps", algorithm},
+                      {"busbw_GBps", algorithm * row.bus_factor},
+                      {"wrong", nullptr}};
   if (row.checked) json["wrong"] = half->wrong;
   return json;
 }
@@ -80,8 +86,8 @@ void print_row(const Row& row, bool percentiles) {
 }
 
 void print_totals(uint64_t wrong, double average_bus_GBps) {
-  std::printf("# Out of bounds values : %llu %s\n# Avg bus bandwidth    : %g \n#\n",
-              static_cast<unsigned long long>(wrong), wrong ? "FAILED" : "OK", average_bus_GBps);
+  std::printf("# Out of bounds values : %llu %s\n# Avg bus bandwidth    : %g \n#\n", static_cast<unsigned long long>(wrong),
+              wrong ? "FAILED" : "OK", average_bus_GBps);
   std::fflush(stdout);
 }
 
@@ -133,20 +139,35 @@ bool Report::write_json() const {
   int version = 0;
   (void)tuttiGetVersion(&version);
   nlohmann::json json;
-  json["version"] = std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
+  json["version"] =
+      std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." + std::to_string(version % 100);
   json["collective"] = collective_.name;
-  json["config"] = {{"ranks", ranks_}, {"threads", o.threads}, {"ranks_per_thread", o.ranks_per_thread},
-                    {"min_bytes", o.min_bytes}, {"max_bytes", o.max_bytes},
-                    {"step_bytes", o.step_bytes}, {"step_factor", o.step_bytes ? 0 : o.step_factor},
-                    {"iterations", o.iterations}, {"warmup", o.warmup}, {"aggregate", o.aggregate}, {"checks", o.checks},
+  json["config"] = {{"ranks", ranks_},
+                    {"threads", o.threads},
+                    {"ranks_per_thread", o.ranks_per_thread},
+                    {"min_bytes", o.min_bytes},
+                    {"max_bytes", o.max_bytes},
+                    {"step_bytes", o.step_bytes},
+                    {"step_factor", o.step_bytes ? 0 : o.step_factor},
+                    {"iterations", o.iterations},
+                    {"warmup", o.warmup},
+                    {"aggregate", o.aggregate},
+                    {"checks", o.checks},
                     {"average", kAverageNames[static_cast<int>(o.average)]},
-                    {"stream_null", o.stream_null}, {"blocking", o.blocking}, {"registration", o.registration},
+                    {"stream_null", o.stream_null},
+                    {"blocking", o.blocking},
+                    {"registration", o.registration},
                     {"bind", o.bind}};
   json["ranks"] = places_;
   json["results"] = nlohmann::json::array();
   for (const Row& row : rows_)
-    json["results"].push_back({{"size", row.bytes}, {"count", row.count}, {"type", row.type}, {"op", row.op}, {"root", row.root},
-                               {"out_of_place", json_of(row, row.out_of_place)}, {"in_place", json_of(row, row.in_place)}});
+    json["results"].push_back({{"size", row.bytes},
+                               {"count", row.count},
+                               {"type", row.type},
+                               {"op", row.op},
+                               {"root", row.root},
+                               {"out_of_place", json_of(row, row.out_of_place)},
+                               {"in_place", json_of(row, row.in_place)}});
   json["totals"] = {{"wrong", wrong_}, {"average_busbw_GBps", average_bus_GBps()}};
   // A host's name may be any bytes: they must not throw.
   const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);

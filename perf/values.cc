@@ -13,7 +13,7 @@
 namespace tutti::perf {
 namespace {
 
-constexpr size_t kTile = 1024;  // elements computed at a time: the reference stays in cache
+constexpr size_t kTile = 1024;    // elements computed at a time: the reference stays in cache
 constexpr int kProductRanks = 6;  // only these ranks draw exponents: the product of all stays within f8e4m3's normal range
 constexpr size_t kProductValues = 6, kSigns = 2;
 constexpr std::array<double, kProductValues> kProductPalette = {1, -1, 2, -2, 0.5, -0.5};
@@ -26,7 +26,9 @@ uint32_t mix(uint32_t x) {
   return x ^ (x >> 16);
 }
 
-uint32_t key_of(uint32_t iteration, int rank) { return mix(mix(iteration + 0x9e3779b9U) ^ (static_cast<uint32_t>(rank) + 1)); }
+uint32_t key_of(uint32_t iteration, int rank) {
+  return mix(mix(iteration + 0x9e3779b9U) ^ (static_cast<uint32_t>(rank) + 1));
+}
 
 template <typename T, typename Make>
 void fill(void* to, uint32_t key, size_t first, size_t count, Make make) {
@@ -34,9 +36,13 @@ void fill(void* to, uint32_t key, size_t first, size_t count, Make make) {
   for (size_t i = 0; i < count; ++i) out[i] = make(mix((static_cast<uint32_t>(first + i) * 0x9e3779b1U) ^ key));
 }
 
-uint64_t widened(uint32_t hash) { return (static_cast<uint64_t>(mix(hash + 0x85ebca6bU)) << 32) | hash; }
+uint64_t widened(uint32_t hash) {
+  return (static_cast<uint64_t>(mix(hash + 0x85ebca6bU)) << 32) | hash;
+}
 // A number below `size`, which fits in 16 bits.
-uint32_t below(uint32_t hash, size_t size) { return ((hash >> 16) * static_cast<uint32_t>(size)) >> 16; }
+uint32_t below(uint32_t hash, size_t size) {
+  return ((hash >> 16) * static_cast<uint32_t>(size)) >> 16;
+}
 
 // The small float formats: sign, exponent, fraction.
 struct Format {
@@ -131,7 +137,8 @@ void Values::generate(void* to, uint32_t iteration, int rank, size_t first, size
   } else if (real && type_ == tuttiFloat32) {
     fill<float>(to, key, first, count, [](uint32_t h) { return static_cast<float>(static_cast<int32_t>(h)) * 0x1p-31F; });
   } else if (real) {
-    fill<double>(to, key, first, count, [](uint32_t h) { return static_cast<double>(static_cast<int64_t>(widened(h))) * 0x1p-63; });
+    fill<double>(to, key, first, count,
+                 [](uint32_t h) { return static_cast<double>(static_cast<int64_t>(widened(h))) * 0x1p-63; });
   } else {
     switch (size_of(type_)) {
       case 1: fill<uint8_t>(to, key, first, count, [=](uint32_t h) { return static_cast<uint8_t>(h | odd); }); break;
@@ -217,11 +224,16 @@ size_t Values::wrong_floats(const T* data, uint32_t iteration, size_t first, siz
       for (size_t i = 0; i < tile; ++i) {
         const double value = read(input[i]);
         magnitude[i] = (rank ? magnitude[i] : 0) + std::fabs(value);
-        if (rank == 0) result[i] = value;
-        else if (op_ == tuttiMax) result[i] = std::max(result[i], value);
-        else if (op_ == tuttiMin) result[i] = std::min(result[i], value);
-        else if (op_ == tuttiProd) result[i] *= value;
-        else result[i] += value;
+        if (rank == 0)
+          result[i] = value;
+        else if (op_ == tuttiMax)
+          result[i] = std::max(result[i], value);
+        else if (op_ == tuttiMin)
+          result[i] = std::min(result[i], value);
+        else if (op_ == tuttiProd)
+          result[i] *= value;
+        else
+          result[i] += value;
       }
     }
     for (size_t i = 0; i < tile; ++i) {

@@ -1,7 +1,7 @@
 // tutti-info: what the library finds on this machine, as text or JSON.
 //
-// Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where that
-// came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
+// Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where
+// that came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
 // The secret of TUTTI_COMM_ID is never shown.
 #include <arpa/inet.h>
 #include <hwloc.h>
@@ -36,7 +36,8 @@ Json library_facts() {
 
 Json transport_facts() {
   Json transports = Json::array();
-  for (const tutti::TransportKind& kind : tutti::all_transports()) transports.push_back({{"name", kind.name}, {"help", kind.help}});
+  for (const tutti::TransportKind& kind : tutti::all_transports())
+    transports.push_back({{"name", kind.name}, {"help", kind.help}});
   return transports;
 }
 
@@ -92,7 +93,9 @@ Json interface_facts() {
       inet_ntop(family, &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, text, sizeof text);
     else
       continue;
-    interfaces.push_back({{"name", entry->ifa_name}, {"address", text}, {"up", (entry->ifa_flags & IFF_UP) != 0},
+    interfaces.push_back({{"name", entry->ifa_name},
+                          {"address", text},
+                          {"up", (entry->ifa_flags & IFF_UP) != 0},
                           {"loopback", (entry->ifa_flags & IFF_LOOPBACK) != 0}});
   }
   freeifaddrs(list);
@@ -110,19 +113,24 @@ Json setting_facts(const tutti::Settings& settings) {
   return facts;
 }
 
-std::string text_of(const Json& value) { return value.get<std::string>(); }
+std::string text_of(const Json& value) {
+  return value.get<std::string>();
+}
 
 void print(const Json& facts) {
-  std::printf("Tutti %s, kernels %s\n", text_of(facts["library"]["version"]).c_str(), text_of(facts["library"]["kernels"]).c_str());
+  std::printf("Tutti %s, kernels %s\n", text_of(facts["library"]["version"]).c_str(),
+              text_of(facts["library"]["kernels"]).c_str());
 
   std::printf("\nTransports\n");
-  for (const Json& row : facts["transports"]) std::printf("  %-8s %s\n", text_of(row["name"]).c_str(), text_of(row["help"]).c_str());
+  for (const Json& row : facts["transports"])
+    std::printf("  %-8s %s\n", text_of(row["name"]).c_str(), text_of(row["help"]).c_str());
 
   if (const Json& machine = facts["topology"]; !machine.is_null()) {
     const auto number = [&](const char* name) { return machine[name].get<int>(); };
     std::printf("\nMachine %s\n", text_of(machine["host"]).c_str());
-    std::printf("  packages %d, NUMA nodes %d, cores %d, processors %d, memory %s\n", number("packages"), number("numa_nodes"),
-                number("cores"), number("processors"), size_text(machine["memory_bytes"].get<uint64_t>()).c_str());
+    std::printf("  packages %d, NUMA nodes %d, cores %d, processors %d, memory %s\n", number("packages"),
+                number("numa_nodes"), number("cores"), number("processors"),
+                size_text(machine["memory_bytes"].get<uint64_t>()).c_str());
     for (const Json& cache : machine["caches"])
       std::printf("  %d x %s of %s\n", cache["number"].get<int>(), text_of(cache["level"]).c_str(),
                   size_text(cache["bytes"].get<uint64_t>()).c_str());
@@ -164,7 +172,9 @@ int main(int argc, char** argv) {
                    {"topology", topology_facts()},
                    {"interfaces", interface_facts()},
                    {"settings", setting_facts(settings.value())}};
-  if (json) std::cout << facts.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
-  else print(facts);
+  if (json)
+    std::cout << facts.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  else
+    print(facts);
   return 0;
 }

@@ -1,22 +1,24 @@
 // tutti-run: starts the ranks of a program on this host and watches them.
 //
 // Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a free port of the loopback interface and a
-// random secret), so that tuttiGetUniqueId() needs no exchange; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR
-// and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others are ended
-// (SIGTERM, SIGKILL after 2 s), and its exit code is ours (128 + signal). Nothing that a rank has started outlives it, unless
-// it leaves the rank's process group.
+// random secret), so that tuttiGetUniqueId() needs no exchange; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
+// MASTER_ADDR and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others
+// are ended (SIGTERM, SIGKILL after 2 s), and its exit code is ours (128 + signal). Nothing that a rank has started outlives
+// it, unless it leaves the rank's process group.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -68,6 +70,24 @@ std::string random_secret() {
   return text;
 }
 
+// Whether the command can be run at all, asked once instead of N times: 0, or the exit code, with a sentence on stderr.
+int look_for(const std::string& command) {
+  const char* const path = std::getenv("PATH");
+  std::istringstream folders(command.find('/') != std::string::npos ? "" : path ? path : "/usr/local/bin:/bin:/usr/bin");
+  int code = kNotFound;
+  const auto look = [&](const std::string& file) {
+    struct stat status;
+    if (code == 0 || stat(file.c_str(), &status) != 0) return;
+    code = S_ISREG(status.st_mode) && access(file.c_str(), X_OK) == 0 ? 0 : kNotRunnable;
+  };
+  if (command.find('/') != std::string::npos) look(command);
+  for (std::string folder; std::getline(folders, folder, ':');) look((folder.empty() ? "." : folder) + "/" + command);
+  if (code != 0)
+    std::fprintf(stderr, "%s: %s: %s\n", kProgram, command.c_str(),
+                 code == kNotFound ? "command not found" : "not a program");
+  return code;
+}
+
 // Becomes the command; returns only if that is not possible.
 int run_rank(const Config& config, int rank, const std::vector<int>& cores) {
   const auto number = static_cast<size_t>(rank);
@@ -84,11 +104,12 @@ int run_rank(const Config& config, int rank, const std::vector<int>& cores) {
   arguments.push_back(nullptr);
   execvp(arguments.front(), arguments.data());
   const int error = errno;
-  if (rank == 0) std::fprintf(stderr, "%s: %s: %s\n", kProgram, arguments.front(), error == ENOENT ? "command not found" : std::strerror(error));
+  std::fprintf(stderr, "%s: rank %d: %s: %s\n", kProgram, rank, arguments.front(), std::strerror(error));
   return error == ENOENT ? kNotFound : kNotRunnable;
 }
 
 int run(const Config& config) {
+  if (const int code = look_for(config.command.front())) return code;
   const std::string secret = random_secret();
   {
     const FreePort ours, theirs;
