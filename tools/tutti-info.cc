@@ -18,6 +18,7 @@
 #include <string>
 
 #include "lib/base/settings.h"
+#include "lib/base/status.h"
 #include "lib/dtype/dtype.h"
 #include "lib/transport/transport.h"
 #include "tutti/tutti.h"
@@ -27,11 +28,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json library_facts() {
-  int version = 0;
-  (void)tuttiGetVersion(&version);
-  char text[32];
-  std::snprintf(text, sizeof text, "%d.%d.%d", version / 10000, version / 100 % 100, version % 100);
-  return {{"version", text}, {"kernels", tutti::kernel_isa()}};
+  return {{"version", tutti::concat(TUTTI_MAJOR, ".", TUTTI_MINOR, ".", TUTTI_PATCH)}, {"kernels", tutti::kernel_isa()}};
 }
 
 Json transport_facts() {
