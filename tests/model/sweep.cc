@@ -1,7 +1,7 @@
 // sweep: every algorithm x collective x root x in place x number of ranks x topology is proved by the checker.
 //
 // What is swept is found in the registry: a new algorithm is proved without a line here. The last test prints what was proved.
-// TUTTI_SWEEP_SEED repeats a run's random topologies.
+// SWEEP_SEED repeats a run's random topologies.
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -95,9 +95,9 @@ TEST_CASE("places in places") {
 }
 
 TEST_CASE("ranks dealt at random over uneven places") {
-  const char* given = std::getenv("TUTTI_SWEEP_SEED");
+  const char* given = std::getenv("SWEEP_SEED");
   const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-  std::printf("model: seed %u (TUTTI_SWEEP_SEED=%u repeats the random topologies)\n", seed, seed);
+  std::printf("model: seed %u (SWEEP_SEED=%u repeats the random topologies)\n", seed, seed);
   std::mt19937 random(seed);
   const auto below = [&](int bound) { return std::uniform_int_distribution<int>(0, bound - 1)(random); };
   for (int trial = 0; trial < 60; ++trial) {
