@@ -44,7 +44,7 @@ struct Max {
     if constexpr (std::is_floating_point_v<T>) {
       using Bits = Vector<std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>, kLanes>;
       const Bits larger = reinterpret_cast<Bits>(a > b ? a : b) & reinterpret_cast<Bits>(b > a ? b : a);
-      return (a == a) & (b == b) ? reinterpret_cast<Vector<T, kLanes>>(larger) : a + b;
+      return ((a == a) & (b == b)) ? reinterpret_cast<Vector<T, kLanes>>(larger) : a + b;
     } else {
       return a > b ? a : b;
     }
@@ -57,7 +57,7 @@ struct Min {
     if constexpr (std::is_floating_point_v<T>) {
       using Bits = Vector<std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>, kLanes>;
       const Bits smaller = reinterpret_cast<Bits>(a < b ? a : b) | reinterpret_cast<Bits>(b < a ? b : a);
-      return (a == a) & (b == b) ? reinterpret_cast<Vector<T, kLanes>>(smaller) : a + b;
+      return ((a == a) & (b == b)) ? reinterpret_cast<Vector<T, kLanes>>(smaller) : a + b;
     } else {
       return a < b ? a : b;
     }
