@@ -155,14 +155,14 @@ TEST_CASE("several communicators in one group", "[group]") {
           std::vector<std::unique_ptr<Part>> parts;
           rank.check(tuttiGroupStart(), "tuttiGroupStart");
           for (int i = 0; i < 2 * kComms; ++i) {
-            const int k = rank.rank % 2 ? 2 * kComms - 1 - i : i;  // two cases each, the same two on all ranks
-            const int order = (i < kComms) == (k < kComms) ? k : (k + kComms) % (2 * kComms);
+            // Two cases per communicator, in the same order on all ranks.
+            const int comm = rank.rank % 2 ? kComms - 1 - i % kComms : i % kComms, order = i / kComms * kComms + comm;
             const uint64_t key = hash(round, 5, static_cast<uint64_t>(order));
             const Case c =
                 random_case(key, static_cast<Kind>(key % kKinds), rank.ranks, kCounts[key / 16 % std::size(kCounts)]);
             rank.note(describe(c));
             parts.push_back(std::make_unique<Part>(c, rank.rank, rank.ranks));
-            parts.back()->issue(comms[order % kComms], used[order % kComms]);
+            parts.back()->issue(comms[comm], used[comm]);
           }
           rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
           for (tuttiStream_t stream : used)
