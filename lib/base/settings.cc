@@ -29,6 +29,9 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 
+// Set by tutti-run for the programs it starts; not settings of the library.
+constexpr const char* kLauncherNames[] = {"TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK"};
+
 // Levenshtein distance, for "did you mean".
 size_t distance(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
@@ -128,7 +131,8 @@ void Settings::warn_unknown() const {
   for (char** entry = environ; entry && *entry; ++entry) {
     if (std::strncmp(*entry, "TUTTI_", 6) != 0) continue;
     const std::string name(*entry, std::strcspn(*entry, "="));
-    if (find_row(name)) continue;
+    if (find_row(name) || std::find(std::begin(kLauncherNames), std::end(kLauncherNames), name) != std::end(kLauncherNames))
+      continue;
     // Once per process: a communicator more must not repeat it.
     static const bool warned = [&] {
       log_line(LogLevel::Warn, -1, concat("unknown setting ", name, " is ignored; nearest: ", nearest_name(name)));

@@ -50,7 +50,7 @@ struct Activity {
 class Control {
  public:
   struct Callbacks {
-    std::function<void(const Cause&)> on_abort;   // control thread; at most once; must not block
+    std::function<void(const Cause&)> on_abort;   // control thread; at most once, maybe before join() returns; must not block
     std::function<Activity()> activity;           // control thread; must not block
   };
 

@@ -1,0 +1,168 @@
+// address: see address.h.
+#include "lib/boot/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace tutti {
+namespace {
+
+socklen_t fill(const Address& address, sockaddr_storage* storage) {
+  std::memset(storage, 0, sizeof *storage);
+  if (address.family == 4) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(address.port);
+    std::memcpy(&in.sin_addr, address.ip.data(), 4);
+    std::memcpy(storage, &in, sizeof in);
+    return sizeof in;
+  }
+  sockaddr_in6 in6{};
+  in6.sin6_family = AF_INET6;
+  in6.sin6_port = htons(address.port);
+  in6.sin6_scope_id = address.scope;
+  std::memcpy(&in6.sin6_addr, address.ip.data(), 16);
+  std::memcpy(storage, &in6, sizeof in6);
+  return sizeof in6;
+}
+
+Result<Descriptor> tcp_socket(const Address& address) {
+  Descriptor fd(socket(address.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.open()) {
+    const int error = errno;
+    return system_failure(error == EMFILE ? "cannot open a socket (raise the limit with ulimit -n)" : "cannot open a socket",
+                          error);
+  }
+  return fd;
+}
+
+void set_option(int fd, int level, int option, int value) {
+  setsockopt(fd, level, option, &value, sizeof value);
+}
+
+}  // namespace
+
+std::string to_text(const Address& address) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  inet_ntop(address.family == 4 ? AF_INET : AF_INET6, address.ip.data(), text, sizeof text);
+  return address.family == 4 ? concat(text, ":", address.port) : concat("[", text, "]:", address.port);
+}
+
+Address address_of(const sockaddr_storage& storage) {
+  Address address;
+  if (storage.ss_family == AF_INET) {
+    sockaddr_in in;
+    std::memcpy(&in, &storage, sizeof in);
+    address.family = 4;
+    address.port = ntohs(in.sin_port);
+    std::memcpy(address.ip.data(), &in.sin_addr, 4);
+  } else if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 in6;
+    std::memcpy(&in6, &storage, sizeof in6);
+    address.family = 6;
+    address.port = ntohs(in6.sin6_port);
+    address.scope = in6.sin6_scope_id;
+    std::memcpy(address.ip.data(), &in6.sin6_addr, 16);
+  }
+  return address;
+}
+
+Result<Address> parse_address(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) return fail(Code::InvalidArgument, "there is no host:port in it");
+  std::string host = text.substr(0, colon);
+  const std::string port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string::npos)
+    return fail(Code::InvalidArgument, "'", port, "' is not a port");
+  const long number = std::strtol(port.c_str(), nullptr, 10);
+  if (number < 1 || number > 65535) return fail(Code::InvalidArgument, "port ", number, " is not in 1..65535");
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string::npos)
+    return fail(Code::InvalidArgument, "an IPv6 address needs brackets");
+
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  if (const int error = getaddrinfo(host.c_str(), nullptr, &hints, &list); error != 0)
+    return fail(Code::InvalidArgument, "the host '", host, "' is not known (", gai_strerror(error), ")");
+  // IPv4 first: a name that has both is more often reachable there.
+  Address found;
+  for (const addrinfo* entry = list; entry; entry = entry->ai_next) {
+    sockaddr_storage storage{};
+    if (entry->ai_addrlen > sizeof storage) continue;
+    std::memcpy(&storage, entry->ai_addr, entry->ai_addrlen);
+    const Address address = address_of(storage);
+    if (found.family == 0 || (found.family == 6 && address.family == 4)) found = address;
+  }
+  freeaddrinfo(list);
+  if (found.family == 0) return fail(Code::InvalidArgument, "the host '", host, "' has no IP address");
+  if (found.ip == std::array<uint8_t, 16>{}) return fail(Code::InvalidArgument, "the address must name one host");
+  found.port = static_cast<uint16_t>(number);
+  return found;
+}
+
+Result<Descriptor> listen_at(Address* address) {
+  Result<Descriptor> fd = tcp_socket(*address);
+  if (!fd.ok()) return fd;
+  // A port that was asked for can be taken again while old connections remain on it. Without need it does harm: two sockets
+  // may then be given the same free port, and only one can listen.
+  if (address->port != 0) set_option(fd.value().get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address->family == 6) set_option(fd.value().get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  sockaddr_storage storage;
+  socklen_t length = fill(*address, &storage);
+  if (bind(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), length) != 0 ||
+      listen(fd.value().get(), SOMAXCONN) != 0) {
+    const int error = errno;
+    return system_failure(
+        concat("cannot listen at ", to_text(*address), error == EADDRNOTAVAIL ? ", which is no address of this host" : ""),
+        error);
+  }
+  length = sizeof storage;
+  if (getsockname(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0)
+    return system_failure("getsockname", errno);
+  *address = address_of(storage);
+  return fd;
+}
+
+Result<Descriptor> start_connect(const Address& address, int* error) {
+  Result<Descriptor> fd = tcp_socket(address);
+  if (!fd.ok()) return fd;
+  prepare_socket(fd.value().get());
+  sockaddr_storage storage;
+  const socklen_t length = fill(address, &storage);
+  *error = connect(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), length) == 0 ? 0 : errno;
+  if (*error == EINPROGRESS || *error == EINTR) *error = 0;
+  return fd;
+}
+
+int connect_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+void prepare_socket(int fd) {
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // Silent for 4 s, then asked every 2 s: a host that is gone is noticed after 10 s, whether or not there is data under way.
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 4);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 2);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 10'000);
+}
+
+Result<Address> local_address(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return system_failure("getsockname", errno);
+  return address_of(storage);
+}
+
+}  // namespace tutti

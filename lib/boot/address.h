@@ -1,0 +1,50 @@
+// address: an IP address with a port, the sockets that listen at it or connect to it, and the choice of the interface.
+//
+// Sockets are TCP, nonblocking, close-on-exec, without Nagle, and notice a vanished host within about ten seconds.
+#pragma once
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "lib/base/settings.h"
+#include "lib/base/status.h"
+#include "lib/boot/descriptor.h"
+
+namespace tutti {
+
+struct Address {
+  uint8_t family = 0;  // 4 or 6
+  uint16_t port = 0;
+  uint32_t scope = 0;            // interface index of a link-local address
+  std::array<uint8_t, 16> ip{};  // network order; IPv4 uses the first four bytes
+
+  bool operator==(const Address&) const = default;
+};
+
+std::string to_text(const Address& address);  // "10.0.0.1:4242", "[fd00::2]:4242"
+Address address_of(const sockaddr_storage& storage);
+
+// The host and port of "host:port"; the host is a name, an IPv4 address or an IPv6 address in brackets. A failure says what
+// is wrong and leaves it to the caller to say where the text came from.
+Result<Address> parse_address(const std::string& text);
+
+// The address (port 0) to listen at: an interface that TUTTI_SOCKET_IFNAME admits, else the first proper one that is up.
+Result<Address> choose_interface(const Settings& settings);
+
+// Port 0: any free one; `address` receives it.
+Result<Descriptor> listen_at(Address* address);
+
+// Starts to connect. *error is 0 if that goes on: then the socket is writable when it has ended, and connect_error() says
+// how (0: connected). Else it is the errno of a connection that failed at once.
+Result<Descriptor> start_connect(const Address& address, int* error);
+int connect_error(int fd);
+
+// For an accepted socket.
+void prepare_socket(int fd);
+
+// The address of this side of a connection.
+Result<Address> local_address(int fd);
+
+}  // namespace tutti

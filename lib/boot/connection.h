@@ -1,0 +1,69 @@
+// connection: one authenticated stream of frames over a nonblocking socket; the same class on both sides.
+//
+//   client -> server   hello: magic, client nonce
+//   server -> client   magic, server nonce, proof that it knows the key
+//   client -> server   proof that it knows the key; frames may follow at once
+//   frame              length (4), kind (1), zero (3), payload, tag (16)
+//
+// Until the other side has proved itself, no more is read than the handshake needs; afterwards never more than two frames
+// are buffered. No call blocks. One thread at a time.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/boot/auth.h"
+#include "lib/boot/descriptor.h"
+#include "lib/boot/wire.h"
+
+namespace tutti {
+
+class Connection {
+ public:
+  enum class Side : uint8_t { Client, Server };
+  enum class Link : uint8_t {
+    Open,
+    Closed,       // by the other side, or the network gave up
+    Stranger,     // the other side does not speak this protocol
+    WrongSecret,  // it does not know the key
+    Forged,       // a message has a wrong tag or an impossible length
+  };
+
+  Connection(Descriptor socket, Side side, const Key& key);
+
+  int fd() const { return socket_.get(); }
+  Link link() const { return link_; }
+  bool authenticated() const { return state_ == State::Ready; }
+  size_t unsent_bytes() const { return out_.size() - sent_; }
+
+  // REQUIRES: authenticated(). Only queues; write_some() sends.
+  void send(Kind kind, std::string_view payload);
+  void write_some();
+  // Reads what is there and goes on with the handshake. Then take all frames with next(), and only then look at link():
+  // what came before the end of the stream counts.
+  void read_some();
+  std::optional<Frame> next();
+
+  // Says that nothing will be sent any more; reading goes on until the other side has done the same.
+  void finish_writing();
+  // Reads and throws away. False: the other side has ended too.
+  bool drain();
+
+ private:
+  enum class State : uint8_t { AwaitHello, AwaitChallenge, AwaitProof, Ready };
+  size_t handshake_bytes() const;
+  void advance_handshake();
+  void adopt_session_keys();
+
+  Descriptor socket_;
+  Key key_;
+  State state_;
+  Link link_ = Link::Open;
+  Nonce client_nonce_{}, server_nonce_{};
+  Key send_key_{}, receive_key_{};
+  uint64_t sent_frames_ = 0, received_frames_ = 0;
+  std::string in_, out_;
+  size_t taken_ = 0, sent_ = 0;  // consumed prefixes of in_ and out_
+};
+
+}  // namespace tutti

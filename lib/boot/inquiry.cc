@@ -1,0 +1,58 @@
+// inquiry: see inquiry.h.
+#include "lib/boot/inquiry.h"
+
+#include <algorithm>
+
+namespace tutti {
+namespace {
+
+constexpr size_t kNamed = 8;
+
+// "A; B; C; and 5 more"
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (size_t i = 0; i < parts.size() && i < kNamed; ++i) text += concat(i ? "; " : "", parts[i]);
+  if (parts.size() > kNamed) text += concat("; and ", parts.size() - kNamed, " more");
+  return text;
+}
+
+std::string blame(int rank, const Answer& answer, const std::string& deed) {
+  switch (answer.kind) {
+    case Answer::Kind::Silent: return concat("rank ", rank, " does not answer (stopped or swapped out?)");
+    case Answer::Kind::Left: return concat("rank ", rank, " has left the communicator");
+    default: return concat("rank ", rank, deed, " (rank ", rank, ": ", answer.activity.text, ")");
+  }
+}
+
+}  // namespace
+
+Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  const auto at = [&](int rank) -> const Answer& { return answers[static_cast<size_t>(rank)]; };
+  std::vector<int> guilty;
+  for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
+    const bool suspect = std::find(inquiry.suspects.begin(), inquiry.suspects.end(), rank) != inquiry.suspects.end();
+    const bool lags =
+        inquiry.entered == 0 ? suspect : at(rank).kind != Answer::Kind::Given || at(rank).activity.entered < inquiry.entered;
+    if (lags) guilty.push_back(rank);
+  }
+  const auto weight = [&](int rank) {
+    const Answer& answer = at(rank);
+    const int kind = answer.kind == Answer::Kind::Silent ? 0 : answer.kind == Answer::Kind::Left ? 1 : 2;
+    return std::pair(kind, kind == 2 ? answer.activity.entered : 0);
+  };
+  std::stable_sort(guilty.begin(), guilty.end(), [&](int a, int b) { return weight(a) < weight(b); });
+
+  std::vector<std::string> parts;
+  for (int rank : guilty)
+    parts.push_back(blame(rank, at(rank), inquiry.entered == 0 ? " is waited for" : " has not called it"));
+  if (!parts.empty()) return {Code::RemoteError, guilty.front(), concat(inquiry.text, ": ", joined(parts))};
+
+  for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank)
+    if (at(rank).kind == Answer::Kind::Given && at(rank).activity.finished < std::max<uint64_t>(inquiry.entered, 1))
+      parts.push_back(concat("rank ", rank, ": ", at(rank).activity.text));
+  return {Code::RemoteError, -1,
+          concat(inquiry.text, inquiry.entered ? ": all ranks have called it" : ": nobody can be named",
+                 parts.empty() ? "" : "; ", joined(parts))};
+}
+
+}  // namespace tutti

@@ -1,0 +1,243 @@
+// join: see join.h.
+//
+// Two kinds of id: of an ordinary one the rendezvous is there before anybody has the id, so a refused connection is final.
+// A well-known address is opened by rank 0 when it comes, and an earlier communicator's rendezvous may just be closing
+// there: the others try again until the deadline.
+#include "lib/boot/join.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/boot/hub.h"
+#include "lib/boot/rendezvous.h"
+#include "lib/boot/unique_id.h"
+
+namespace tutti {
+namespace {
+
+constexpr int kCancelMs = 25;      // how late a cancel may be seen
+constexpr double kVerdictS = 2;    // a server that fails at the deadline gets this much longer to say why
+constexpr double kOwnLingerS = 1;  // of a failed rendezvous that this call has to wait for
+constexpr int kBrokenTries = 10;
+
+class Joiner {
+ public:
+  Joiner(const Settings& settings, const IdContent& id, int rank, int ranks, const std::atomic<bool>& cancel)
+      : settings_(settings),
+        id_(id),
+        rank_(rank),
+        ranks_(ranks),
+        cancel_(cancel),
+        timeout_s_(settings.seconds(Setting::InitTimeout)),
+        deadline_(Deadline::after_s(timeout_s_)),
+        verdict_deadline_(Deadline::after_s(timeout_s_ + kVerdictS)) {}
+
+  Result<Joined> join();
+
+ private:
+  enum class Dial : uint8_t { Done, Refused, Broken, Failed };
+  Dial dial(const Address& address, const Key& key, const std::string& name, std::optional<Connection>* connection,
+            Status* why);
+  Result<Connection> call(const Address& address, const Key& key, const std::string& name, bool patient);
+  Result<Frame> await(Connection& connection, const std::string& name, bool* closed);
+  Status wait(int fd, short events, const Deadline& deadline);
+  Status open_hub(const Connection& connection, Hello* hello);
+  Status meet(Hello* hello);
+  Result<Joined> enter(const Hello& hello);
+
+  const Settings& settings_;
+  const IdContent id_;
+  const int rank_, ranks_;
+  const std::atomic<bool>& cancel_;
+  const double timeout_s_;
+  const Deadline deadline_, verdict_deadline_;
+  std::unique_ptr<Server> rendezvous_, hub_;
+};
+
+// Until something happens at `fd` (-1: nothing can), `deadline`, or cancel, which alone is a failure.
+Status Joiner::wait(int fd, short events, const Deadline& deadline) {
+  for (;;) {
+    if (cancel_.load(std::memory_order_acquire)) return fail(Code::InvalidUsage, "aborted");
+    if (deadline.passed()) return {};
+    pollfd entry{fd, events, 0};
+    if (poll(&entry, 1, deadline.left_ms(kCancelMs)) > 0) return {};
+  }
+}
+
+Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::string& name,
+                          std::optional<Connection>* connection, Status* why) {
+  const auto give_up = [&](Status status) {
+    *why = std::move(status);
+    return Dial::Failed;
+  };
+  int error = 0;
+  Result<Descriptor> socket = start_connect(address, &error);
+  if (!socket.ok()) return give_up(socket.status());
+  const int fd = socket.value().get();
+  if (error == 0) {
+    if (Status status = wait(fd, POLLOUT, deadline_); !status.ok()) return give_up(status);
+    if (deadline_.passed()) return Dial::Broken;
+    error = connect_error(fd);
+  }
+  if (error == ECONNREFUSED) return Dial::Refused;
+  // On one host, connecting to a free port can meet itself, when that very port is drawn for this side.
+  if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
+    return Dial::Refused;
+  if (error == ECONNRESET || error == ETIMEDOUT) return Dial::Broken;
+  if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
+
+  connection->emplace(std::move(socket.value()), Connection::Side::Client, key);
+  while (!(*connection)->authenticated()) {
+    (*connection)->write_some();
+    if (Status status = wait(fd, POLLIN, deadline_); !status.ok()) return give_up(status);
+    if (deadline_.passed()) return Dial::Broken;
+    (*connection)->read_some();
+    switch ((*connection)->link()) {
+      case Connection::Link::Open: break;
+      case Connection::Link::WrongSecret:
+        return give_up(fail(Code::RemoteError, name,
+                            " does not know the secret of this unique id: it belongs to another communicator"));
+      case Connection::Link::Stranger: return give_up(fail(Code::RemoteError, "what answers as ", name, " is not Tutti"));
+      default: return Dial::Broken;
+    }
+  }
+  return Dial::Done;
+}
+
+Result<Connection> Joiner::call(const Address& address, const Key& key, const std::string& name, bool patient) {
+  for (int tries = 1;; ++tries) {
+    std::optional<Connection> connection;
+    Status why;
+    switch (dial(address, key, name, &connection, &why)) {
+      case Dial::Done: return std::move(*connection);
+      case Dial::Failed: return why;
+      case Dial::Refused:
+        if (!patient)
+          return fail(Code::RemoteError, "nobody is at ", name, " any more: it has ended, with its process or without");
+        break;
+      case Dial::Broken:
+        if (!patient && tries == kBrokenTries) return fail(Code::RemoteError, name, " closes every connection");
+        break;
+    }
+    if (deadline_.passed()) return fail(Code::RemoteError, name, " could not be reached within ", timeout_s_, " s");
+    TUTTI_TRY(
+        wait(-1, 0, Deadline::after_s(std::min({0.1, 0.005 * tries, static_cast<double>(deadline_.left_ns()) / 1e9}))));
+  }
+}
+
+// A Failure from the other side becomes this call's failure.
+Result<Frame> Joiner::await(Connection& connection, const std::string& name, bool* closed) {
+  *closed = false;
+  for (;;) {
+    connection.write_some();
+    TUTTI_TRY(
+        wait(connection.fd(), static_cast<short>(POLLIN | (connection.unsent_bytes() ? POLLOUT : 0)), verdict_deadline_));
+    connection.read_some();
+    if (std::optional<Frame> frame = connection.next()) {
+      if (frame->kind != Kind::Failure) return std::move(*frame);
+      const Cause cause = Reader(frame->payload).cause();
+      return Status(cause.code, cause.text);
+    }
+    *closed = connection.link() != Connection::Link::Open;
+    if (*closed)
+      return fail(Code::RemoteError, name,
+                  " closed the connection while the ranks were joining: its process died or gave up");
+    if (verdict_deadline_.passed()) return fail(Code::RemoteError, name, " did not answer within ", timeout_s_, " s");
+  }
+}
+
+// Rank 0's hub listens where TUTTI_SOCKET_IFNAME says, else at the address from which the rendezvous can be reached.
+Status Joiner::open_hub(const Connection& connection, Hello* hello) {
+  Result<Address> address =
+      settings_.text(Setting::SocketIfname).empty() ? local_address(connection.fd()) : choose_interface(settings_);
+  if (!address.ok()) return address.status();
+  hello->hub = address.value();
+  hello->hub.port = 0;
+  Result<Descriptor> listener = listen_at(&hello->hub);
+  if (!listener.ok()) return listener.status();
+  hello->hub_salt = random_nonce();
+  Result<std::unique_ptr<Server>> hub =
+      make_hub(std::move(listener.value()), hub_key(id_.secret, hello->hub_salt), ranks_, deadline_.left_ns());
+  if (!hub.ok()) return hub.status();
+  hub_ = std::move(hub.value());
+  return hub_->start("tutti-hub");
+}
+
+// Fills in *hello where the hub is.
+Status Joiner::meet(Hello* hello) {
+  const std::string name = concat("the rendezvous at ", to_text(id_.address));
+  if (id_.well_known && rank_ == 0) {
+    Address address = id_.address;
+    Result<Descriptor> listener = listen_at(&address);
+    if (!listener.ok()) return fail(Code::SystemError, "TUTTI_COMM_ID: rank 0 ", listener.status().text());
+    Result<std::unique_ptr<Server>> rendezvous = make_rendezvous(std::move(listener.value()), id_.secret, kOwnLingerS);
+    if (!rendezvous.ok()) return rendezvous.status();
+    rendezvous_ = std::move(rendezvous.value());
+    TUTTI_TRY(rendezvous_->start("tutti-meet"));
+  }
+  hello->who = own_identity(rank_);
+  hello->ranks = ranks_;
+  for (;;) {
+    Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, id_.well_known);
+    if (!connection.ok()) return connection.status();
+    if (rank_ == 0 && !hub_) TUTTI_TRY(open_hub(connection.value(), hello));
+    hello->left_ms = deadline_.left_ns() / 1'000'000;
+    connection.value().send(Kind::Hello, pack(*hello));
+    bool closed = false;
+    const Result<Frame> frame = await(connection.value(), name, &closed);
+    if (!frame.ok()) {
+      if (closed && id_.well_known && !deadline_.passed()) continue;
+      return frame.status();
+    }
+    Reader in(frame.value().payload);
+    hello->hub = in.address();
+    hello->hub_salt = in.key();
+    if (frame.value().kind != Kind::Introduction || !in.ok())
+      return fail(Code::InternalError, name, " sent a message that makes no sense");
+    return {};
+  }
+}
+
+Result<Joined> Joiner::enter(const Hello& hello) {
+  const std::string name = concat("rank 0's hub at ", to_text(hello.hub));
+  Result<Connection> connection = call(hello.hub, hub_key(id_.secret, hello.hub_salt), name, false);
+  if (!connection.ok()) return connection.status();
+  connection.value().send(Kind::Member, Writer().identity(hello.who).bytes());
+  bool closed = false;
+  const Result<Frame> frame = await(connection.value(), name, &closed);
+  if (!frame.ok()) return frame.status();
+  Reader in(frame.value().payload);
+  Identity rank0 = in.identity();
+  if (frame.value().kind != Kind::Welcome || !in.ok())
+    return fail(Code::InternalError, name, " sent a message that makes no sense");
+  return Joined{std::move(connection.value()), std::move(rank0), std::move(hub_)};
+}
+
+Result<Joined> Joiner::join() {
+  Hello hello;
+  Status met = meet(&hello);
+  // Those who still come to rank 0's rendezvous hear why there is nothing to join; an aborted call does not wait for them.
+  if (!met.ok() && rendezvous_ && !cancel_.load(std::memory_order_acquire)) rendezvous_->wait();
+  if (!met.ok()) return met;
+  return enter(hello);
+}
+
+}  // namespace
+
+Result<Joined> join_ranks(const Settings& settings, const UniqueId& id, int rank, int ranks,
+                          const std::atomic<bool>& cancel) {
+  if (ranks < 2 || ranks > kMaxRanks)
+    return fail(Code::InvalidArgument, "the number of ranks is ", ranks, "; it must be in 2..", kMaxRanks);
+  if (rank < 0 || rank >= ranks) return fail(Code::InvalidArgument, "rank ", rank, " is not in 0..", ranks - 1);
+  Result<IdContent> content = decode_id(id);
+  if (!content.ok()) return content.status();
+  return Joiner(settings, content.value(), rank, ranks, cancel).join();
+}
+
+}  // namespace tutti

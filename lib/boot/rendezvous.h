@@ -1,0 +1,29 @@
+// rendezvous: the service that introduces the ranks of one communicator to rank 0's hub, then ends.
+//
+// It collects a Hello from every rank; with the last one it tells all of them where the hub is. If that cannot come true
+// (a rank given twice, different rank counts, a rank that died or did not come in time), everyone who came hears why, and
+// for a while also everyone who still comes.
+#pragma once
+#include <memory>
+
+#include "lib/boot/server.h"
+#include "lib/boot/unique_id.h"
+
+namespace tutti {
+
+// What a rank says to the rendezvous.
+struct Hello {
+  Identity who;
+  int ranks = 0;
+  int64_t left_ms = 0;  // until its own deadline
+  Address hub{};        // rank 0's
+  Nonce hub_salt{};     // rank 0's
+};
+std::string pack(const Hello& hello);
+bool unpack(const std::string& bytes, Hello* hello);
+
+// Serves at `listener` in a server that has yet to be started. `linger_s`: how long a failed one waits for those who have
+// not heard of it.
+Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s);
+
+}  // namespace tutti

@@ -1,0 +1,79 @@
+// server: a listening socket, its connections and one thread in poll(); what it is for is the business of its Service.
+//
+// Strangers cannot hurt it: whoever has not proved the key within 5 s is dropped, there are at most 128 such connections at
+// a time (the oldest gives way), and they can make it read only the few bytes of a handshake. A service sees only peers
+// that have proved the key.
+// When the service is finished, what was sent to the peers is still flushed, for a second at most.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "lib/boot/connection.h"
+
+namespace tutti {
+
+struct Peer {
+  Connection connection;
+  int64_t since_ns;       // accepted
+  int rank = -1;          // for the service: known after its first message
+  bool unwanted = false;  // set by the service: close it, without on_closed()
+};
+
+// All calls come from the server's thread. Peers stay where they are until on_closed() or Peer::unwanted.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual void on_frame(Peer& peer, const Frame& frame) = 0;
+  virtual void on_closed(Peer& peer) = 0;
+  // Called in every round of the loop, after the frames and before anything is written.
+  virtual void on_clock(int64_t now) = 0;
+  // When on_clock() is wanted at the latest.
+  virtual int64_t wake_ns() const = 0;
+  // stop() was called.
+  virtual void on_stop(bool in_peace) = 0;
+  // No connection can be accepted any more.
+  virtual void on_exhausted(const Status& status) = 0;
+  virtual bool accepting() const = 0;
+  virtual bool finished() const = 0;
+};
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> make(Descriptor listener, const Key& key, std::unique_ptr<Service> service);
+  ~Server();  // stop(false), unless it has ended
+
+  // Serves in a thread that this object owns and its destructor joins.
+  Status start(const char* thread_name);
+  // Serves in a thread that nobody waits for, and which owns the server.
+  static Status start_detached(std::unique_ptr<Server> server, const char* thread_name);
+  // Until it has ended by itself.
+  void wait();
+  // Ends it: the service says its last words, which are flushed; waits for that (a second or so at most).
+  void stop(bool in_peace);
+
+ private:
+  Server(Descriptor listener, Bell bell, const Key& key, std::unique_ptr<Service> service);
+  void run();
+  void wait_for_events();
+  void accept_some(int64_t now);
+  bool make_room(int64_t now);
+  void drop_peers(int64_t now);
+  void close_listener();
+  void flush();
+
+  Descriptor listener_;
+  Bell bell_;
+  const Key key_;
+  std::unique_ptr<Service> service_;
+  std::vector<std::unique_ptr<Peer>> peers_;  // in order of arrival
+  size_t unproved_ = 0;
+  int64_t full_until_ns_ = 0;  // no room for strangers until then
+  std::thread thread_;
+  enum class Stop : uint8_t { No, InPeace, InAnger };
+  std::atomic<Stop> stop_{Stop::No};
+};
+
+}  // namespace tutti

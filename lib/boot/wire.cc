@@ -1,0 +1,102 @@
+// wire: see wire.h.
+#include "lib/boot/wire.h"
+
+#include <unistd.h>
+
+#include <cstring>
+
+namespace tutti {
+
+Identity own_identity(int rank) {
+  char host[65] = {};
+  if (gethostname(host, sizeof host - 1) != 0) std::strcpy(host, "?");
+  return {rank, static_cast<uint32_t>(getpid()), host};
+}
+
+std::string to_text(const Identity& identity) {
+  return concat("rank ", identity.rank, " (pid ", identity.pid, " on ", identity.host, ")");
+}
+
+std::string rank_list(const std::vector<int>& ranks) {
+  constexpr size_t kNamed = 16;
+  std::string text = ranks.size() == 1 ? "rank " : "ranks ";
+  const size_t named = ranks.size() > kNamed ? kNamed : ranks.size();
+  for (size_t i = 0; i < named; ++i) {
+    if (i > 0) text += i + 1 == ranks.size() ? " and " : ", ";
+    text += std::to_string(ranks[i]);
+  }
+  if (named < ranks.size()) text += concat(" and ", ranks.size() - named, " more");
+  return text;
+}
+
+Writer& Writer::cause(const Cause& cause) {
+  return u8(static_cast<uint8_t>(cause.code))
+      .u32(static_cast<uint32_t>(cause.rank))
+      .text(cause.text.substr(0, kMaxTextBytes));
+}
+
+Writer& Writer::address(const Address& address) {
+  return u8(address.family).u32(address.port).u32(address.scope).text(view_of(address.ip));
+}
+
+std::string_view Reader::take(size_t bytes) {
+  if (bytes > in_.size()) {
+    ok_ = false;
+    in_ = {};
+    return {};
+  }
+  const std::string_view taken = in_.substr(0, bytes);
+  in_.remove_prefix(bytes);
+  return taken;
+}
+
+uint64_t Reader::number(int bytes) {
+  const std::string_view taken = take(static_cast<size_t>(bytes));
+  uint64_t value = 0;
+  for (size_t i = 0; i < taken.size(); ++i) value |= static_cast<uint64_t>(static_cast<uint8_t>(taken[i])) << (8 * i);
+  return value;
+}
+
+std::string Reader::text(size_t limit) {
+  const uint32_t length = u32();
+  if (length > limit) ok_ = false;
+  return std::string(take(ok_ ? length : 0));
+}
+
+Identity Reader::identity() {
+  Identity who;
+  who.rank = static_cast<int32_t>(u32());
+  who.pid = u32();
+  who.host = text(64);
+  return who;
+}
+
+Cause Reader::cause() {
+  Cause cause;
+  const uint8_t code = u8();
+  cause.code = code >= 1 && code <= static_cast<uint8_t>(Code::RemoteError) ? static_cast<Code>(code) : Code::InternalError;
+  cause.rank = static_cast<int32_t>(u32());
+  cause.text = text(kMaxTextBytes);
+  return cause;
+}
+
+Address Reader::address() {
+  Address address;
+  address.family = u8();
+  address.port = static_cast<uint16_t>(u32());
+  address.scope = u32();
+  const std::string ip = text(address.ip.size());
+  if (ip.size() != address.ip.size()) ok_ = false;
+  std::memcpy(address.ip.data(), ip.data(), ip.size());
+  return address;
+}
+
+Key Reader::key() {
+  Key key{};
+  const std::string bytes = text(key.size());
+  if (bytes.size() != key.size()) ok_ = false;
+  std::memcpy(key.data(), bytes.data(), bytes.size());
+  return key;
+}
+
+}  // namespace tutti

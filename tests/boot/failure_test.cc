@@ -1,0 +1,254 @@
+// failure_test: what the ranks hear when one of them dies, aborts, leaves, stands still or is late.
+#include <catch2/catch.hpp>
+
+#include "lib/boot/inquiry.h"
+#include "tests/boot/ranks.h"
+
+using namespace tutti;
+using namespace tutti::test;
+
+namespace {
+
+// Processes that join, then wait: for an abort, or for the test's go (then they leave).
+Processes::Body member(const Settings& settings, const UniqueId& id, int ranks) {
+  return [&settings, id, ranks](int rank, Board& board) {
+    Board::Row& row = board.rows[rank];
+    auto control = Control::join(settings, id, rank, ranks, callbacks_to(row, {16, 16, "idle after #16"}), kNoCancel);
+    if (!control.ok()) return false;
+    row.joined = 1;
+    if (!eventually(30, [&] { return row.aborts.load() > 0 || board.go.load() > 0; })) return false;
+    if (row.aborts.load() == 0) control.value()->leave();
+    control.value().reset();
+    return row.aborts.load() <= 1;
+  };
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// The victim dies; all others must hear of it within 2 s.
+void kill_one(int ranks, int victim) {
+  const Settings settings = loopback();
+  Processes processes(ranks, member(settings, make_unique_id(settings).value(), ranks));
+  REQUIRE(processes.all_joined(20));
+  processes.signal(victim, SIGKILL);
+  REQUIRE(eventually(2, [&] {
+    for (int rank = 0; rank < ranks; ++rank)
+      if (rank != victim && processes.board().rows[rank].aborts.load() == 0) return false;
+    return true;
+  }));
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (rank == victim) continue;
+    CHECK(processes.ended(rank, 10) == 0);
+    const Board::Row& row = processes.board().rows[rank];
+    CHECK(row.aborts == 1);
+    CHECK(row.guilty == victim);
+    CHECK(row.code == static_cast<int>(Code::RemoteError));
+    CHECK(contains(row.text, concat("rank ", victim, " (pid ")));
+    CHECK(contains(row.text, "died: its control connection closed"));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a killed member is named to all") {
+  kill_one(4, 2);
+  kill_one(2, 1);
+}
+
+TEST_CASE("a killed rank 0 is named to all") {
+  kill_one(4, 0);
+}
+
+TEST_CASE("abort reaches all, with its text") {
+  const Settings settings = loopback();
+  for (int origin = 0; origin < 4; ++origin) {
+    Crew crew(4);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    std::thread gatherer([&] {
+      const auto all = crew.controls[1]->all_gather("x", Deadline::after_s(10));
+      CHECK(!all.ok());
+      CHECK(all.status().text() == "the disk is full");
+    });
+    crew.controls[static_cast<size_t>(origin)]->abort({Code::DeviceError, origin, "the disk is full"});
+    for (Watch& watch : crew.watches) {
+      REQUIRE(watch.aborted(2));
+      CHECK(watch.cause().text == "the disk is full");
+      CHECK(watch.cause().rank == origin);
+      CHECK(watch.cause().code == Code::DeviceError);
+    }
+    gatherer.join();
+    CHECK(crew.controls[2]->all_gather("x", Deadline::after_s(10)).status().text() == "the disk is full");
+    for (auto& control : crew.controls) control->abort({Code::RemoteError, 0, "too late"});
+    crew.controls.clear();
+    for (Watch& watch : crew.watches) CHECK(watch.aborts == 1);
+  }
+}
+
+TEST_CASE("abort, then gone at once: the others hear the abort, not a death") {
+  const Settings settings = loopback();
+  for (int origin : {0, 2}) {
+    Crew crew(4);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.controls[static_cast<size_t>(origin)]->abort({Code::RemoteError, origin, "enough"});
+    crew.controls[static_cast<size_t>(origin)].reset();
+    for (int rank = 0; rank < 4; ++rank) {
+      if (rank == origin) continue;
+      REQUIRE(crew.watches[static_cast<size_t>(rank)].aborted(2));
+      CHECK(crew.watches[static_cast<size_t>(rank)].cause().text == "enough");
+    }
+    crew.controls.clear();
+  }
+}
+
+TEST_CASE("leaving is no failure") {
+  const Settings settings = loopback();
+  SECTION("of processes that exit at once") {
+    const UniqueId id = make_unique_id(settings).value();
+    Processes processes(4, [&](int rank, Board& board) {
+      Board::Row& row = board.rows[rank];
+      auto control = Control::join(settings, id, rank, 4, callbacks_to(row), kNoCancel);
+      if (!control.ok()) return false;
+      row.joined = 1;
+      if (rank == 1) {
+        control.value()->leave();
+        _exit(0);
+      }
+      if (!eventually(20, [&] { return board.go.load() > 0; })) return false;
+      control.value()->leave();
+      control.value().reset();
+      return row.aborts == 0;
+    });
+    REQUIRE(processes.all_joined(20));
+    CHECK(processes.ended(1, 5) == 0);
+    CHECK(!eventually(0.3, [&] { return processes.board().rows[2].aborts > 0; }));
+    processes.board().go = 1;
+    for (int rank : {0, 2, 3}) CHECK(processes.ended(rank, 5) == 0);
+  }
+  SECTION("but an exchange with a rank that has left fails") {
+    Crew crew(3);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.controls[2]->leave();
+    crew.controls[2].reset();
+    const auto all = crew.controls[1]->all_gather("x", Deadline::after_s(10));
+    CHECK(all.status().code() == Code::InvalidUsage);
+    CHECK(contains(all.status().text(), "rank 2 (pid "));
+    CHECK(contains(all.status().text(), "has left"));
+    crew.leave_and_destroy();
+    for (Watch& watch : crew.watches) CHECK(watch.aborts == 0);
+  }
+  SECTION("of rank 0, after which failures are not relayed, but aborts still reach their origin") {
+    Crew crew(3);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.controls[0]->leave();
+    crew.controls[0].reset();
+    crew.controls[1].reset();
+    CHECK(!crew.watches[2].aborted(0.2));
+    CHECK(contains(crew.controls[2]->all_gather("x", Deadline::after_s(10)).status().text(), "rank 0 (pid "));
+    crew.controls[2]->abort({Code::RemoteError, 2, "mine"});
+    CHECK(crew.watches[2].aborted(1));
+    crew.controls[2].reset();
+  }
+  SECTION("and nothing is reported to who has left") {
+    Crew crew(3);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.controls[2]->leave();
+    crew.controls[1].reset();
+    REQUIRE(crew.watches[0].aborted(2));
+    CHECK(!crew.watches[2].aborted(0.1));
+    crew.leave_and_destroy();
+  }
+}
+
+TEST_CASE("an exchange that is late names who is missing") {
+  const Settings settings = loopback();
+  Crew crew(3);
+  REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+  const auto all = crew.controls[0]->all_gather("x", Deadline::after_s(0.2));
+  CHECK(all.status().code() == Code::RemoteError);
+  CHECK(contains(all.status().text(), "ranks 1 and 2"));
+  CHECK(crew.watches[2].aborted(2));
+  crew.controls.clear();
+}
+
+TEST_CASE("a late operation: who lags is named") {
+  const Settings settings = loopback();
+  Crew crew(4);
+  REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+  for (Watch& watch : crew.watches) watch.set_activity({17, 16, "in AllReduce #17, waiting for rank 2"});
+  SECTION("in a collective") {
+    crew.watches[2].set_activity({16, 16, "idle after #16"});
+    crew.controls[1]->report_timeout(17, {2}, "AllReduce #17 did not finish within 5 s");
+    for (Watch& watch : crew.watches) {
+      REQUIRE(watch.aborted(2));
+      CHECK(watch.cause().rank == 2);
+      CHECK(watch.cause().text ==
+            "AllReduce #17 did not finish within 5 s: rank 2 has not called it (rank 2: idle after #16)");
+    }
+  }
+  SECTION("point to point") {
+    crew.controls[1]->report_timeout(0, {3}, "Recv from rank 3 did not finish within 5 s");
+    REQUIRE(crew.watches[0].aborted(2));
+    CHECK(crew.watches[0].cause().rank == 3);
+    CHECK(contains(crew.watches[0].cause().text, "rank 3: in AllReduce #17"));
+  }
+  SECTION("nobody") {
+    crew.controls[1]->report_timeout(17, {2}, "AllReduce #17 did not finish within 5 s");
+    REQUIRE(crew.watches[0].aborted(2));
+    CHECK(crew.watches[0].cause().rank == -1);
+    CHECK(contains(crew.watches[0].cause().text,
+                   "all ranks have called it; rank 0: in AllReduce #17, waiting for rank 2; rank 1:"));
+  }
+  crew.controls.clear();
+  for (Watch& watch : crew.watches) CHECK(watch.aborts == 1);
+}
+
+TEST_CASE("a stopped process is named when an operation is late") {
+  const Settings settings = loopback();
+  for (int victim : {0, 2}) {
+    const UniqueId id = make_unique_id(settings).value();
+    Processes processes(4, [&](int rank, Board& board) {
+      Board::Row& row = board.rows[rank];
+      auto control = Control::join(settings, id, rank, 4, callbacks_to(row, {17, 16, "in AllReduce #17"}), kNoCancel);
+      if (!control.ok()) return false;
+      row.joined = 1;
+      if (rank == 1) {
+        if (!eventually(20, [&] { return board.go.load() > 0; })) return false;
+        control.value()->report_timeout(17, {}, "AllReduce #17 did not finish within 5 s");
+      }
+      if (!eventually(20, [&] { return row.aborts.load() > 0; })) return false;
+      control.value().reset();
+      return row.aborts == 1;
+    });
+    REQUIRE(processes.all_joined(20));
+    processes.signal(victim, SIGSTOP);
+    processes.board().go = 1;
+    CHECK(processes.ended(1, 5) == 0);
+    const Board::Row& row = processes.board().rows[1];
+    CHECK(row.guilty == victim);
+    CHECK(contains(row.text, concat("rank ", victim)));
+    CHECK(contains(row.text, "does not answer (stopped or swapped out?)"));
+    // The others: at once if the hub could ask; else when rank 0 is back.
+    processes.signal(victim, SIGCONT);
+    for (int rank : {0, 2, 3}) CHECK(processes.ended(rank, 10) == 0);
+  }
+}
+
+TEST_CASE("the sentence about a late operation") {
+  const auto given = [](uint64_t entered, const char* text) {
+    return Answer{Answer::Kind::Given, {entered, entered - 1, text}};
+  };
+  const Answer silent{Answer::Kind::Silent, {}}, left{Answer::Kind::Left, {}};
+  const Inquiry inquiry{9, {}, "X #9 is late"};
+  Cause cause = conclude(inquiry, {given(9, "in #9"), given(8, "in #8"), silent, given(7, "in #7"), left});
+  CHECK(cause.rank == 2);
+  CHECK(cause.text ==
+        "X #9 is late: rank 2 does not answer (stopped or swapped out?); rank 4 has left the communicator; rank 3 has not "
+        "called it "
+        "(rank 3: in #7); rank 1 has not called it (rank 1: in #8)");
+  std::vector<Answer> many(100, silent);
+  many[0] = given(9, "in #9");
+  CHECK(contains(conclude(inquiry, many).text, "; and 91 more"));
+  CHECK(conclude({0, {500, -3}, "odd"}, {silent, silent}).rank == -1);
+}

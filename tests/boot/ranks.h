@@ -1,0 +1,206 @@
+// ranks: what the tests of this room share: settings for loopback, ranks as threads, ranks as processes.
+//
+// A process rank writes what it sees into a page shared with the test, and leaves with exit code 0 if its body returned
+// true. Waiting is always for a condition, with a deadline.
+#pragma once
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/boot/boot.h"
+
+namespace tutti::test {
+
+inline Settings loopback(const char* init_timeout = "20", const char* comm_id = nullptr) {
+  setenv("TUTTI_SOCKET_IFNAME", "lo", 1);
+  setenv("TUTTI_INIT_TIMEOUT", init_timeout, 1);
+  if (comm_id)
+    setenv("TUTTI_COMM_ID", comm_id, 1);
+  else
+    unsetenv("TUTTI_COMM_ID");
+  Result<Settings> settings = Settings::load();
+  if (!settings.ok()) throw std::runtime_error(settings.status().text());
+  return std::move(settings.value());
+}
+
+// False when `seconds` have passed without `condition`.
+inline bool eventually(double seconds, const std::function<bool()>& condition) {
+  const Deadline deadline = Deadline::after_s(seconds);
+  while (!condition()) {
+    if (deadline.passed()) return condition();
+    usleep(500);
+  }
+  return true;
+}
+
+// Entries of a directory of /proc/self: descriptors, threads.
+int count_entries(const char* directory);
+
+// Threads of a process at rest: a sanitizer may have one of its own.
+inline int idle_threads() {
+#ifdef __SANITIZE_THREAD__
+  return 2;
+#else
+  return 1;
+#endif
+}
+
+// The callbacks of one rank, and what came of them.
+class Watch {
+ public:
+  Control::Callbacks callbacks() {
+    return {[this](const Cause& cause) {
+              const std::lock_guard<std::mutex> lock(mutex_);
+              cause_ = cause;
+              ++aborts;
+            },
+            [this] {
+              const std::lock_guard<std::mutex> lock(mutex_);
+              return activity_;
+            }};
+  }
+  void set_activity(const Activity& activity) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    activity_ = activity;
+  }
+  Cause cause() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return cause_;
+  }
+  bool aborted(double seconds) {
+    return eventually(seconds, [this] { return aborts.load() > 0; });
+  }
+  std::atomic<int> aborts{0};
+
+ private:
+  std::mutex mutex_;
+  Cause cause_{};
+  Activity activity_{0, 0, "idle"};
+};
+
+inline const std::atomic<bool> kNoCancel{false};
+
+// All ranks of one communicator in this process.
+struct Crew {
+  explicit Crew(int ranks) : watches(static_cast<size_t>(ranks)), statuses(watches.size()), controls(watches.size()) {}
+  // Joins with one thread per rank; true if all came through.
+  bool join(const Settings& settings, const UniqueId& id) {
+    return each([&](int rank) {
+      const auto at = static_cast<size_t>(rank);
+      auto control =
+          Control::join(settings, id, rank, static_cast<int>(controls.size()), watches[at].callbacks(), kNoCancel);
+      if (control.ok())
+        controls[at] = std::move(control.value());
+      else
+        statuses[at] = control.status();
+      return control.ok();
+    });
+  }
+  // Runs `body(rank)` in one thread per rank; true if all returned true.
+  bool each(const std::function<bool(int)>& body) {
+    std::atomic<bool> all{true};
+    std::vector<std::thread> threads;
+    for (int rank = 0; rank < static_cast<int>(controls.size()); ++rank)
+      threads.emplace_back([&, rank] {
+        if (!body(rank)) all = false;
+      });
+    for (std::thread& thread : threads) thread.join();
+    return all;
+  }
+  void leave_and_destroy() {
+    each([&](int rank) {
+      auto& control = controls[static_cast<size_t>(rank)];
+      if (control) control->leave();
+      control.reset();
+      return true;
+    });
+  }
+  std::vector<Watch> watches;
+  std::vector<Status> statuses;
+  std::vector<std::unique_ptr<Control>> controls;
+};
+
+// What the test and its process ranks see of each other.
+struct Board {
+  static constexpr int kRanks = 16;
+  struct Row {
+    std::atomic<int> joined{0};
+    std::atomic<int> aborts{0};
+    std::atomic<int> code{0}, guilty{-2};
+    char text[1024] = {};
+  };
+  std::atomic<int> go{0};  // raised by the test
+  Row rows[kRanks];
+};
+
+class Processes {
+ public:
+  using Body = std::function<bool(int rank, Board& board)>;
+  Processes(int ranks, const Body& body) {
+    void* page = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    board_ = new (page) Board;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const pid_t pid = fork();
+      if (pid == 0) {
+        const bool good = body(rank, *board_);
+        _exit(good ? 0 : 1);
+      }
+      pids_.push_back(pid);
+    }
+  }
+  ~Processes() {
+    for (size_t i = 0; i < pids_.size(); ++i) {
+      if (pids_[i] <= 0) continue;
+      kill(pids_[i], SIGKILL);
+      waitpid(pids_[i], nullptr, 0);
+    }
+    munmap(board_, sizeof(Board));
+  }
+  Board& board() { return *board_; }
+  void signal(int rank, int number) { kill(pids_[static_cast<size_t>(rank)], number); }
+  // The wait status of a rank's process, -1 if it does not end in time.
+  int ended(int rank, double seconds) {
+    int status = -1;
+    pid_t& pid = pids_[static_cast<size_t>(rank)];
+    if (!eventually(seconds, [&] { return waitpid(pid, &status, WNOHANG) == pid; })) return -1;
+    pid = 0;
+    return status;
+  }
+  bool all_joined(double seconds) {
+    return eventually(seconds, [this] {
+      for (size_t i = 0; i < pids_.size(); ++i)
+        if (!board_->rows[i].joined.load()) return false;
+      return true;
+    });
+  }
+
+ private:
+  Board* board_;
+  std::vector<pid_t> pids_;
+};
+
+// The callbacks of a process rank: they write to its row.
+inline Control::Callbacks callbacks_to(Board::Row& row, Activity activity = {0, 0, "idle"}) {
+  return {[&row](const Cause& cause) {
+            row.code = static_cast<int>(cause.code);
+            row.guilty = cause.rank;
+            std::strncpy(row.text, cause.text.c_str(), sizeof row.text - 1);
+            ++row.aborts;
+          },
+          [activity] { return activity; }};
+}
+
+}  // namespace tutti::test
