@@ -4,8 +4,6 @@
 // messages and derives the dependencies from the chunks that steps read and write (read after write, write after read,
 // write after write). With Problem::in_place, Input chunk c and Output chunk c count as the same memory.
 #pragma once
-#include <span>
-
 #include "lib/sched/schedule.h"
 
 namespace tutti {
@@ -30,9 +28,22 @@ class Builder {
   Schedule finish();
 
  private:
+  // Who touched a chunk last. Every reader depends on the writer before it, so a write that waits for the readers need not
+  // name the writer.
+  struct Touch {
+    int64_t writer = -1;
+    std::vector<uint32_t> readers;  // since that write
+  };
+
+  void add(Step step, bool reads_src, bool writes_dst);
+  Touch& touched(Ref ref, uint32_t offset);
+  void wait_for(Ref ref, uint32_t chunks, bool writes);
+
   const Problem& problem_;
   Schedule schedule_;
-  // ... dependency state: yours to design
+  std::vector<Touch> memory_[3];             // per buffer and chunk; with in_place Input is kept under Output
+  std::vector<uint32_t> sent_, received_;    // messages so far, per peer and channel
+  std::vector<uint32_t> found_;              // dependencies of the step being added
 };
 
 }  // namespace tutti

@@ -34,6 +34,10 @@ bool reduces(Collective collective);
 // Blocks of the message: 1 or `ranks`.
 uint32_t blocks_of(Collective collective, int ranks);
 
+// The table above: whether `rank` has this block as Input, and may write and must have it as Output.
+bool has_input(Collective collective, int root, int rank, uint32_t block);
+bool has_output(Collective collective, int root, int rank, uint32_t block);
+
 // What an algorithm is asked. Pure input: two ranks with equal problems (but for `rank`) build schedules that fit.
 struct Problem {
   Collective collective;

@@ -24,27 +24,40 @@ class Topology {
     std::string name;
     Link link;
   };
+  // A level on which ranks part, in numbers: what prices are made of.
+  struct Split {
+    size_t level;
+    int fan;     // places within one place of the level outside, at most
+    int size;    // ranks in one place, at most
+    int places;  // in all
+  };
 
   // All ranks side by side on one host.
   static Topology flat(int ranks);
   // "rack:2 host:4 core:8": 64 ranks; a level whose groups differ lists them in order: "host:3 core:2+3+1" is six ranks on
-  // three hosts. The innermost level counts ranks. Errors name the word that is wrong.
+  // three hosts. The innermost level counts ranks. Levels are core, cache, numa, socket, device, host, switch, rack and
+  // site, each with a typical link. Errors name the word that is wrong.
   static Result<Topology> synthetic(std::string_view text);
   // From every rank's path of places; all paths have levels.size() entries. Path entries may be any numbers: equal
-  // numbers under the same parent are the same place.
+  // numbers under the same parent are the same place, but on the innermost level every rank has its own.
   static Topology from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths);
 
   int ranks() const { return static_cast<int>(places_.size()); }
   const std::vector<Level>& levels() const { return levels_; }
+  // The levels that part any ranks, outermost first. Empty for one rank.
+  const std::vector<Split>& splits() const { return splits_; }
   // The link between two different ranks.
   const Link& link(int a, int b) const;
   // The first level on which two ranks differ; levels().size() when a == b.
   size_t divergence(int a, int b) const;
+  // The rank's place on a level, counted within the place outside.
+  uint32_t place(int rank, size_t level) const { return places_[static_cast<size_t>(rank)][level]; }
   // Ranks grouped by their place on levels 0..level (inclusive), groups in order of their lowest rank, ranks ascending.
   std::vector<std::vector<int>> groups(size_t level) const;
 
  private:
   std::vector<Level> levels_;
+  std::vector<Split> splits_;
   std::vector<std::vector<uint32_t>> places_;  // [rank][level]
 };
 

@@ -1,0 +1,84 @@
+// cost: what prices are made of. Closed forms over the levels of the topology, the same on every rank.
+//
+// Model: dependent hops cost the latency of the level they cross; the ranks of a place share the place's link, so a level costs
+// the bytes that leave its busiest place over the link's bandwidth, and levels work at the same time; a rank handles its messages
+// one after the other and reduces at memory speed.
+#pragma once
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+
+#include "lib/sched/schedule.h"
+
+namespace tutti::cost {
+
+inline constexpr double kMessageSeconds = 40e-9;       // to handle one message: a cell written or read
+inline constexpr double kReduceBytesPerSecond = 10e9;  // one rank's reduction of one source
+
+inline const Link& link_of(const Topology& topology, const Topology::Split& split) {
+  return topology.levels()[split.level].link;
+}
+
+// The longest hop.
+inline double hop(const Topology& topology) {
+  return topology.splits().empty() ? 0 : link_of(topology, topology.splits().front()).latency_s;
+}
+
+// One hop on every level.
+inline double descent(const Topology& topology) {
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits()) seconds += link_of(topology, split).latency_s;
+  return seconds;
+}
+
+// A binomial tree over places, then inside them.
+inline double binomial(const Topology& topology) {
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits())
+    seconds += std::bit_width(static_cast<unsigned>(split.fan) - 1) * link_of(topology, split).latency_s;
+  return seconds;
+}
+
+// A chain through all ranks that visits every place once.
+inline double chain(const Topology& topology) {
+  double seconds = 0;
+  int outside = 1;
+  for (const Topology::Split& split : topology.splits()) {
+    seconds += (split.places - outside) * link_of(topology, split).latency_s;
+    outside = split.places;
+  }
+  return seconds;
+}
+
+// egress(split): the bytes that leave the busiest place of a level.
+template <typename Egress>
+double wire(const Topology& topology, const Egress& egress) {
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits())
+    seconds = std::max(seconds, egress(split) / link_of(topology, split).bandwidth_Bps);
+  return seconds;
+}
+
+// Every rank sends `bytes` to each rank outside its place.
+inline double everyone(const Topology& topology, double bytes) {
+  return wire(topology, [&](const Topology::Split& split) {
+    return static_cast<double>(split.size) * (topology.ranks() - split.size) * bytes;
+  });
+}
+
+// One rank sends `bytes` to each rank outside its place (or receives them).
+inline double one_to_all(const Topology& topology, double bytes) {
+  return wire(topology, [&](const Topology::Split& split) { return (topology.ranks() - split.size) * bytes; });
+}
+
+// Every place lets `bytes` out (or in).
+inline double through(const Topology& topology, double bytes) {
+  return wire(topology, [&](const Topology::Split&) { return bytes; });
+}
+
+inline double messages(double count) { return count * kMessageSeconds; }
+inline double reduction(double bytes) { return bytes / kReduceBytesPerSecond; }
+// Rounds in which each rank talks to one more: the logarithm, rounded up.
+inline int rounds(int ranks) { return std::bit_width(static_cast<unsigned>(ranks) - 1); }
+
+}  // namespace tutti::cost

@@ -1,0 +1,82 @@
+// doubling: recursive doubling; what a rank knows doubles each round.   log n hops, bytes per rank S * log n (AllGather: (n-1)/n * S)
+//   0 <-> 1   2 <-> 3     round 0: partners exchange all they have
+//   0 <-> 2   1 <-> 3     round 1: and so do the partners of the next size
+//   AllReduce: both partners add in the order of their positions, so all get the same bits. Of ranks beyond the largest power of two
+//   each hands its input to a neighbour first and gets the result last. What comes in goes to scratch: an exchange in place would
+//   wait for itself where a send waits for its receiver. AllGather: blocks, spread over halves of halves.
+#include "algorithms/cost.h"
+#include "algorithms/nested.h"
+#include "algorithms/rows.h"
+
+namespace tutti {
+namespace {
+
+bool applies(const Problem& problem) {
+  return problem.ranks > 1 && (problem.collective == Collective::AllReduce || problem.collective == Collective::AllGather);
+}
+
+void all_reduce(const Problem& problem, Builder& builder) {
+  builder.shape(1, 2);
+  const Nest nest = Nest::of(problem.topology);
+  const int active = static_cast<int>(std::bit_floor(static_cast<unsigned>(problem.ranks)));
+  const int extras = problem.ranks - active;
+  const int position = nest.position(problem.rank);
+  // The first 2 * extras positions are pairs whose second member stands aside.
+  if (position < 2 * extras && position % 2 == 1) {
+    const int partner = nest.rank_at(position - 1);
+    builder.send(partner, input(0));
+    builder.recv(partner, output(0));
+    return;
+  }
+  const auto rank_of = [&](int place) { return nest.rank_at(place < extras ? 2 * place : place + extras); };
+  const int place = position < 2 * extras ? position / 2 : position - extras;
+  Ref mine = input(0);
+  uint32_t made = 0;  // results so far: they alternate between two copies, so that the last one can still be read
+  const auto add = [&](int peer, bool mine_first) {
+    const Ref sum = scratch(made++ % 2);
+    if (mine_first) {
+      builder.copy(mine, sum);
+      builder.recv_reduce(peer, sum);
+    } else {
+      builder.recv(peer, sum);
+      builder.reduce(mine, sum);
+    }
+    mine = sum;
+  };
+  const bool folds = position < 2 * extras;
+  if (folds) add(nest.rank_at(position + 1), true);
+  for (int distance = 1; distance < active; distance *= 2) {
+    const int peer = rank_of(place ^ distance);
+    builder.send(peer, mine);
+    add(peer, (place & distance) == 0);
+  }
+  if (folds) builder.send(nest.rank_at(position + 1), mine);
+  builder.copy(mine, output(0));
+}
+
+void build(const Problem& problem, Builder& builder) {
+  if (problem.collective == Collective::AllReduce) return all_reduce(problem, builder);
+  build_nested(Nest::binary(problem.topology), builder);
+}
+
+double price(const Problem& problem, size_t size) {
+  const Topology& topology = problem.topology;
+  const double bytes = static_cast<double>(size), rounds = cost::rounds(problem.ranks);
+  const double start = cost::binomial(topology) + cost::messages(2 * rounds);
+  if (problem.collective == Collective::AllGather)
+    return start + cost::wire(topology, [&](const Topology::Split& split) {
+             return bytes * split.size * (problem.ranks - split.size) / problem.ranks;
+           });
+  const double folds = std::has_single_bit(static_cast<unsigned>(problem.ranks)) ? 0 : 2;
+  double exchange = 0;
+  for (const Topology::Split& split : topology.splits())
+    exchange += bytes * split.size * cost::rounds(split.fan) / cost::link_of(topology, split).bandwidth_Bps;
+  return start + exchange + folds * (cost::hop(topology) + cost::through(topology, bytes)) +
+         cost::reduction(2 * rounds * bytes);
+}
+
+}  // namespace
+
+const Algorithm kDoubling{"doubling", applies, build, price};
+
+}  // namespace tutti

@@ -1,0 +1,85 @@
+// dtree: two binary trees, each for half of the message; who is inside one is a leaf of the other.   2 log n hops, bytes per rank 2S
+//     2             3        (four ranks, labels 1..4: the left tree and its mirror image)
+//   1   4  and   4     1     AllReduce: each half goes up its tree, reduced, and down again.
+//      3            2        Broadcast: the root feeds both trees over the other ranks. Tiles of a large message follow each other, so
+//   every rank sends and receives each byte about once at full speed, at logarithmic latency.
+#include <utility>
+
+#include "algorithms/cost.h"
+#include "algorithms/mover.h"
+#include "algorithms/nest.h"
+#include "algorithms/rows.h"
+
+namespace tutti {
+namespace {
+
+bool applies(const Problem& problem) {
+  return problem.ranks > 2 && (problem.collective == Collective::AllReduce || problem.collective == Collective::Broadcast);
+}
+
+// The in-order tree over labels 1..n, in which odd labels are leaves: a label's lowest bit is its height. 0: no parent.
+int parent_of(int label, int n) {
+  const int bit = label & -label;
+  const int up = (label ^ bit) | (bit << 1);
+  return up <= n ? up : label ^ bit;
+}
+
+int depth_of(int label, int n) {
+  int depth = 0;
+  while ((label = parent_of(label, n)) != 0) ++depth;
+  return depth;
+}
+
+// The second tree swaps odd and even: by mirroring, or for an odd n by shifting.
+int label_of(int tree, int position, int n) {
+  const int label = position + 1;
+  if (tree == 0) return label;
+  return n % 2 == 0 ? n + 1 - label : label % n + 1;
+}
+
+// tree(half, depth, child, parent) for all edges; depth is the child's. The parent of a tree's root is -1.
+template <typename Edge>
+void edges(const std::vector<int>& ranks, const Edge& edge) {
+  const int n = static_cast<int>(ranks.size());
+  for (uint32_t half = 0; half < 2; ++half) {
+    std::vector<int> rank_of(ranks.size() + 1, -1);
+    for (int position = 0; position < n; ++position)
+      rank_of[static_cast<size_t>(label_of(static_cast<int>(half), position, n))] = ranks[static_cast<size_t>(position)];
+    for (int label = 1; label <= n; ++label)
+      edge(half, static_cast<uint32_t>(depth_of(label, n)), rank_of[static_cast<size_t>(label)],
+           rank_of[static_cast<size_t>(parent_of(label, n))]);
+  }
+}
+
+void build(const Problem& problem, Builder& builder) {
+  const uint32_t height = static_cast<uint32_t>(cost::rounds(problem.ranks)) + 1;
+  Mover mover(builder, 2);
+  std::vector<int> order = Nest::of(problem.topology).order_from(problem.root);
+  if (problem.collective == Collective::Broadcast) {
+    order.erase(order.begin());
+    edges(order, [&](uint32_t half, uint32_t depth, int child, int parent) {
+      mover.carry(depth, half, parent < 0 ? problem.root : parent, child);
+    });
+  } else {
+    edges(order, [&](uint32_t half, uint32_t depth, int child, int parent) {
+      if (parent < 0) return;
+      mover.reduce(height - depth, half, child, parent);
+      mover.carry(height + depth, half, parent, child);
+    });
+  }
+  mover.finish();
+}
+
+double price(const Problem& problem, size_t size) {
+  const Topology& topology = problem.topology;
+  const double bytes = static_cast<double>(size);
+  const double way = cost::binomial(topology) + cost::messages(2.0 * cost::rounds(problem.ranks)) + cost::through(topology, bytes);
+  if (problem.collective == Collective::Broadcast) return way + cost::hop(topology);
+  return 2 * way + cost::reduction(2 * bytes);
+}
+
+}  // namespace
+
+const Algorithm kDtree{"dtree", applies, build, price};
+
+}  // namespace tutti

@@ -1,0 +1,47 @@
+// hierarchical: inside the places first, then between them, level by level.   2 hops per level, outer bytes 2(p-1)/p * S per place
+//   host A: 0  1     AllReduce: reduce-scatter in each host (0 <-> 1, 2 <-> 3); each rank all-reduces its share with its
+//           |  |     counterparts on the other hosts (0 <-> 2, 1 <-> 3); all-gather in each host. Any number of levels, places of
+//   host B: 2  3     any size: shares are dealt anew in each place.
+//   ReduceScatter and AllGather are one half each; Broadcast and Reduce cross to each place once. (p places of a level.)
+#include "algorithms/cost.h"
+#include "algorithms/nested.h"
+#include "algorithms/rows.h"
+
+namespace tutti {
+namespace {
+
+bool applies(const Problem& problem) {
+  switch (problem.collective) {
+    case Collective::AlltoAll:
+    case Collective::Gather:
+    case Collective::Scatter: return false;
+    default: return problem.topology.splits().size() >= 2;
+  }
+}
+
+void build(const Problem& problem, Builder& builder) { build_nested(Nest::of(problem.topology), builder); }
+
+double price(const Problem& problem, size_t size) {
+  const Topology& topology = problem.topology;
+  const double bytes = static_cast<double>(size), n = problem.ranks;
+  const bool both_ways = problem.collective == Collective::AllReduce;
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits()) {
+    const Link& link = cost::link_of(topology, split);
+    const double others = split.fan - 1, ranks_outside = split.size * split.fan;
+    // What crosses into or out of a place, in one direction.
+    double crossing = bytes * others / split.fan;
+    if (has_root(problem.collective)) crossing = bytes;
+    if (blocks_of(problem.collective, problem.ranks) > 1) crossing = bytes * std::max(0.0, n - ranks_outside / split.fan) / n;
+    const double hops = has_root(problem.collective) ? 2 : 1;
+    seconds += (both_ways ? 2 : 1) * (hops * link.latency_s + cost::messages(others) + crossing / link.bandwidth_Bps);
+    if (reduces(problem.collective)) seconds += cost::reduction(bytes / split.size);
+  }
+  return seconds;
+}
+
+}  // namespace
+
+const Algorithm kHierarchical{"hierarchical", applies, build, price};
+
+}  // namespace tutti

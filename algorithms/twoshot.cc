@@ -1,0 +1,36 @@
+// twoshot: one hop to scatter, one hop to gather.   2 hops, bytes per rank 2(n-1)/n * S
+//   chunk:  0 -> rank 0     AllReduce: everyone sends chunk c to rank c, which adds all and sends the sum to everyone. Each rank
+//           1 -> rank 1     adds only its share, so this is the algorithm for large messages where all ranks are one hop apart.
+//           2 -> rank 2     Broadcast: the root deals the chunks, then everyone sends its chunk to all the others.
+//           3 -> rank 3     Reduce: the same backwards.
+#include "algorithms/cost.h"
+#include "algorithms/nested.h"
+#include "algorithms/rows.h"
+
+namespace tutti {
+namespace {
+
+bool applies(const Problem& problem) {
+  return problem.ranks > 1 && (problem.collective == Collective::AllReduce || problem.collective == Collective::Reduce ||
+                               problem.collective == Collective::Broadcast);
+}
+
+void build(const Problem& problem, Builder& builder) { build_nested(Nest::flat(problem.topology), builder); }
+
+double price(const Problem& problem, size_t size) {
+  const Topology& topology = problem.topology;
+  const double bytes = static_cast<double>(size), n = problem.ranks;
+  const double start = 2 * cost::hop(topology) + cost::messages(2 * (n - 1));
+  const double exchange = cost::everyone(topology, bytes / n);  // everyone's share to or from everyone
+  switch (problem.collective) {
+    case Collective::AllReduce: return start + 2 * exchange + cost::reduction(bytes);
+    case Collective::Reduce: return start + exchange + cost::one_to_all(topology, bytes / n) + cost::reduction(bytes);
+    default: return start + exchange + cost::one_to_all(topology, bytes / n);
+  }
+}
+
+}  // namespace
+
+const Algorithm kTwoshot{"twoshot", applies, build, price};
+
+}  // namespace tutti
