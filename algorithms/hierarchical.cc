@@ -24,20 +24,17 @@ void build(const Problem& problem, Builder& builder) { build_nested(Nest::of(pro
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
-  const bool both_ways = problem.collective == Collective::AllReduce;
-  double seconds = 0;
-  for (const Topology::Split& split : topology.splits()) {
-    const Link& link = cost::link_of(topology, split);
-    const double others = split.fan - 1, ranks_outside = split.size * split.fan;
-    // What crosses into or out of a place, in one direction.
-    double crossing = bytes * others / split.fan;
-    if (has_root(problem.collective)) crossing = bytes;
-    if (blocks_of(problem.collective, problem.ranks) > 1) crossing = bytes * std::max(0.0, n - ranks_outside / split.fan) / n;
-    const double hops = has_root(problem.collective) ? 2 : 1;
-    seconds += (both_ways ? 2 : 1) * (hops * link.latency_s + cost::messages(others) + crossing / link.bandwidth_Bps);
-    if (reduces(problem.collective)) seconds += cost::reduction(bytes / split.size);
-  }
-  return seconds;
+  const double ways = problem.collective == Collective::AllReduce ? 2 : 1, hops = has_root(problem.collective) ? 2 : 1;
+  double messages = 0;
+  for (const Topology::Split& split : topology.splits()) messages += split.fan - 1;
+  // What crosses into or out of a place, in one direction. Levels work at the same time, on different tiles.
+  const double crossing = cost::wire(topology, [&](const Topology::Split& split) {
+    if (has_root(problem.collective)) return bytes;
+    if (problem.collective == Collective::AllReduce) return bytes * (split.fan - 1) / split.fan;
+    return bytes * (n - split.size) / n;
+  });
+  return ways * (hops * cost::descent(topology) + cost::messages(messages) + crossing) +
+         (reduces(problem.collective) ? cost::reduction(bytes) : 0);
 }
 
 }  // namespace

@@ -93,7 +93,8 @@ void Mover::receive(const Run& run) {
 void Mover::finish() {
   join_runs();
   bool uses_scratch = false;
-  for (const Run& run : runs_) uses_scratch |= rest_for(run) == Rest::Scratch;
+  // What is sent rests where it came in, unless it is a run that has to be brought together.
+  for (const Run& run : runs_) uses_scratch |= (run.arrives || run.chunks > 1) && rest_for(run) == Rest::Scratch;
   builder_.shape(chunks_, uses_scratch ? 1 : 0, longest_);
   for (const Run& run : runs_) run.arrives ? receive(run) : send(run);
   for (uint32_t c = 0; c < chunks_;) {

@@ -88,9 +88,7 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   std::unique_ptr<Plan>& plan =
       made_[{algorithm, problem.collective, problem.root, problem.in_place, problem.uniform}];
   if (!plan) {
-    Builder builder(problem);
-    algorithm->build(problem, builder);
-    plan = bind_plan(fuse(builder.finish()), blocks_of(problem.collective, problem.ranks), routes_);
+    plan = bind_plan(program_of(*algorithm, problem), blocks_of(problem.collective, problem.ranks), routes_);
     log_info(rank_, name_of(problem.collective), " of up to ", bytes, " bytes: ", algorithm->name, ", ", plan->works.size(),
              " works");
   }

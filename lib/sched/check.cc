@@ -114,7 +114,7 @@ class Checker {
       if (!fits(mine, source.ref, work.chunks)) return wrong(rank, work, "source exceeds ", name_of(source.ref.buffer));
       if (!same_size(source.ref.chunk, work.ref.chunk))
         return wrong(rank, work, "chunks ", source.ref.chunk, " and ", work.ref.chunk, " differ in size");
-      if (memory(source.ref) == memory(work.ref) && source.ref.chunk != work.ref.chunk &&
+      if (memory(rank, source.ref) == memory(rank, work.ref) && source.ref.chunk != work.ref.chunk &&
           source.ref.chunk < work.ref.chunk + work.chunks && work.ref.chunk < source.ref.chunk + work.chunks)
         return wrong(rank, work, "source and result overlap in part");
     }
@@ -150,9 +150,12 @@ class Checker {
 
   // ---- races
 
+  bool in_place(int rank) const {
+    return claim_.in_place_of.empty() ? claim_.in_place : claim_.in_place_of[static_cast<size_t>(rank)];
+  }
   // Which memory a run lies in: Input and Output are one when in place.
-  int memory(Ref ref) const {
-    return claim_.in_place && ref.buffer == Buffer::Input ? static_cast<int>(Buffer::Output) : static_cast<int>(ref.buffer);
+  int memory(int rank, Ref ref) const {
+    return in_place(rank) && ref.buffer == Buffer::Input ? static_cast<int>(Buffer::Output) : static_cast<int>(ref.buffer);
   }
 
   // Readers and writers of one chunk follow each other: proving each neighbouring pair ordered proves all pairs.
@@ -191,7 +194,7 @@ class Checker {
     };
     const auto read = [&](uint32_t i, Ref ref, uint32_t chunks) -> Status {
       for (uint32_t c = ref.chunk; c < ref.chunk + chunks; ++c) {
-        Touch& touch = touches[memory(ref)][c];
+        Touch& touch = touches[memory(rank, ref)][c];
         if (touch.writer != kNone && !ordered(touch.writer, i)) return race(i, touch.writer, c);
         touch.readers.push_back(i);
       }
@@ -207,7 +210,7 @@ class Checker {
       for (uint32_t k = work.first; k < work.first + work.count; ++k)
         if (mine.sources[k].peer < 0) TUTTI_TRY(read(i, mine.sources[k].ref, work.chunks));
       for (uint32_t c = work.ref.chunk; c < work.ref.chunk + work.chunks; ++c) {
-        Touch& touch = touches[memory(work.ref)][c];
+        Touch& touch = touches[memory(rank, work.ref)][c];
         for (uint32_t reader : touch.readers)
           if (!ordered(reader, i)) return race(i, reader, c);
         if (touch.readers.empty() && touch.writer != kNone && !ordered(touch.writer, i)) return race(i, touch.writer, c);
@@ -358,7 +361,7 @@ class Checker {
     for (uint32_t i = 0; i < work.chunks; ++i) {
       TUTTI_TRY(check_block(rank, work, work.ref.chunk + i, result_[i]));
       value(rank, work.ref, i) = result_[i];
-      if (claim_.in_place && work.ref.buffer == Buffer::Output) value(rank, input(work.ref.chunk), i) = 0;
+      if (in_place(rank) && work.ref.buffer == Buffer::Output) value(rank, input(work.ref.chunk), i) = 0;
     }
     complete(me);
     for (uint32_t k = work.first; k < work.first + work.count; ++k) {

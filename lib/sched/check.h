@@ -20,6 +20,7 @@ struct Claim {
   int root = 0;
   bool in_place = false;
   bool uniform = true;
+  std::vector<bool> in_place_of = {};  // per rank, where ranks differ; empty: all as in_place says
 };
 
 // programs[r] is rank r's. Checked: shapes and bounds, who may read and write what, sizes on both ends of a message, message

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <fstream>
 
-#include "tests/unit/refused.h"
+#include "tests/bad/refused.h"
 
 using namespace tutti::test;
 

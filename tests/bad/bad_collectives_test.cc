@@ -3,7 +3,7 @@
 #include <climits>
 #include <cstring>
 
-#include "tests/unit/refused.h"
+#include "tests/bad/refused.h"
 
 using namespace tutti::test;
 

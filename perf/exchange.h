@@ -1,0 +1,16 @@
+// exchange: hands the unique id from process 0 to the others of a job on this host.
+//
+// Over an abstract unix socket (it leaves no file behind) whose name is made of the user and the job's key. Both sides check
+// by peer credentials that the other belongs to the same user: the name can be guessed, and the id admits to the
+// communicator.
+#pragma once
+#include <string>
+
+#include "tutti/tutti.h"
+
+namespace tutti::perf {
+
+// Process 0 gives `id`, the others receive it. Returns "" or a sentence. Waits for 30 seconds at most.
+std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id);
+
+}  // namespace tutti::perf

@@ -1,0 +1,302 @@
+// floor: what this machine can do at all, in the benchmarks' table, to hold their figures against.
+//
+//  hop   one 8-byte cell handed from core to core: a token goes round all ranks, each waiting for its own cache line; the
+//  time
+//        of one hand-over. No collective of several ranks can be faster.
+//  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two. A
+//  message
+//        that has to be read once and written once cannot be faster.
+//  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile. That is
+//  what
+//        an all-reduce must move between caches. Writing the tiles is not timed.
+//
+// Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
+// over the ranks of each rank's median: a floor is not raised by what else the machine does.
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <new>
+
+#include "perf/children.h"
+#include "perf/pinning.h"
+#include "perf/report.h"
+
+namespace tutti::perf {
+namespace {
+
+constexpr int kMaxRanks = 256;
+constexpr size_t kTile = 128 << 10;
+constexpr int kRounds = 1000;  // of the token, per sample
+using Clock = std::chrono::steady_clock;
+
+double microseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+double median(std::vector<double>& samples) {
+  std::nth_element(samples.begin(), samples.begin() + static_cast<ptrdiff_t>(samples.size() / 2), samples.end());
+  return samples[samples.size() / 2];
+}
+
+struct Config {
+  int ranks = 2, samples = 20;
+  size_t min_bytes = 8, max_bytes = size_t{64} << 20, factor = 2;
+  bool bind = true;
+};
+
+// Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire); times[r] and places[r]
+// by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
+struct alignas(4096) Shared {
+  alignas(64) std::atomic<uint32_t> arrived{0};
+  alignas(64) std::atomic<uint32_t> phase{0};
+  struct alignas(64) Cell {
+    std::atomic<uint64_t> value{0};
+  } cells[kMaxRanks];
+  struct alignas(64) Slot {
+    double time_us;
+    char place[56];
+  } slots[kMaxRanks];
+  // The ranks' tiles lie behind, each on pages of its own.
+  std::byte* tile(size_t rank) { return reinterpret_cast<std::byte*>(this + 1) + rank * kTile; }
+};
+static_assert(sizeof(Shared) % 4096 == 0);
+
+class Rank {
+ public:
+  Rank(const Config& config, Shared& shared, int rank, bool crowded)
+      : config_(config),
+        shared_(shared),
+        rank_(rank),
+        crowded_(crowded),
+        source_(config.max_bytes),
+        target_(config.max_bytes) {}
+  void run();
+
+ private:
+  template <typename Done>
+  void wait(Done done) const {
+    while (!done()) {
+      if (crowded_) sched_yield();
+#if defined(__SSE2__)
+      else
+        _mm_pause();
+#endif
+    }
+  }
+  void barrier() {
+    const uint32_t phase = shared_.phase.load(std::memory_order_acquire);
+    if (shared_.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(config_.ranks)) {
+      shared_.arrived.store(0, std::memory_order_relaxed);
+      shared_.phase.store(phase + 1, std::memory_order_release);
+    } else {
+      wait([&] { return shared_.phase.load(std::memory_order_acquire) != phase; });
+    }
+  }
+  double mean_of_ranks(double mine_us) {
+    shared_.slots[rank_].time_us = mine_us;
+    barrier();
+    double sum = 0;
+    for (int r = 0; r < config_.ranks; ++r) sum += shared_.slots[r].time_us;
+    barrier();
+    return sum / config_.ranks;
+  }
+  void print(const char* what, size_t bytes, double time_us, double bus_factor) const {
+    if (rank_ != 0) return;
+    Row row{bytes, bytes, "uint8", what, -1, bus_factor, false, {}, {}};
+    row.out_of_place.time.mean_us = time_us;
+    print_row(row, false);
+  }
+  double hop_us();
+  double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
+  double pull_us(size_t bytes);
+  void print_ranks();
+
+  const Config& config_;
+  Shared& shared_;
+  const int rank_;
+  const bool crowded_;  // more ranks than cores: a waiting rank must let others run
+  std::vector<std::byte> source_, target_;
+  uint64_t written_ = 0, token_ = 0;
+  volatile uint64_t sink_ = 0;  // keeps the reads alive
+};
+
+void copy_plain(std::byte* to, const std::byte* from, size_t bytes) {
+  std::memcpy(to, from, bytes);
+  asm volatile("" : : "r"(to) : "memory");
+}
+
+#if defined(__SSE2__)
+void copy_streaming(std::byte* to, const std::byte* from, size_t bytes) {
+  const size_t head = std::min(bytes, (16 - reinterpret_cast<uintptr_t>(to) % 16) % 16);
+  std::memcpy(to, from, head);
+  size_t i = head;
+  for (; i + 16 <= bytes; i += 16)
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+  std::memcpy(to + i, from + i, bytes - i);
+  _mm_sfence();
+}
+#endif
+
+double Rank::hop_us() {
+  std::atomic<uint64_t>& mine = shared_.cells[rank_].value;
+  std::atomic<uint64_t>& next = shared_.cells[(rank_ + 1) % config_.ranks].value;
+  const int rounds = crowded_ ? kRounds / 100 : kRounds;
+  std::vector<double> samples;
+  for (int i = 0; i < config_.samples; ++i) {
+    barrier();
+    const Clock::time_point start = Clock::now();
+    for (int k = 0; k < rounds; ++k) {
+      ++token_;
+      if (rank_ == 0) next.store(token_, std::memory_order_release);
+      wait([&] { return mine.load(std::memory_order_acquire) == token_; });
+      if (rank_ != 0) next.store(token_, std::memory_order_release);
+    }
+    samples.push_back(microseconds_since(start) / rounds / config_.ranks);
+  }
+  return mean_of_ranks(median(samples));
+}
+
+double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t)) {
+  const int batch = bytes < (32 << 10) ? 20 : 1;  // below, a copy is short against a reading of the clock
+  std::vector<double> samples;
+  for (int i = 0; i < config_.samples; ++i) {
+    std::memset(source_.data(), static_cast<int>(++written_ & 0xff), bytes);
+    barrier();
+    const Clock::time_point start = Clock::now();
+    for (int b = 0; b < batch; ++b) copy(target_.data(), source_.data(), bytes);
+    samples.push_back(microseconds_since(start) / batch);
+  }
+  return mean_of_ranks(median(samples));
+}
+
+double Rank::pull_us(size_t bytes) {
+  const auto ranks = static_cast<size_t>(config_.ranks);
+  std::vector<double> samples;
+  uint64_t sum = 0;
+  const auto read = [&](size_t peer, size_t block, size_t tile) {
+    const size_t words = tile / sizeof(uint64_t), first = words * block / ranks, last = words * (block + 1) / ranks;
+    const auto* const data = reinterpret_cast<const uint64_t*>(shared_.tile(peer));
+    for (size_t i = first; i < last; ++i) sum += data[i];
+  };
+  for (int i = 0; i < config_.samples; ++i) {
+    double took_us = 0;
+    for (size_t done = 0; done < bytes; done += kTile) {
+      const size_t tile = std::min(kTile, bytes - done);
+      std::memset(shared_.tile(static_cast<size_t>(rank_)), static_cast<int>(++written_ & 0xff), tile);
+      barrier();
+      const Clock::time_point start = Clock::now();
+      // My block of everyone's input, then everyone's block of the result.
+      for (size_t peer = 0; peer < ranks; ++peer)
+        if (peer != static_cast<size_t>(rank_)) read(peer, static_cast<size_t>(rank_), tile);
+      for (size_t peer = 0; peer < ranks; ++peer)
+        if (peer != static_cast<size_t>(rank_)) read(peer, peer, tile);
+      sink_ = sum;
+      took_us += microseconds_since(start);
+      barrier();
+    }
+    samples.push_back(took_us);
+  }
+  return mean_of_ranks(median(samples));
+}
+
+void Rank::print_ranks() {
+  char host[32] = "?";
+  gethostname(host, sizeof host - 1);
+  std::snprintf(shared_.slots[rank_].place, sizeof shared_.slots[rank_].place, "Pid %d on %s core %d", getpid(), host,
+                current_processor());
+  barrier();
+  if (rank_ == 0) {
+    std::vector<std::string> places;
+    for (int r = 0; r < config_.ranks; ++r) places.emplace_back(shared_.slots[r].place);
+    print_header("floor: hop, copy and pull of " + std::to_string(config_.ranks) +
+                     " ranks, iters: " + std::to_string(config_.samples) + (crowded_ ? ", more ranks than cores" : ""),
+                 places, false);
+  }
+  barrier();
+}
+
+void Rank::run() {
+  print_ranks();
+  const double ranks = config_.ranks;
+  const double pulled = 2 * (ranks - 1) / ranks;
+  if (config_.ranks > 1) {
+    (void)hop_us();  // warms the lines and the clocks
+    print("hop", 8, hop_us(), 1);
+  }
+  for (size_t bytes = std::max<size_t>(config_.min_bytes, 1); bytes <= config_.max_bytes; bytes *= config_.factor) {
+    double best_us = copy_us(bytes, copy_plain);
+#if defined(__SSE2__)
+    best_us = std::min(best_us, copy_us(bytes, copy_streaming));
+#endif
+    print("copy", bytes, best_us, 1);
+    // Less than a word per block cannot be read by words.
+    if (config_.ranks > 1 && bytes >= sizeof(uint64_t) * static_cast<size_t>(config_.ranks))
+      print("pull", bytes, pull_us(bytes), pulled);
+    if (config_.factor < 2) break;
+  }
+}
+
+int run_floor(const Config& config) {
+  const std::vector<int> cores = usable_cores();
+  const size_t size = sizeof(Shared) + static_cast<size_t>(config.ranks) * kTile;
+  void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::perror("floor: no shared memory");
+    return 1;
+  }
+  Shared& shared = *new (memory) Shared;
+  Children children({.program = "floor"});
+  for (int r = 0; r < config.ranks; ++r) {
+    const bool forked = children.start([&] {
+      if (config.bind && !cores.empty()) (void)pin_to(cores[static_cast<size_t>(r) % cores.size()]);
+      Rank(config, shared, r, static_cast<size_t>(config.ranks) > cores.size()).run();
+      return 0;
+    });
+    if (!forked) {
+      std::perror("floor: cannot fork");
+      return 1;
+    }
+  }
+  return children.supervise();
+}
+
+}  // namespace
+}  // namespace tutti::perf
+
+int main(int argc, char** argv) {
+  using namespace tutti::perf;
+  Config config;
+  CLI::App app{"Prints what this machine can do at all: a hand-over between cores, concurrent copies, concurrent pulls."};
+  app.option_defaults()->always_capture_default();
+  const auto size = CLI::AsSizeValue(false);
+  app.add_option("-p,--processes", config.ranks, "processes")->check(CLI::Range(1, kMaxRanks));
+  app.add_option("-b,--minbytes", config.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
+  app.add_option("-e,--maxbytes", config.max_bytes, "largest message")->transform(size);
+  app.add_option("-f,--stepfactor", config.factor, "factor from size to size")->check(CLI::Range(2, 1024));
+  app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
+  app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
+  try {
+    app.parse(argc, argv);
+    if (config.min_bytes > config.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return 0;
+  } catch (const CLI::Error& error) {
+    std::cerr << "floor: " << error.what() << "; see --help\n";
+    return 2;
+  }
+  return run_floor(config);
+}

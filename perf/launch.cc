@@ -1,0 +1,166 @@
+// launch: see launch.h.
+#include "perf/launch.h"
+
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <optional>
+
+#include "perf/children.h"
+#include "perf/exchange.h"
+#include "perf/pinning.h"
+
+namespace tutti::perf {
+namespace {
+
+constexpr double kPatience_s = 2;  // for the other ranks to report a peer's death before they are ended
+
+// What a launcher sets, by launcher. key: names that together tell this job from others of the same user.
+struct Launcher {
+  const char *name, *rank, *ranks, *local_rank, *local_ranks;
+  const char* key[2];
+};
+constexpr Launcher kLaunchers[] = {
+    {"tutti-run", "TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK", nullptr, {nullptr, nullptr}},
+    {"mpirun",
+     "OMPI_COMM_WORLD_RANK",
+     "OMPI_COMM_WORLD_SIZE",
+     "OMPI_COMM_WORLD_LOCAL_RANK",
+     "OMPI_COMM_WORLD_LOCAL_SIZE",
+     {"OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"}},
+    {"hydra", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", {nullptr, nullptr}},
+    {"srun", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", nullptr, {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", {"TORCHELASTIC_RUN_ID", "MASTER_PORT"}},
+};
+
+std::optional<int> number_in(const char* name) {
+  const char* const text = name ? std::getenv(name) : nullptr;
+  if (!text || !*text) return std::nullopt;
+  char* end = nullptr;
+  const long value = std::strtol(text, &end, 10);
+  if (*end != '\0' || value < 0 || value > 1'000'000) return std::nullopt;
+  return static_cast<int>(value);
+}
+
+const Launcher* find_launcher() {
+  for (const Launcher& row : kLaunchers)
+    if (number_in(row.rank) && number_in(row.ranks)) return &row;
+  return nullptr;
+}
+
+// Without a job number the parent is what the ranks of one host have in common.
+std::string job_key(const Launcher& launcher) {
+  std::string key = launcher.name;
+  bool known = false;
+  for (const char* const name : launcher.key) {
+    const char* const text = name ? std::getenv(name) : nullptr;
+    if (!text || !*text) continue;
+    known = true;
+    key += std::string(":") + text;
+  }
+  return known ? key : key + ":parent " + std::to_string(getppid());
+}
+
+bool make_id(const std::string& program, tuttiUniqueId& id) {
+  if (tuttiGetUniqueId(&id) == tuttiSuccess) return true;
+  std::fprintf(stderr, "%s: tuttiGetUniqueId: %s\n", program.c_str(), tuttiGetLastError(nullptr));
+  return false;
+}
+
+// Memory shared by the forked processes. The id is written by child 0 before `ready` is set (release) and read after
+// (acquire).
+struct Shared {
+  std::atomic<int> ready{0};
+  tuttiUniqueId id{};
+};
+
+int run_child(const std::string& program, Shared& shared, Job job, const std::function<int(const Job&)>& body) {
+  if (job.process == 0) {
+    if (!make_id(program, shared.id)) return 1;
+    shared.ready.store(1, std::memory_order_release);
+  }
+  // No deadline: if child 0 dies the parent ends this process, and if the parent dies the kernel does.
+  while (!shared.ready.load(std::memory_order_acquire)) {
+    const timespec pause{0, 200'000};
+    nanosleep(&pause, nullptr);
+  }
+  job.id = shared.id;
+  return body(job);
+}
+
+int run_forked(const std::string& program, const Job& model, const std::function<int(const Job&)>& body) {
+  void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::fprintf(stderr, "%s: no shared memory: %s\n", program.c_str(), std::strerror(errno));
+    return 1;
+  }
+  Shared& shared = *new (memory) Shared;
+  Children children({.program = program, .patience_s = kPatience_s});
+  for (int i = 0; i < model.processes; ++i) {
+    Job job = model;
+    job.process = job.local = i;
+    if (!children.start([&] { return run_child(program, shared, job, body); })) {
+      std::fprintf(stderr, "%s: cannot fork process %d: %s\n", program.c_str(), i, std::strerror(errno));
+      return 1;
+    }
+  }
+  return children.supervise();
+}
+
+int run_launched(const std::string& program, const Launcher& launcher, Job job, const std::function<int(const Job&)>& body) {
+  job.launcher = launcher.name;
+  job.process = *number_in(launcher.rank);
+  job.processes = *number_in(launcher.ranks);
+  job.local = number_in(launcher.local_rank).value_or(job.process);
+  if (job.process >= job.processes) {
+    std::fprintf(stderr, "%s: %s=%d is not below %s=%d\n", program.c_str(), launcher.rank, job.process, launcher.ranks,
+                 job.processes);
+    return 2;
+  }
+  const char* const address = std::getenv("TUTTI_COMM_ID");
+  if (job.processes == 1 || (address && *address)) {
+    if (!make_id(program, job.id)) return 1;
+    return body(job);
+  }
+  if (number_in(launcher.local_ranks).value_or(job.processes) != job.processes) {
+    std::fprintf(stderr, "%s: the ranks are on several hosts: set TUTTI_COMM_ID=host:port#secret, the same for all\n",
+                 program.c_str());
+    return 1;
+  }
+  if (job.process == 0 && !make_id(program, job.id)) return 1;
+  const std::string trouble = exchange_id(job_key(launcher), job.process, job.processes, job.id);
+  if (!trouble.empty()) {
+    std::fprintf(stderr, "%s: rank %d: %s\n", program.c_str(), job.process, trouble.c_str());
+    return 1;
+  }
+  return body(job);
+}
+
+}  // namespace
+
+int launch(const std::string& program, int forked, bool bind, const std::function<int(const Job&)>& body) {
+  const Launcher* launcher = find_launcher();
+  if (launcher && forked) {
+    if (*number_in(launcher->ranks) > 1) {
+      std::fprintf(stderr, "%s: %s has started the processes: leave out -p\n", program.c_str(), launcher->name);
+      return 2;
+    }
+    launcher = nullptr;
+  }
+  Job job;
+  if (bind && !(launcher && placed_by_launcher())) job.cores = usable_cores();
+  if (launcher) return run_launched(program, *launcher, job, body);
+  job.processes = forked ? forked : 2;
+  if (job.processes > 1) return run_forked(program, job, body);
+  if (!make_id(program, job.id)) return 1;
+  return body(job);
+}
+
+}  // namespace tutti::perf

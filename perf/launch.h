@@ -1,0 +1,28 @@
+// launch: how the processes of a benchmark come to be and come to share a unique id.
+//
+// Three ways. One process: nothing to do. Forked: this process forks -p N children and watches them; child 0 makes the id
+// and leaves it in memory shared with the others. A launcher (mpirun, srun, torchrun, tutti-run): the environment says who
+// we are; with TUTTI_COMM_ID every process makes the same id by itself, else, on one host, process 0 hands it out over an
+// abstract unix socket named after the user and the job, to processes of the same user only.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tutti/tutti.h"
+
+namespace tutti::perf {
+
+struct Job {
+  int process = 0, processes = 1;
+  int local = 0;           // number of this process on its host: chooses its core
+  std::string launcher;    // "" : none
+  std::vector<int> cores;  // to pin to; empty: leave threads where they are
+  tuttiUniqueId id{};
+};
+
+// Runs `body` in every process and returns the exit code of this one. forked: processes asked for by -p, 0: not given.
+// REQUIRES: no threads yet.
+int launch(const std::string& program, int forked, bool bind, const std::function<int(const Job&)>& body);
+
+}  // namespace tutti::perf

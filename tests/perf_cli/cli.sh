@@ -1,0 +1,79 @@
+#!/bin/sh
+# The command lines of the benchmarks and tools: errors give exit code 2 and a sentence; what runs, runs clean; a launcher's
+# ranks find one another; nothing is left behind.
+# Arguments: all_reduce_perf, broadcast_perf, floor, tutti-run, tutti-info.
+set -u
+all_reduce=$1 broadcast=$2 floor=$3 run=$4 info=$5
+failures=0
+
+# expect CODE TEXT COMMAND...: COMMAND must exit with CODE and print TEXT (a basic regular expression).
+expect() {
+  code=$1 text=$2
+  shift 2
+  output=$("$@" 2>&1 </dev/null)
+  got=$?
+  if [ "$got" != "$code" ] || ! printf '%s\n' "$output" | grep -q -e "$text"; then
+    printf 'FAILED (exit code %s, not %s, or no "%s"): %s\n%s\n' "$got" "$code" "$text" "$*" "$output"
+    failures=$((failures + 1))
+  fi
+}
+
+# The command line.
+for program in "$all_reduce" "$floor" "$info"; do
+  expect 2 'not expected: --bogus' "$program" --bogus
+  expect 0 'Options' "$program" --help
+done
+expect 2 "'foo' is none of int8" "$all_reduce" -d foo
+expect 2 "'bar' is none of sum" "$all_reduce" -o bar
+expect 2 'above the largest' "$all_reduce" -b 2K -e 1K
+expect 2 'does not grow' "$all_reduce" -f 1
+expect 2 'not in range' "$all_reduce" -p 0
+expect 2 'not in range' "$all_reduce" -i 0
+expect 2 'a root is a rank' "$broadcast" -r -3
+expect 2 'there are only 2 ranks' "$broadcast" -p 2 -r 2
+expect 2 'is required' "$run" true
+expect 2 'nothing to run' "$run" -n 2
+expect 2 'not expected: --bogus' "$run" -n 2 --bogus true
+expect 2 'leave out -p' env PMI_RANK=0 PMI_SIZE=2 "$all_reduce" -p 2
+expect 1 'set TUTTI_COMM_ID' env -u TUTTI_COMM_ID OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 \
+  OMPI_COMM_WORLD_LOCAL_SIZE=2 "$all_reduce"
+
+# The benchmarks: forked, threads, groups, streams, aggregated, registered.
+small='-b 8 -e 4K -f 16 -n 2'
+for way in '-p 2' '-p 1 -t 3' '-p 2 -g 2' '-p 1 -g 3' '-p 2 -m 3' '-p 2 -y 0 -z 0' '-p 2 -R 1' '-p 3 -a 3 --no-bind'; do
+  expect 0 'Out of bounds values : 0 OK' "$all_reduce" $small $way
+done
+expect 0 'Out of bounds values : 0 OK' "$all_reduce" $small -p 2 -d all -o all
+expect 0 'Out of bounds values : 0 OK' "$broadcast" $small -p 3 -r all
+expect 0 '"wrong": 0' "$all_reduce" $small -p 2 --json -
+expect 0 'p99' "$all_reduce" $small -p 2 --percentiles
+expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
+expect 0 'pull' "$floor" -p 2 -b 1K -e 1K -n 2
+
+# Launchers.
+expect 0 'Out of bounds values : 0 OK' "$run" -n 2 "$all_reduce" $small
+expect 0 'Out of bounds values : 0 OK' sh -c 'PMI_RANK=1 PMI_SIZE=2 "$@" & PMI_RANK=0 PMI_SIZE=2 "$@" && wait' \
+  sh env -u TUTTI_COMM_ID "$all_reduce" $small
+
+# tutti-run.
+expect 127 'command not found' "$run" -n 2 no-such-command
+expect 126 'not a program' "$run" -n 2 /
+expect 7 'rank 1 (pid [0-9]*) ended with exit code 7' "$run" -n 3 sh -c '[ $TUTTI_RANK = 1 ] && exit 7; sleep 100'
+expect 139 'rank 0 (pid [0-9]*) was killed by signal 11' "$run" -n 2 sh -c '[ $RANK = 0 ] && kill -SEGV $$; sleep 100'
+expect 0 '^\[1\] 1 of 2$' "$run" -n 2 --tag-output sh -c 'echo $TUTTI_RANK of $WORLD_SIZE'
+expect 0 '^gone$' sh -c '
+  pid=$("$1" -n 1 sh -c "sleep 100 >/dev/null 2>&1 & echo \$!")
+  tries=0
+  while kill -0 $pid 2>/dev/null && [ "$(cut -d" " -f3 /proc/$pid/stat 2>/dev/null)" != Z ] && [ $tries -lt 10000 ]; do
+    tries=$((tries + 1))
+  done
+  [ $tries -lt 10000 ] && echo gone' sh "$run"
+
+# tutti-info.
+expect 0 'TUTTI_TIMEOUT  *7  *environment' env TUTTI_TIMEOUT=7 "$info"
+expect 0 '#(hidden)' env 'TUTTI_COMM_ID=127.0.0.1:1#word' "$info"
+expect 0 '"transports"' "$info" --json
+expect 1 'TUTTI_TIMEOUT' env TUTTI_TIMEOUT=soon "$info"
+
+[ $failures = 0 ] && echo 'all as expected'
+exit $((failures != 0))

@@ -1,0 +1,177 @@
+// tutti-info: what the library finds on this machine, as text or JSON.
+//
+// Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where
+// that came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
+// The secret of TUTTI_COMM_ID is never shown.
+#include <arpa/inet.h>
+#include <hwloc.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "lib/base/settings.h"
+#include "lib/base/status.h"
+#include "lib/dtype/dtype.h"
+#include "lib/transport/transport.h"
+#include "tutti/tutti.h"
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json library_facts() {
+  return {{"version", tutti::concat(TUTTI_MAJOR, ".", TUTTI_MINOR, ".", TUTTI_PATCH)}, {"kernels", tutti::kernel_isa()}};
+}
+
+Json transport_facts() {
+  Json transports = Json::array();
+  for (const tutti::TransportKind& kind : tutti::all_transports())
+    transports.push_back({{"name", kind.name}, {"help", kind.help}});
+  return transports;
+}
+
+std::string size_text(uint64_t bytes) {
+  const uint64_t kib = bytes >> 10;
+  if (kib >= 1 << 20 && kib % (1 << 10) == 0) return std::to_string(kib >> 20) + " GiB";
+  return kib >= 1 << 10 && kib % (1 << 10) == 0 ? std::to_string(kib >> 10) + " MiB" : std::to_string(kib) + " KiB";
+}
+
+Json cache_facts(hwloc_topology_t topology) {
+  Json caches = Json::array();
+  for (const hwloc_obj_type_t type : {HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_L3CACHE, HWLOC_OBJ_L4CACHE}) {
+    std::map<uint64_t, int> by_size;  // caches of one level may differ, as on machines with big and small cores
+    for (hwloc_obj_t cache = nullptr; (cache = hwloc_get_next_obj_by_type(topology, type, cache)) != nullptr;)
+      ++by_size[cache->attr->cache.size];
+    for (const auto& [bytes, number] : by_size)
+      caches.push_back({{"level", hwloc_obj_type_string(type)}, {"number", number}, {"bytes", bytes}});
+  }
+  return caches;
+}
+
+Json topology_facts() {
+  hwloc_topology_t topology;
+  if (hwloc_topology_init(&topology) != 0) return nullptr;
+  Json facts = nullptr;
+  if (hwloc_topology_load(topology) == 0) {
+    char host[256] = "?";
+    gethostname(host, sizeof host - 1);
+    const auto number = [&](hwloc_obj_type_t type) { return hwloc_get_nbobjs_by_type(topology, type); };
+    facts = {{"host", host},
+             {"packages", number(HWLOC_OBJ_PACKAGE)},
+             {"numa_nodes", number(HWLOC_OBJ_NUMANODE)},
+             {"cores", number(HWLOC_OBJ_CORE)},
+             {"processors", number(HWLOC_OBJ_PU)},
+             {"memory_bytes", hwloc_get_root_obj(topology)->total_memory},
+             {"caches", cache_facts(topology)}};
+  }
+  hwloc_topology_destroy(topology);
+  return facts;
+}
+
+Json interface_facts() {
+  Json interfaces = Json::array();
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return interfaces;
+  for (const ifaddrs* entry = list; entry; entry = entry->ifa_next) {
+    if (!entry->ifa_addr) continue;
+    const int family = entry->ifa_addr->sa_family;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (family == AF_INET)
+      inet_ntop(family, &reinterpret_cast<const sockaddr_in*>(entry->ifa_addr)->sin_addr, text, sizeof text);
+    else if (family == AF_INET6)
+      inet_ntop(family, &reinterpret_cast<const sockaddr_in6*>(entry->ifa_addr)->sin6_addr, text, sizeof text);
+    else
+      continue;
+    interfaces.push_back({{"name", entry->ifa_name},
+                          {"address", text},
+                          {"up", (entry->ifa_flags & IFF_UP) != 0},
+                          {"loopback", (entry->ifa_flags & IFF_LOOPBACK) != 0}});
+  }
+  freeifaddrs(list);
+  return interfaces;
+}
+
+Json setting_facts(const tutti::Settings& settings) {
+  Json facts = Json::array();
+  for (const tutti::SettingRow& row : tutti::setting_rows()) {
+    std::string value = settings.text(row.setting);
+    const size_t secret = value.find('#');
+    if (row.setting == tutti::Setting::CommId && secret != std::string::npos) value = value.substr(0, secret) + "#(hidden)";
+    facts.push_back({{"name", row.name}, {"value", value}, {"origin", settings.origin(row.setting)}, {"help", row.help}});
+  }
+  return facts;
+}
+
+std::string text_of(const Json& value) {
+  return value.get<std::string>();
+}
+
+void print(const Json& facts) {
+  std::printf("Tutti %s, kernels %s\n", text_of(facts["library"]["version"]).c_str(),
+              text_of(facts["library"]["kernels"]).c_str());
+
+  std::printf("\nTransports\n");
+  for (const Json& row : facts["transports"])
+    std::printf("  %-8s %s\n", text_of(row["name"]).c_str(), text_of(row["help"]).c_str());
+
+  if (const Json& machine = facts["topology"]; !machine.is_null()) {
+    const auto number = [&](const char* name) { return machine[name].get<int>(); };
+    std::printf("\nMachine %s\n", text_of(machine["host"]).c_str());
+    std::printf("  packages %d, NUMA nodes %d, cores %d, processors %d, memory %s\n", number("packages"),
+                number("numa_nodes"), number("cores"), number("processors"),
+                size_text(machine["memory_bytes"].get<uint64_t>()).c_str());
+    for (const Json& cache : machine["caches"])
+      std::printf("  %d x %s of %s\n", cache["number"].get<int>(), text_of(cache["level"]).c_str(),
+                  size_text(cache["bytes"].get<uint64_t>()).c_str());
+  }
+
+  std::printf("\nInterfaces\n");
+  for (const Json& row : facts["interfaces"])
+    std::printf("  %-12s %s%s%s\n", text_of(row["name"]).c_str(), text_of(row["address"]).c_str(),
+                row["up"].get<bool>() ? "" : " (down)", row["loopback"].get<bool>() ? " (loopback)" : "");
+
+  std::printf("\nSettings\n");
+  for (const Json& row : facts["settings"])
+    std::printf("  %-24s %-12s %-14s %s\n", text_of(row["name"]).c_str(), text_of(row["value"]).c_str(),
+                text_of(row["origin"]).c_str(), text_of(row["help"]).c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bool json = false;
+  CLI::App app{"Shows what Tutti finds on this machine, and its settings."};
+  app.add_flag("--json", json, "as JSON");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << app.help();
+    return 0;
+  } catch (const CLI::Error& error) {
+    std::cerr << "tutti-info: " << error.what() << "; see --help\n";
+    return 2;
+  }
+  const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
+  if (!settings.ok()) {
+    std::cerr << "tutti-info: " << settings.status().text() << "\n";
+    return 1;
+  }
+  const Json facts{{"library", library_facts()},
+                   {"transports", transport_facts()},
+                   {"topology", topology_facts()},
+                   {"interfaces", interface_facts()},
+                   {"settings", setting_facts(settings.value())}};
+  if (json)
+    std::cout << facts.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  else
+    print(facts);
+  return 0;
+}

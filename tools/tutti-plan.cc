@@ -1,0 +1,150 @@
+// tutti-plan: shows what the library would do. Prints, proves or draws the programs of an algorithm, or explains a choice.
+//
+//   tutti-plan --collective allreduce --algo ring --ranks 8 print --rank 3
+//   tutti-plan --collective allreduce --topo "host:2 core:4" check
+//   tutti-plan --topo "host:2 core:4" --explain allreduce 64K
+// Exit codes: 0; 1: the checker refuses the programs; 2: bad arguments.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+
+#include "lib/base/settings.h"
+#include "lib/sched/check.h"
+#include "lib/sched/print.h"
+#include "lib/sched/select.h"
+
+namespace {
+
+using namespace tutti;
+
+constexpr int kMaxRanks = 4096;
+
+struct Arguments {
+  std::string collective = "allreduce", algorithm, topology, size = "1M", verb;
+  std::vector<std::string> explain;
+  int ranks = 0, root = 0, rank = 0;
+  bool all = false, in_place = false, varying = false;
+};
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  return text;
+}
+
+Result<Collective> parse_collective(const std::string& name) {
+  std::string known;
+  for (int i = 0; i < kCollectives; ++i) {
+    const std::string candidate = lower(name_of(static_cast<Collective>(i)));
+    if (lower(name) == candidate) return static_cast<Collective>(i);
+    known += (i == 0 ? "" : ", ") + candidate;
+  }
+  return fail(Code::InvalidArgument, "unknown collective '", name, "' (known: ", known, ")");
+}
+
+Result<Topology> parse_topology(const Arguments& arguments) {
+  if (arguments.topology.empty()) {
+    const int ranks = arguments.ranks == 0 ? 4 : arguments.ranks;
+    if (ranks < 1 || ranks > kMaxRanks) return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
+    return Topology::flat(ranks);
+  }
+  Result<Topology> topology = Topology::synthetic(arguments.topology);
+  if (!topology.ok()) return topology;
+  const int ranks = topology.value().ranks();
+  if (ranks > kMaxRanks) return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMaxRanks, " are shown");
+  if (arguments.ranks != 0 && arguments.ranks != ranks)
+    return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks, " ranks contradict each other");
+  return topology;
+}
+
+std::string text_of_seconds(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f us", seconds * 1e6);
+  return text;
+}
+
+Status explain(const Problem& problem, const std::string& size) {
+  const Result<uint64_t> bytes = parse_bytes(size);
+  if (!bytes.ok()) return bytes.status();
+  const std::vector<Choice> choices = rank_algorithms(problem, bytes.value());
+  if (choices.empty()) return fail(Code::InvalidArgument, "no algorithm serves ", name_of(problem.collective), " here");
+  std::printf("%s of %s bytes over %d ranks: %s\n", name_of(problem.collective), size.c_str(), problem.ranks,
+              choices.front().algorithm->name);
+  for (const Choice& choice : choices)
+    std::printf("  %-14s %14s%s\n", choice.algorithm->name, text_of_seconds(choice.seconds).c_str(),
+                &choice == &choices.front() ? "  <- chosen" : "");
+  return {};
+}
+
+void print(const Arguments& arguments, const std::vector<Program>& programs) {
+  for (int rank = 0; rank < static_cast<int>(programs.size()); ++rank)
+    if (arguments.all || rank == arguments.rank)
+      std::printf("rank %d: %s", rank, text_of(programs[static_cast<size_t>(rank)]).c_str());
+}
+
+// refused: the programs are wrong, which is our fault and not the arguments'.
+Status run(const Arguments& arguments, bool& refused) {
+  const Result<Collective> collective = parse_collective(arguments.explain.empty() ? arguments.collective : arguments.explain[0]);
+  if (!collective.ok()) return collective.status();
+  const Result<Topology> topology = parse_topology(arguments);
+  if (!topology.ok()) return topology.status();
+  const int ranks = topology.value().ranks();
+  if (arguments.root < 0 || arguments.root >= ranks)
+    return fail(Code::InvalidArgument, "--root ", arguments.root, " is not one of ", ranks, " ranks");
+  if (arguments.rank < 0 || arguments.rank >= ranks)
+    return fail(Code::InvalidArgument, "--rank ", arguments.rank, " is not one of ", ranks, " ranks");
+  const int root = has_root(collective.value()) ? arguments.root : 0;
+  Problem problem{collective.value(), root, 0, ranks, arguments.in_place, !arguments.varying, topology.value()};
+  if (!arguments.explain.empty()) return explain(problem, arguments.explain[1]);
+  if (arguments.verb.empty()) return fail(Code::InvalidArgument, "nothing to do: say print, check, draw or --explain");
+
+  const Result<uint64_t> bytes = parse_bytes(arguments.size);
+  if (!bytes.ok()) return bytes.status();
+  const Result<const Algorithm*> algorithm = select(problem, bytes.value(), arguments.algorithm);
+  if (!algorithm.ok()) return algorithm.status();
+  std::vector<Program> programs;
+  for (problem.rank = 0; problem.rank < ranks; ++problem.rank) programs.push_back(program_of(*algorithm.value(), problem));
+  if (arguments.verb == "print") print(arguments, programs);
+  if (arguments.verb == "draw") std::fputs(draw(programs).c_str(), stdout);
+  if (arguments.verb == "check") {
+    const Status status = check({collective.value(), root, arguments.in_place, !arguments.varying}, programs);
+    refused = !status.ok();
+    TUTTI_TRY(status);
+    size_t works = 0;
+    for (const Program& program : programs) works += program.works.size();
+    std::printf("%s %s over %d ranks: proved (%zu works)\n", algorithm.value()->name, name_of(collective.value()), ranks, works);
+  }
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("Shows what Tutti would do: prints, proves or draws the programs of an algorithm, or explains a choice.");
+  app.add_option("--collective,-c", arguments.collective, "allreduce, reduce, broadcast, allgather, ... (default allreduce)");
+  app.add_option("--algo,-a", arguments.algorithm, "algorithm; default: the one that would be chosen for --size");
+  app.add_option("--size,-s", arguments.size, "bytes of the whole message, like 64K (default 1M)");
+  app.add_option("--ranks,-n", arguments.ranks, "ranks on one host (default 4)");
+  app.add_option("--topo,-t", arguments.topology, "topology, like \"host:2 core:4\" or \"host:2 core:3+5\"");
+  app.add_option("--root", arguments.root, "root rank (default 0)");
+  app.add_option("--rank,-r", arguments.rank, "rank to print (default 0)");
+  app.add_flag("--all", arguments.all, "print all ranks");
+  app.add_flag("--in-place", arguments.in_place, "input and output are one buffer");
+  app.add_flag("--varying", arguments.varying, "blocks of different sizes, as in AllGatherV");
+  app.add_option("--explain", arguments.explain, "collective and size: the choice, its price and the runners-up")->expected(2);
+  app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "tutti-plan: %s\n", error.what());
+    return 2;
+  }
+  bool refused = false;
+  const Status status = run(arguments, refused);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "tutti-plan: %s\n", status.text().c_str());
+  return refused ? 1 : 2;
+}
