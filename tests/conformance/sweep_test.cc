@@ -113,7 +113,7 @@ void play_all(const std::string& name, const Shape& shape, World world, const st
 // Every pair of values of two dimensions that the cases have shown.
 class Pairs {
  public:
-  static constexpr int kDimensions = 9;
+  static constexpr int kDimensions = 10;
   static std::vector<int> values_of(const Case& c, int shape) {
     const bool some = c.in_place != 0 && c.in_place != ~0u;
     const int place = c.in_place == 0 ? 0 : some ? 2 : 1;
@@ -127,7 +127,8 @@ class Pairs {
             c.send_shift,
             c.recv_shift,
             c.variant,
-            shape};
+            shape,
+            c.announced};
   }
   void add(const Case& c, int shape) {
     const std::vector<int> values = values_of(c, shape);
@@ -201,7 +202,7 @@ TEST_CASE("every algorithm", "[sweep]") {
       World world = world_of(shape);
       world.environment.emplace_back("TUTTI_ALGO", algorithm.name);
       play_all(std::string("algorithm ") + algorithm.name, shape, world,
-               some_combinations(shape.ranks, hash(7, static_cast<uint64_t>(shape.ranks)), 4));
+               some_combinations(shape.ranks, hash(7, static_cast<uint64_t>(shape.ranks)), 2));
     }
   }
 }
@@ -227,8 +228,9 @@ TEST_CASE("a transport that delays, reorders and refuses", "[sweep]") {
       World world = world_of(shape);
       world.environment.emplace_back("TUTTI_FAULT", "seed=" + std::to_string(shape.ranks) + ",delay=30,reorder=20,press=30");
       world.environment.emplace_back("TUTTI_TILE", tile);
-      play_all(std::string("faulty, tiles of ") + tile, shape, world,
-               some_combinations(shape.ranks, hash(9, static_cast<uint64_t>(shape.ranks)), 3));
+      play_all(
+          std::string("faulty, tiles of ") + tile, shape, world,
+          some_combinations(shape.ranks, hash(9, static_cast<uint64_t>(tile[0]), static_cast<uint64_t>(shape.ranks)), 1));
     }
   }
 }

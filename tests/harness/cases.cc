@@ -17,15 +17,18 @@ constexpr const char* kNames[] = {"AllReduce", "Reduce",    "ReduceScatter", "Re
                                   "SendRecv",  "Barrier",   "AllGatherV",    "AllToAllV"};
 static_assert(std::size(kNames) == kKinds);
 
-size_t number(int value) {
-  return static_cast<size_t>(value);
+size_t number(int value) { return static_cast<size_t>(value); }
+
+std::unique_ptr<std::byte[], void (*)(std::byte*)> allocate(size_t bytes, bool from_library) {
+  if (!from_library) return {new std::byte[bytes], [](std::byte* memory) { delete[] memory; }};
+  void* memory = nullptr;
+  expect(tuttiMemAlloc(&memory, bytes) == tuttiSuccess, "tuttiMemAlloc failed");
+  return {static_cast<std::byte*>(memory), [](std::byte* one) { (void)tuttiMemFree(one); }};
 }
 
 }  // namespace
 
-const char* name_of(Kind kind) {
-  return kNames[static_cast<size_t>(kind)];
-}
+const char* name_of(Kind kind) { return kNames[static_cast<size_t>(kind)]; }
 
 bool has_root(Kind kind) {
   return kind == Kind::Reduce || kind == Kind::Broadcast || kind == Kind::Bcast || kind == Kind::Gather ||
@@ -39,29 +42,35 @@ std::string describe(const Case& c) {
   out << " count " << c.count;
   if (has_root(c.kind)) out << " root " << c.root;
   out << " in-place " << std::hex << c.in_place << std::dec << " shifts " << c.send_shift << ',' << c.recv_shift
-      << " variant " << c.variant << " stream " << c.stream << " seed " << c.seed;
+      << (c.announced ? " announced" : "") << " variant " << c.variant << " stream " << c.stream << " seed " << c.seed;
   return out.str();
 }
 
-Guarded::Guarded(size_t bytes, int shift, uint64_t seed)
-    : memory_(kGuard + number(shift) + bytes + kGuard), start_(kGuard + number(shift)) {
-  for (size_t i = 0; i < memory_.size(); i += 8) {
+Guarded::Guarded(size_t bytes, int shift, bool from_library, uint64_t seed)
+    : start_(kGuard + number(shift)),
+      size_(bytes),
+      whole_(start_ + bytes + kGuard),
+      memory_(allocate(whole_, from_library)) {
+  for (size_t i = 0; i < whole_; i += 8) {
     const uint64_t poison = hash(seed, i);
-    std::memcpy(&memory_[i], &poison, std::min<size_t>(8, memory_.size() - i));
+    std::memcpy(&memory_[i], &poison, std::min<size_t>(8, whole_ - i));
   }
   remember();
 }
 
+void Guarded::remember() {
+  before_.assign(memory_.get(), memory_.get() + whole_);
+}
+
 void Guarded::allow(size_t offset, size_t bytes) {
-  std::copy_n(memory_.begin() + static_cast<ptrdiff_t>(start_ + offset), bytes,
-              before_.begin() + static_cast<ptrdiff_t>(start_ + offset));
+  std::copy_n(&memory_[start_ + offset], bytes, &before_[start_ + offset]);
 }
 
 std::string Guarded::changed() const {
-  const auto place = std::mismatch(memory_.begin(), memory_.end(), before_.begin()).first;
-  if (place == memory_.end()) return "";
-  return "byte " + std::to_string(place - memory_.begin() - static_cast<ptrdiff_t>(start_)) + " of " +
-         std::to_string(memory_.size() - start_ - kGuard) + " was changed and must not be";
+  const auto place = std::mismatch(before_.begin(), before_.end(), memory_.get()).first;
+  if (place == before_.end()) return "";
+  return "byte " + std::to_string(place - before_.begin() - static_cast<ptrdiff_t>(start_)) + " of " +
+         std::to_string(size_) + " was changed and must not be";
 }
 
 Part::Part(const Case& c, int rank, int ranks)
@@ -217,16 +226,19 @@ void Part::plan_send_recv() {
 void Part::allocate() {
   if (in_place_) {
     const size_t elements = std::max(send_at_ + send_count_, recv_at_ + recv_count_);
-    recv_memory_ = std::make_unique<Guarded>(elements * bytes_, case_.recv_shift, hash(case_.seed, number(rank_), 2));
+    recv_memory_ =
+        std::make_unique<Guarded>(elements * bytes_, case_.recv_shift, case_.announced, hash(case_.seed, number(rank_), 2));
     send_ = recv_memory_->data() + send_at_ * bytes_;
     recv_ = recv_memory_->data() + recv_at_ * bytes_;
   } else {
     if (sends_) {
-      send_memory_ = std::make_unique<Guarded>(send_count_ * bytes_, case_.send_shift, hash(case_.seed, number(rank_), 1));
+      send_memory_ = std::make_unique<Guarded>(send_count_ * bytes_, case_.send_shift, case_.announced,
+                                               hash(case_.seed, number(rank_), 1));
       send_ = send_memory_->data();
     }
     if (receives_) {
-      recv_memory_ = std::make_unique<Guarded>(recv_count_ * bytes_, case_.recv_shift, hash(case_.seed, number(rank_), 2));
+      recv_memory_ = std::make_unique<Guarded>(recv_count_ * bytes_, case_.recv_shift, case_.announced,
+                                               hash(case_.seed, number(rank_), 2));
       recv_ = recv_memory_->data();
     }
   }
@@ -239,6 +251,11 @@ void Part::allocate() {
 
 void Part::issue(tuttiComm_t comm, tuttiStream_t stream) {
   comm_ = comm;
+  for (Guarded* memory : {send_memory_.get(), recv_memory_.get()}) {
+    if (!case_.announced || !memory || memory->size() == 0) continue;
+    regions_.push_back(nullptr);
+    need(tuttiCommRegister(comm, memory->data(), memory->size(), &regions_.back()));
+  }
   if (has_op(case_.kind) && case_.op == kPreMulSum) {
     const bool late = case_.variant & 2;
     write_scalar(scalar_, case_.type, case_.seed, rank_, case_.exact);
@@ -300,6 +317,7 @@ void Part::call_send_recv(tuttiComm_t comm, tuttiStream_t stream) {
 }
 
 void Part::check() {
+  for (void* region : regions_) need(tuttiCommDeregister(comm_, region));
   if (user_op_ >= 0) need(tuttiRedOpDestroy(static_cast<tuttiRedOp_t>(user_op_), comm_));
   for (const Block& block : blocks_) {
     if (!recv_ || block.count == 0) continue;

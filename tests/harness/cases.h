@@ -14,26 +14,12 @@
 namespace tutti::test {
 
 enum class Kind {
-  AllReduce,
-  Reduce,
-  ReduceScatter,
-  ReduceScatterV,  // these have an op
-  Broadcast,
-  Bcast,
-  AllGather,
-  AlltoAll,
-  Gather,
-  Scatter,
-  SendRecv,
-  Barrier,
-  AllGatherV,
-  AllToAllV,
+  AllReduce, Reduce, ReduceScatter, ReduceScatterV,  // these have an op
+  Broadcast, Bcast, AllGather, AlltoAll, Gather, Scatter, SendRecv, Barrier, AllGatherV, AllToAllV,
 };
 inline constexpr int kKinds = 14;
 const char* name_of(Kind kind);
-inline bool has_op(Kind kind) {
-  return kind <= Kind::ReduceScatterV;
-}
+inline bool has_op(Kind kind) { return kind <= Kind::ReduceScatterV; }
 bool has_root(Kind kind);
 
 struct Case {
@@ -45,6 +31,7 @@ struct Case {
   uint32_t in_place = 0;               // bit r: rank r calls in place, where it can
   int send_shift = 0, recv_shift = 0;  // bytes off a 16-byte boundary
   bool exact = false;                  // inputs that allow no rounding
+  bool announced = false;              // buffers are from tuttiMemAlloc and registered while the call runs
   // What else can be one way or the other. SendRecv: 0 a shift round the ring, 1 two messages from everyone to everyone,
   // 2 a message from root to the next rank outside of a group. Others: bit 0: NULL where it is allowed, bit 1: the
   // scalar of premulsum is read when the call runs.
@@ -57,17 +44,20 @@ std::string describe(const Case& c);
 // Memory between two guards.
 class Guarded {
  public:
-  Guarded(size_t bytes, int shift, uint64_t seed);
-  std::byte* data() { return memory_.data() + start_; }
-  void remember() { before_ = memory_; }
+  // from_library: from tuttiMemAlloc.
+  Guarded(size_t bytes, int shift, bool from_library, uint64_t seed);
+  std::byte* data() { return memory_.get() + start_; }
+  size_t size() const { return size_; }  // of the part between the guards
+  void remember();
   // Forgets a range that may change: offset from data().
   void allow(size_t offset, size_t bytes);
   // "" or the place of a byte that differs from what was remembered.
   std::string changed() const;
 
  private:
-  std::vector<std::byte> memory_, before_;
-  size_t start_;
+  const size_t start_, size_, whole_;
+  std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_;
+  std::vector<std::byte> before_;
 };
 
 class Part {
@@ -115,6 +105,7 @@ class Part {
   std::byte *send_ = nullptr, *recv_ = nullptr;
   tuttiComm_t comm_ = nullptr;
   int user_op_ = -1;
+  std::vector<void*> regions_;
   alignas(16) std::byte scalar_[8] = {};
 };
 

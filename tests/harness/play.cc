@@ -78,6 +78,7 @@ Case random_case(uint64_t seed, Kind kind, int ranks, size_t count) {
   c.send_shift = static_cast<int>(draw(4));
   c.recv_shift = static_cast<int>(draw(4));
   c.exact = draw(2);
+  c.announced = draw(4) == 0;
   c.variant = static_cast<int>(kind == Kind::SendRecv ? draw(3) : draw(4));
   return c;
 }
