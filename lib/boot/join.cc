@@ -39,6 +39,7 @@ class Joiner {
         verdict_deadline_(Deadline::after_s(timeout_s_ + kVerdictS)) {}
 
   Result<Joined> join();
+  void retire();
 
  private:
   enum class Dial : uint8_t { Done, Refused, Broken, Failed };
@@ -228,7 +229,26 @@ Result<Joined> Joiner::join() {
   return enter(hello);
 }
 
+// The rendezvous ends when all ranks have come: here, when this one has.
+void Joiner::retire() {
+  const std::string name = concat("the rendezvous at ", to_text(id_.address));
+  Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, false);
+  if (!connection.ok()) return;
+  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}}));
+  bool closed = false;
+  (void)await(connection.value(), name, &closed);
+}
+
 }  // namespace
+
+Status check_unique_id(const UniqueId& id) { return decode_id(id).status(); }
+
+void retire_unique_id(const Settings& settings, const UniqueId& id) {
+  const Result<IdContent> content = decode_id(id);
+  if (!content.ok() || content.value().well_known) return;
+  const std::atomic<bool> cancel{false};
+  Joiner(settings, content.value(), 0, 1, cancel).retire();
+}
 
 Result<Joined> join_ranks(const Settings& settings, const UniqueId& id, int rank, int ranks,
                           const std::atomic<bool>& cancel) {
