@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "include/tutti/tutti.h"
 #include "lib/base/log.h"
 #include "lib/comm/comm.h"
 #include "lib/transport/faulty.h"
@@ -88,7 +89,7 @@ Status Comm::connect() {
   std::vector<std::string> addresses;
   const Status opened = open_transports(addresses);
   std::string blob;
-  append(blob, concat("version ", settings_.text(Setting::Algo), "|", tile_bytes_));
+  append(blob, concat(TUTTI_VERSION_CODE, "|", settings_.text(Setting::Algo), "|", tile_bytes_));
   append(blob, opened.text());
   for (const std::string& address : addresses) append(blob, address);
   Result<std::vector<std::string>> blobs = everyones(blob, deadline);
