@@ -11,6 +11,8 @@ struct Buffers {
   size_t send_count, recv_count;        // 0: not used here
   bool in_place_allowed = true;
   size_t in_place_send = 0, in_place_recv = 0;  // in place: send + in_place_send == recv + in_place_recv (elements)
+  const char* send_name = "sendbuff";
+  const char* recv_name = "recvbuff";
 };
 
 Status check_type(const char* function, int type) {
@@ -23,14 +25,18 @@ Status check_rank(const char* function, const char* what, int value, int ranks) 
   return fail(Code::InvalidArgument, function, ": ", what, " is ", value, ", must be 0..", ranks - 1);
 }
 
+Status null_argument(const char* function, const char* name) {
+  return fail(Code::InvalidArgument, function, ": ", name, " is NULL");
+}
+
 Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
   const size_t element = size_of(call.type);
   const size_t most = std::max(buffers.send_count, buffers.recv_count);
   if (most > PTRDIFF_MAX / element)
     return fail(Code::InvalidArgument, function, ": a buffer of ", most, " elements of ", name_of(call.type),
                 " is larger than the address space");
-  if (buffers.send_count > 0 && !call.send) return fail(Code::InvalidArgument, function, ": sendbuff is NULL");
-  if (buffers.recv_count > 0 && !call.recv) return fail(Code::InvalidArgument, function, ": recvbuff is NULL");
+  if (buffers.send_count > 0 && !call.send) return null_argument(function, buffers.send_name);
+  if (buffers.recv_count > 0 && !call.recv) return null_argument(function, buffers.recv_name);
   if (buffers.send_count == 0 || buffers.recv_count == 0) return {};
   const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
   if (send + buffers.send_count * element <= recv || recv + buffers.recv_count * element <= send) return {};
@@ -53,7 +59,7 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
     const auto body = [&]() -> Status {
       const CommGuard guard(comm);
       if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->state();
+      if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
       TUTTI_TRY(check_rank(function, "root", root, guard->ranks()));
       Call call;
@@ -68,7 +74,7 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
       const Buffers buffers = shape(guard->rank(), guard->ranks());
       TUTTI_TRY(check_buffers(function, call, buffers));
       if (count == 0) return {};
-      return dispatch(comm, *guard.get(), stream, std::move(call));
+      return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };
     Status status = body();
     return status.ok() ? Status() : noted_in_group(std::move(status));
@@ -81,7 +87,7 @@ tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_
     const auto body = [&]() -> Status {
       const CommGuard guard(comm);
       if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->state();
+      if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
       TUTTI_TRY(check_rank(function, "peer", peer, guard->ranks()));
       Call call;
@@ -98,7 +104,7 @@ tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_
       if (guard->ranks() == 1 && !in_group())
         return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
       TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
-      return dispatch(comm, *guard.get(), stream, std::move(call));
+      return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };
     Status status = body();
     return status.ok() ? Status() : noted_in_group(std::move(status));
@@ -135,7 +141,7 @@ tuttiResult_t vector_collective(const char* function, CallKind kind, const void*
     const auto body = [&]() -> Status {
       const CommGuard guard(comm);
       if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->state();
+      if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
       Call call;
       call.kind = kind;
@@ -151,14 +157,12 @@ tuttiResult_t vector_collective(const char* function, CallKind kind, const void*
       // The same on every rank; AllToAllV's counts are not, so it always runs.
       if (kind != CallKind::AllToAllV && extent(packed(blocks->recv_counts), blocks->recv_counts) == 0) return {};
       call.blocks = std::move(blocks);
-      return dispatch(comm, *guard.get(), stream, std::move(call));
+      return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };
     Status status = body();
     return status.ok() ? Status() : noted_in_group(std::move(status));
   });
 }
-
-Status null_array(const char* function, const char* name) { return fail(Code::InvalidArgument, function, ": ", name, " is NULL"); }
 
 }  // namespace
 }  // namespace tutti
@@ -188,7 +192,7 @@ tuttiResult_t tuttiBroadcast(const void* sendbuff, void* recvbuff, size_t count,
 tuttiResult_t tuttiBcast(void* buff, size_t count, tuttiDataType_t datatype, int root, tuttiComm_t comm,
                          tuttiStream_t stream) {
   return collective("tuttiBcast", CallKind::Broadcast, buff, buff, count, datatype, 0, root, comm, stream,
-                    [&](int me, int) { return Buffers{me == root ? count : 0, count}; });
+                    [&](int me, int) { return Buffers{me == root ? count : 0, count, true, 0, 0, "buff", "buff"}; });
 }
 
 tuttiResult_t tuttiAllGather(const void* sendbuff, void* recvbuff, size_t sendcount, tuttiDataType_t datatype,
@@ -233,8 +237,8 @@ tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
   return enter([&]() -> Status {
     const CommGuard guard(comm);
     if (!guard) return noted_in_group(bad_comm("tuttiBarrier"));
-    if (!guard->ready()) return noted_in_group(guard->state());
-    return dispatch(comm, *guard.get(), stream, Call{});
+    if (!guard->ready()) return noted_in_group(guard->refusal());
+    return dispatch("tuttiBarrier", comm, *guard.get(), stream, Call{});
   });
 }
 
@@ -253,7 +257,7 @@ tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t
   const char* function = "tuttiAllGatherV";
   return vector_collective(function, CallKind::AllGatherV, sendbuff, recvbuff, datatype, 0, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!recvcounts) return null_array(function, "recvcounts");
+                             if (!recvcounts) return null_argument(function, "recvcounts");
                              blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
                              blocks.recv_starts = starts_or_packed(rdispls, blocks.recv_counts);
                              return Buffers{recvcounts[me], extent(blocks.recv_starts, blocks.recv_counts), true, 0,
@@ -266,7 +270,7 @@ tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const si
   const char* function = "tuttiReduceScatterV";
   return vector_collective(function, CallKind::ReduceScatterV, sendbuff, recvbuff, datatype, op, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!recvcounts) return null_array(function, "recvcounts");
+                             if (!recvcounts) return null_argument(function, "recvcounts");
                              blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
                              blocks.recv_starts = packed(blocks.recv_counts);
                              return Buffers{extent(blocks.recv_starts, blocks.recv_counts), recvcounts[me], true,
@@ -280,8 +284,8 @@ tuttiResult_t tuttiAllToAllV(const void* sendbuff, const size_t sendcounts[], co
   const char* function = "tuttiAllToAllV";
   return vector_collective(function, CallKind::AllToAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!sendcounts) return null_array(function, "sendcounts");
-                             if (!recvcounts) return null_array(function, "recvcounts");
+                             if (!sendcounts) return null_argument(function, "sendcounts");
+                             if (!recvcounts) return null_argument(function, "recvcounts");
                              if (sendcounts[me] != recvcounts[me])
                                return fail(Code::InvalidArgument, function, ": this rank (", me, ") sends itself ",
                                            sendcounts[me], " elements but expects ", recvcounts[me]);

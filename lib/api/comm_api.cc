@@ -31,6 +31,14 @@ Result<Config> read_config(const char* function, const tuttiConfig_t* given) {
   return config;
 }
 
+// The settings of now, refused as a whole if one of them cannot be.
+Result<Settings> load_settings() {
+  Result<Settings> settings = Settings::load();
+  if (!settings.ok()) return settings;
+  if (Status status = Comm::check(settings.value()); !status.ok()) return status;
+  return settings;
+}
+
 Result<tuttiComm_t> enter_table(std::unique_ptr<Comm> comm) {
   const uintptr_t handle = comm_handles().insert(comm.get());
   if (handle == 0) return fail(Code::InvalidUsage, "too many communicators in this process (16384)");
@@ -50,11 +58,14 @@ Status run_init(Setup& setup) {
   return status;
 }
 
+void drop_init(Setup& setup) { take_back(setup.out); }
+
 // Makes the object and its handle; the setup then joins the others.
 Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings& settings) {
   auto comm = std::make_unique<Comm>(std::move(options), settings);
   Setup setup;
   setup.run = &run_init;
+  setup.drop = &drop_init;
   setup.comm = comm.get();
   setup.out = out;
   Result<tuttiComm_t> handle = enter_table(std::move(comm));
@@ -67,15 +78,18 @@ Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tutt
                  const tuttiConfig_t* given) {
   if (!comm) return fail(Code::InvalidArgument, function, ": comm is NULL");
   *comm = nullptr;
-  if (nranks < 1) return fail(Code::InvalidArgument, function, ": nranks is ", nranks, ", must be at least 1");
+  if (nranks < 1 || nranks > kMaxRanks)
+    return fail(Code::InvalidArgument, function, ": nranks is ", nranks, ", must be 1..", kMaxRanks);
   if (rank < 0 || rank >= nranks)
     return fail(Code::InvalidArgument, function, ": rank is ", rank, ", must be 0..", nranks - 1, " with nranks ", nranks);
   Result<Config> config = read_config(function, given);
   if (!config.ok()) return config.status();
-  Result<Settings> settings = Settings::load();
+  Result<Settings> settings = load_settings();
   if (!settings.ok()) return settings.status();
   CommOptions options;
   std::memcpy(options.id.data(), id.internal, sizeof id.internal);
+  TUTTI_TRY(check_unique_id(options.id));
+  options.alone_by_id = nranks == 1;
   options.rank = rank;
   options.ranks = nranks;
   options.timeout_s = config.value().timeout_s;
@@ -111,7 +125,7 @@ extern "C" {
 tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId) {
   return enter([&]() -> Status {
     if (!uniqueId) return fail(Code::InvalidArgument, "tuttiGetUniqueId: uniqueId is NULL");
-    Result<Settings> settings = Settings::load();
+    Result<Settings> settings = load_settings();
     if (!settings.ok()) return settings.status();
     Result<UniqueId> id = make_unique_id(settings.value());
     if (!id.ok()) return id.status();
@@ -134,11 +148,12 @@ tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, tuttiUnique
 tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist) {
   return enter([&]() -> Status {
     if (!comms) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: comms is NULL"));
-    if (ndev < 1) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: ndev is ", ndev, ", must be at least 1"));
+    if (ndev < 1 || ndev > kMaxRanks)
+      return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: ndev is ", ndev, ", must be 1..", kMaxRanks));
     for (int i = 0; devlist && i < ndev; ++i)
       if (devlist[i] < 0) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: devlist[", i, "] is ", devlist[i]));
     std::fill(comms, comms + ndev, nullptr);
-    Result<Settings> settings = Settings::load();
+    Result<Settings> settings = load_settings();
     if (!settings.ok()) return noted_in_group(settings.status());
     CommOptions options;
     options.ranks = ndev;
@@ -153,6 +168,7 @@ tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist)
       Result<Setup> setup = prepare_init(&comms[rank], options, settings.value());
       if (!setup.ok()) {
         for (Setup& made : setups) take_back(made.out);
+        if (ndev > 1) retire_unique_id(settings.value(), options.id);
         return noted_in_group(setup.status());
       }
       setups.push_back(std::move(setup.value()));
@@ -172,7 +188,7 @@ tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* 
                                  ", must be >= 0 or TUTTI_SPLIT_NOCOLOR"));
     Result<Config> read = read_config("tuttiCommSplit", config);
     if (!read.ok()) return noted_in_group(read.status());
-    if (!guard->ready()) return noted_in_group(guard->state());
+    if (!guard->ready()) return noted_in_group(guard->refusal());
     Setup setup;
     setup.run = &run_split;
     setup.out = newcomm;
@@ -189,6 +205,7 @@ tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
   return enter([&]() -> Status {
     const CommGuard guard(comm);
     if (!guard) return bad_comm("tuttiCommFinalize");
+    if (Status state = guard->state(); state.code() == Code::InProgress) return state;
     guard->finalize();
     return guard->state();
   });

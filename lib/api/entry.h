@@ -58,11 +58,12 @@ tuttiResult_t enter(Body body) noexcept {
 bool in_group();
 // Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
 Status noted_in_group(Status status);
-// Runs the call now, queues it, or adds it to the group.
-Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call);
+// Runs the call now, queues it, or adds it to the group. `function` is what the user called.
+Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call);
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
   Status (*run)(Setup& setup) = nullptr;
+  void (*drop)(Setup& setup) = nullptr;  // instead of run; null: nothing to undo
   Comm* comm = nullptr;         // init: the new one; split: the parent
   tuttiComm_t* out = nullptr;   // where the handle goes; NULL is written on failure
   uintptr_t handle = 0;         // split: the parent's

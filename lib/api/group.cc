@@ -65,7 +65,7 @@ Status noted_in_group(Status status) {
   return status;
 }
 
-Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call) {
+Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call) {
   if (in_group()) [[unlikely]] {
     t_group.calls.push_back({comm, stream, std::move(call)});
     return {};
@@ -77,7 +77,7 @@ Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call)
     return status;
   }
   const StreamGuard guard(stream);
-  if (!guard) return bad_stream("stream");
+  if (!guard) return bad_stream(function);
   auto batch = std::make_shared<Batch>();
   batch->parts.push_back(Part{&object, {}, 0});
   batch->parts[0].calls.push_back(std::move(call));
@@ -106,12 +106,13 @@ tuttiResult_t tuttiGroupEnd(void) {
     if (t_group.depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group.depth > 0) return {};
     Group group = std::exchange(t_group, {});
-    if (!group.setups.empty()) {
-      Status status = run_setups(group.setups);
-      if (group.first_failure.ok()) group.first_failure = std::move(status);
+    if (!group.first_failure.ok()) {  // nothing starts
+      for (Setup& setup : group.setups)
+        if (setup.drop) setup.drop(setup);
+      return group.first_failure;
     }
-    if (!group.first_failure.ok() || group.calls.empty()) return group.first_failure;
-    return run_calls(group.calls);
+    if (!group.setups.empty()) TUTTI_TRY(run_setups(group.setups));
+    return group.calls.empty() ? Status() : run_calls(group.calls);
   });
 }
 

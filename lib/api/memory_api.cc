@@ -31,6 +31,8 @@ tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void*
     if (!guard) return bad_comm("tuttiCommRegister");
     if (!buff || !handle) return fail(Code::InvalidArgument, "tuttiCommRegister: ", buff ? "handle" : "buff", " is NULL");
     if (size == 0) return fail(Code::InvalidArgument, "tuttiCommRegister: size is 0");
+    if (reinterpret_cast<uintptr_t>(buff) + size < size)
+      return fail(Code::InvalidArgument, "tuttiCommRegister: size ", size, " is larger than the address space");
     *handle = reinterpret_cast<void*>(guard->add_region(buff, size));
     return {};
   });

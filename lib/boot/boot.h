@@ -24,6 +24,8 @@ namespace tutti {
 
 using UniqueId = std::array<char, 128>;
 
+inline constexpr int kMaxRanks = 65'536;  // of one communicator
+
 // Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced (or the
 // attempt failed). With TUTTI_COMM_ID set: the id is a pure function of that text; no rendezvous is started here, rank 0's
 // join() does it.
@@ -31,6 +33,13 @@ Result<UniqueId> make_unique_id(const Settings& settings);
 
 // The same, but never from TUTTI_COMM_ID: for the communicators that come of a split.
 Result<UniqueId> make_child_id(const Settings& settings);
+
+// InvalidArgument unless the bytes are an id, whole and undamaged.
+Status check_unique_id(const UniqueId& id);
+
+// For an id that no ranks will meet by (a communicator of one rank needs no one else): ends its rendezvous, which would wait
+// for ever. Does nothing if there is none.
+void retire_unique_id(const Settings& settings, const UniqueId& id);
 
 // Why a communicator failed; the first cause wins.
 struct Cause {

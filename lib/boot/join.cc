@@ -39,6 +39,7 @@ class Joiner {
         verdict_deadline_(Deadline::after_s(timeout_s_ + kVerdictS)) {}
 
   Result<Joined> join();
+  void retire();
 
  private:
   enum class Dial : uint8_t { Done, Refused, Broken, Failed };
@@ -89,7 +90,7 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
   // On one host, connecting to a free port can meet itself, when that very port is drawn for this side.
   if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
     return Dial::Refused;
-  if (error == ECONNRESET || error == ETIMEDOUT) return Dial::Broken;
+  if (error == ECONNRESET || error == ETIMEDOUT || (error == EHOSTUNREACH && id_.well_known)) return Dial::Broken;
   if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
 
   connection->emplace(std::move(socket.value()), Connection::Side::Client, key);
@@ -228,7 +229,26 @@ Result<Joined> Joiner::join() {
   return enter(hello);
 }
 
+// The rendezvous ends when all ranks have come: here, when this one has.
+void Joiner::retire() {
+  const std::string name = concat("the rendezvous at ", to_text(id_.address));
+  Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, false);
+  if (!connection.ok()) return;
+  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}}));
+  bool closed = false;
+  (void)await(connection.value(), name, &closed);
+}
+
 }  // namespace
+
+Status check_unique_id(const UniqueId& id) { return decode_id(id).status(); }
+
+void retire_unique_id(const Settings& settings, const UniqueId& id) {
+  const Result<IdContent> content = decode_id(id);
+  if (!content.ok() || content.value().well_known) return;
+  const std::atomic<bool> cancel{false};
+  Joiner(settings, content.value(), 0, 1, cancel).retire();
+}
 
 Result<Joined> join_ranks(const Settings& settings, const UniqueId& id, int rank, int ranks,
                           const std::atomic<bool>& cancel) {

@@ -157,7 +157,7 @@ bool unpack(const std::string& bytes, Hello* hello) {
   hello->left_ms = static_cast<int64_t>(in.u64());
   hello->hub = in.address();
   hello->hub_salt = in.key();
-  return in.ok() && hello->ranks >= 2 && hello->ranks <= kMaxRanks && hello->who.rank >= 0 && hello->who.rank < hello->ranks;
+  return in.ok() && hello->ranks >= 1 && hello->ranks <= kMaxRanks && hello->who.rank >= 0 && hello->who.rank < hello->ranks;
 }
 
 Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s) {

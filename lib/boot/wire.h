@@ -13,7 +13,6 @@
 
 namespace tutti {
 
-inline constexpr int kMaxRanks = 65'536;
 inline constexpr size_t kMaxBlobBytes = 64 * 1024;
 inline constexpr size_t kMaxTextBytes = 4096;  // of a cause
 inline constexpr size_t kMaxPayloadBytes = kMaxBlobBytes + 8192;

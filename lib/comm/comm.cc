@@ -42,6 +42,11 @@ Status Comm::state() const {
   return {};
 }
 
+Status Comm::refusal() const {
+  TUTTI_TRY(state());
+  return fail(Code::InvalidUsage, "the communicator was finalized: only tuttiCommDestroy and tuttiCommAbort may follow");
+}
+
 // ---- turns
 
 void Comm::wait_turn(uint64_t ticket) {
@@ -240,6 +245,7 @@ Status Comm::run(std::span<const Call> calls) {
 // ---- leaving
 
 void Comm::finalize() {
+  finalized_.store(true, std::memory_order_relaxed);
   wait_idle();
   if (control_) control_->leave();
 }

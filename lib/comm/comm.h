@@ -19,7 +19,8 @@ namespace tutti {
 struct CommOptions {
   UniqueId id{};
   int rank = 0, ranks = 1;
-  double timeout_s = 0;  // 0: TUTTI_TIMEOUT
+  bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
+  double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
 };
 
@@ -27,6 +28,8 @@ class Comm {
  public:
   Comm(CommOptions options, Settings settings);
   ~Comm();
+  // Whether the settings name only what exists. Before anything is made from them.
+  static Status check(const Settings& settings);
   Comm(const Comm&) = delete;
   Comm& operator=(const Comm&) = delete;
 
@@ -43,8 +46,11 @@ class Comm {
   double timeout_s() const { return options_.timeout_s; }
   const std::string& name() const { return options_.name; }
 
-  // Whether calls can be made: initialized, and not failed.
-  bool ready() const { return initialized_.load(std::memory_order_acquire) && !aborted(); }
+  // Whether calls can be made: initialized, not failed, not finalized. If not, refusal() says why.
+  bool ready() const {
+    return initialized_.load(std::memory_order_acquire) && !aborted() && !finalized_.load(std::memory_order_relaxed);
+  }
+  Status refusal() const;
 
   // Turns: calls run in the order in which their tickets were taken, one batch at a time.
   uint64_t take_ticket() { return tickets_.fetch_add(1, std::memory_order_relaxed); }
@@ -73,7 +79,7 @@ class Comm {
 
   // Collective: the new communicator's options for this rank; ranks == 0 if it has none.
   Result<CommOptions> split(int color, int key);
-  // Takes leave of the others.
+  // Takes leave of the others. Init must have ended.
   void finalize();
   // Fails everything here ("aborted") and on the other ranks. Any thread.
   void abort();
@@ -148,6 +154,7 @@ class Comm {
   std::vector<std::pair<uint64_t, std::pair<void*, size_t>>> regions_;
   uint64_t next_region_ = 1;
   std::atomic<bool> aborted_{false};  // failure_ is set
+  std::atomic<bool> finalized_{false};
   std::atomic<bool> cancel_{false};   // abort() was called
 };
 

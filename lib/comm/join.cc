@@ -59,12 +59,18 @@ Status check_transport_names(const std::string& list) {
 
 }  // namespace
 
+Status Comm::check(const Settings& settings) {
+  TUTTI_TRY(check_transport_names(settings.text(Setting::Transports)));
+  TUTTI_TRY(ForcedAlgorithms::parse(settings.text(Setting::Algo)).status());
+  return check_faults(settings.text(Setting::Fault));
+}
+
 Status Comm::connect() {
+  if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
   tile_bytes_ = std::max<size_t>(kMinTile, settings_.number(Setting::Tile));
   window_ = static_cast<uint32_t>(std::clamp<uint64_t>(settings_.number(Setting::TilesInFlight), 1, kMaxTilesInFlight));
   Result<ForcedAlgorithms> forced = ForcedAlgorithms::parse(settings_.text(Setting::Algo));
   if (!forced.ok()) return forced.status();
-  TUTTI_TRY(check_transport_names(settings_.text(Setting::Transports)));
 
   topology_ = Topology::flat(ranks());
   routes_.resize(ranks());

@@ -119,6 +119,8 @@ Status FaultyEndpoint::failure() const {
 
 }  // namespace
 
+Status check_faults(const std::string& text) { return parse_faults(text).status(); }
+
 Result<std::unique_ptr<Transport>> make_faulty(std::unique_ptr<Transport> inner, const std::string& text, int rank, int ranks) {
   if (text.empty()) return inner;
   Result<Faults> faults = parse_faults(text);

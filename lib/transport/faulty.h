@@ -10,6 +10,9 @@
 
 namespace tutti {
 
+// InvalidArgument if `text` is no value of TUTTI_FAULT.
+Status check_faults(const std::string& text);
+
 // `text` is the value of TUTTI_FAULT; empty: `inner` comes back as it is.
 Result<std::unique_ptr<Transport>> make_faulty(std::unique_ptr<Transport> inner, const std::string& text, int rank, int ranks);
 

@@ -1,0 +1,105 @@
+// bad_settings: TUTTI_* values that cannot be read, or that name what does not exist: an error that quotes them, before
+// anything has been started.
+#include <dirent.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+
+#include "tests/bad/refused.h"
+
+using namespace tutti::test;
+
+namespace {
+
+int entries_of(const char* directory) {
+  int count = 0;
+  DIR* const open = opendir(directory);
+  REQUIRE(open);
+  while (readdir(open)) ++count;
+  closedir(open);
+  return count;
+}
+
+// Every way into the library says the same, and leaves no thread and no socket behind.
+void check_refused(const char* name, const char* value, std::initializer_list<const char*> words) {
+  INFO(name << "=" << value);
+  const int threads = entries_of("/proc/self/task"), descriptors = entries_of("/proc/self/fd");
+  {
+    const Environment environment(name, value);
+    tuttiComm_t comms[2] = {nullptr, nullptr};
+    CHECK(tuttiCommInitAll(comms, 2, nullptr) == tuttiInvalidArgument);
+    check_sentence(words);
+    CHECK(comms[0] == nullptr);
+    CHECK(comms[1] == nullptr);
+    CHECK(tuttiCommInitAll(comms, 1, nullptr) == tuttiInvalidArgument);
+    check_sentence(words);
+    CHECK(comms[0] == nullptr);
+    tuttiUniqueId id{};
+    CHECK(tuttiGetUniqueId(&id) == tuttiInvalidArgument);
+    check_sentence(words);
+    CHECK(tuttiCommInitRank(&comms[0], 2, id, 0) == tuttiInvalidArgument);
+    check_sentence(words);
+    CHECK(comms[0] == nullptr);
+  }
+  CHECK(entries_of("/proc/self/task") == threads);
+  CHECK(entries_of("/proc/self/fd") == descriptors);
+}
+
+}  // namespace
+
+TEST_CASE("settings that cannot be read are refused by name", "[bad]") {
+  for (const char* name : {"TUTTI_TIMEOUT", "TUTTI_INIT_TIMEOUT"})
+    for (const char* value : {"abc", "", "0", "-1", "1x", "nan", "inf", "1e999"}) check_refused(name, value, {name, value});
+  for (const char* value : {"abc", "", "-4K", "4Q", "1e30", "4KiBs"}) check_refused("TUTTI_TILE", value, {"TUTTI_TILE", value});
+  for (const char* name : {"TUTTI_TILES_IN_FLIGHT", "TUTTI_SPIN_US"})
+    for (const char* value : {"many", "", "-1", "3 "}) check_refused(name, value, {name, value});
+  check_refused("TUTTI_DEBUG", "LOUD", {"TUTTI_DEBUG", "LOUD"});
+}
+
+TEST_CASE("settings that name what does not exist are refused by name", "[bad]") {
+  check_refused("TUTTI_TRANSPORTS", "nope", {"TUTTI_TRANSPORTS", "nope", "shm"});
+  check_refused("TUTTI_TRANSPORTS", "shm,nope", {"TUTTI_TRANSPORTS", "nope", "shm"});
+  check_refused("TUTTI_ALGO", "nope", {"TUTTI_ALGO", "nope", "ring"});
+  check_refused("TUTTI_ALGO", "allreduce:nope", {"TUTTI_ALGO", "nope", "ring"});
+  check_refused("TUTTI_ALGO", "nope:ring", {"TUTTI_ALGO", "nope"});
+  for (const char* value : {"x", "delay", "delay=", "delay=100", "delay=-1", "break=x", "seed=1,y=2"})
+    check_refused("TUTTI_FAULT", value, {"TUTTI_FAULT"});
+}
+
+TEST_CASE("a rendezvous that cannot be is refused by name", "[bad]") {
+  for (const char* value : {"garbage", ":", "host:", ":1234", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:12x", "[::1:5",
+                            "127.0.0.1:1234#", "no.such.host.invalid:1234"}) {
+    INFO(value);
+    const Environment environment("TUTTI_COMM_ID", value);
+    tuttiUniqueId id{};
+    CHECK(tuttiGetUniqueId(&id) == tuttiInvalidArgument);
+    check_sentence({"TUTTI_COMM_ID"});
+  }
+  const Environment environment("TUTTI_SOCKET_IFNAME", "=nosuch0");
+  tuttiUniqueId id{};
+  CHECK(tuttiGetUniqueId(&id) != tuttiSuccess);
+  check_sentence({"TUTTI_SOCKET_IFNAME", "nosuch0"});
+}
+
+TEST_CASE("a file of settings is refused by file, line and name", "[bad]") {
+  char path[] = "/tmp/tutti-settings-XXXXXX";
+  const int file = mkstemp(path);
+  REQUIRE(file >= 0);
+  close(file);
+  const Environment environment("TUTTI_CONF_FILE", path);
+  const auto refused = [&](const char* text, std::initializer_list<const char*> words) {
+    std::ofstream(path, std::ios::trunc) << text;
+    tuttiComm_t comm = nullptr;
+    INFO(text);
+    CHECK(tuttiCommInitAll(&comm, 1, nullptr) == tuttiInvalidArgument);
+    check_sentence(words);
+  };
+  refused("# fine\nTUTTI_TIMEOUT = abc\n", {path, ":2", "TUTTI_TIMEOUT", "abc"});
+  refused("TUTTI_TIMEOUTS=3\n", {path, ":1", "TUTTI_TIMEOUTS", "nearest: TUTTI_TIMEOUT"});
+  refused("TUTTI_TIMEOUT\n", {path, ":1", "NAME=value"});
+  std::remove(path);
+  tuttiComm_t comm = nullptr;
+  CHECK(tuttiCommInitAll(&comm, 1, nullptr) == tuttiInvalidArgument);
+  check_sentence({"TUTTI_CONF_FILE", path});
+}

@@ -1,0 +1,86 @@
+// refused: what the tests of wrong calls share. A wrong call is answered with the documented code and a sentence that names
+// what is wrong; and nothing has happened, so that the communicator goes on working.
+#pragma once
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <cstdlib>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "include/tutti/tutti.h"
+
+namespace tutti::test {
+
+inline void check_sentence(std::initializer_list<const char*> words) {
+  const std::string text = tuttiGetLastError(nullptr);
+  INFO("tuttiGetLastError: " << text);
+  for (const char* word : words) CHECK_THAT(text, Catch::Contains(word));
+}
+
+// The call is InvalidArgument, and the sentence contains all words.
+#define REFUSED(call, ...)                    \
+  do {                                        \
+    INFO(#call);                              \
+    CHECK((call) == tuttiInvalidArgument);    \
+    check_sentence({__VA_ARGS__});            \
+  } while (0)
+
+// Two ranks in this process, driven by one thread.
+struct Pair {
+  Pair() { REQUIRE(tuttiCommInitAll(comms.data(), 2, nullptr) == tuttiSuccess); }
+  ~Pair() {
+    for (tuttiComm_t comm : comms) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
+  }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+
+  // Whether collectives and messages still give the right values.
+  void check_works() {
+    std::array<std::array<int, 3>, 2> values{}, sums{}, received{};
+    ++round_;
+    for (int rank = 0; rank < 2; ++rank) values[rank] = {round_ + rank, 7 * rank, -round_ * rank};
+    REQUIRE(tuttiGroupStart() == tuttiSuccess);
+    for (int rank = 0; rank < 2; ++rank) {
+      CHECK(tuttiAllReduce(values[rank].data(), sums[rank].data(), 3, tuttiInt, tuttiSum, comms[rank], nullptr) == tuttiSuccess);
+      CHECK(tuttiSend(values[rank].data(), 3, tuttiInt, 1 - rank, comms[rank], nullptr) == tuttiSuccess);
+      CHECK(tuttiRecv(received[rank].data(), 3, tuttiInt, 1 - rank, comms[rank], nullptr) == tuttiSuccess);
+    }
+    REQUIRE(tuttiGroupEnd() == tuttiSuccess);
+    for (int rank = 0; rank < 2; ++rank) {
+      CHECK(sums[rank] == std::array<int, 3>{2 * round_ + 1, 7, -round_});
+      CHECK(received[rank] == values[1 - rank]);
+    }
+  }
+
+  std::array<tuttiComm_t, 2> comms{};
+
+ private:
+  int round_ = 0;
+};
+
+// A setting for the time of a scope.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) { setenv(name, value, 1); }
+  ~Environment() { unsetenv(name_); }
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+ private:
+  const char* const name_;
+};
+
+// Things that are no handle: nothing, small numbers, odd and even, an object's address, all bits.
+template <typename Handle>
+std::vector<Handle> not_handles() {
+  static int object;
+  std::vector<Handle> handles;
+  for (uintptr_t value : {uintptr_t{0}, uintptr_t{1}, uintptr_t{2}, uintptr_t{0x1001}, uintptr_t{0xdeadbeef}, ~uintptr_t{0},
+                          reinterpret_cast<uintptr_t>(&object), reinterpret_cast<uintptr_t>(&object) + 1})
+    handles.push_back(reinterpret_cast<Handle>(value));
+  return handles;
+}
+
+}  // namespace tutti::test

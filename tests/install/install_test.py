@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# install: what a packager and a user see: the tree is installed into a fresh prefix, a C99 program is built against it by
+# pkg-config and by CMake and run, and the library exports exactly the calls that tutti.h declares.
+#
+# Run by meson test with: source root, build root, C compiler, C++ compiler, and whether the build has a sanitizer. Exit
+# status 77 (skipped): no cmake.
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+STRICT = ['-Wall', '-Wextra', '-Werror', '-pedantic']
+
+
+class Failure(Exception):
+    pass
+
+
+def run(command, **options):
+    command = [str(word) for word in command]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    if result.returncode != 0:
+        raise Failure(f'{" ".join(command)}\nended with {result.returncode}:\n{result.stdout}')
+    return result.stdout
+
+
+def demand(condition, sentence):
+    if not condition:
+        raise Failure(sentence)
+
+
+class Install:
+    """The tree, installed below a directory of its own by DESTDIR, as a packager does."""
+
+    def __init__(self, build, destination):
+        run(['meson', 'install', '-C', build, '--no-rebuild', '--destdir', destination])
+        self.destination = destination
+        self.library = self.only('**/libtutti.so.1')
+        self.libdir = self.library.parent
+        self.header = self.only('**/include/tutti/tutti.h')
+        self.environment = dict(os.environ, LD_LIBRARY_PATH=str(self.libdir))
+
+    def only(self, pattern):
+        found = [path for path in self.destination.glob(pattern)]
+        demand(len(found) == 1, f'{pattern} was installed as {found or "nothing"}')
+        return found[0]
+
+
+def check_contents(install):
+    """Nothing but the library, its header and what finds them."""
+    allowed = re.compile(r'libtutti\.so(\.[0-9.]+)?|tutti\.h|tutti\.pc|tutti-config(-version)?\.cmake|'
+                         r'tutti-(run|info|plan|perf|probe|topo)|tutti\S*\.1')
+    for path in install.destination.rglob('*'):
+        demand(path.is_dir() or allowed.fullmatch(path.name), f'{path} was installed; who asked for it?')
+
+
+def check_symbols(install, source):
+    listed = (HERE / 'symbols.txt').read_text().split()
+    text = (source / 'include/tutti/tutti.h').read_text()
+    declared = sorted(re.findall(r'^TUTTI_API [^;(]*?(\w+)\(', text, re.MULTILINE))
+    demand(declared == sorted(listed), f'tutti.h and symbols.txt differ: {sorted(set(declared) ^ set(listed))}')
+    exported = set()
+    for line in run(['nm', '-D', '--defined-only', install.library]).splitlines():
+        kind, name = line.split()[-2:]
+        if kind == 'A' and name.startswith('TUTTI_'):  # the name of a version itself
+            continue
+        match = re.fullmatch(r'(\w+)@@TUTTI_[0-9.]+', name)
+        demand(match, f'the library exports {name}, which has no version')
+        exported.add(match.group(1))
+    demand(exported == set(listed), f'exported and declared calls differ: {sorted(exported ^ set(listed))}')
+    dynamic = run(['readelf', '-d', install.library])
+    demand('Library soname: [libtutti.so.1]' in dynamic, f'SONAME is not libtutti.so.1:\n{dynamic}')
+    demand('RUNPATH' not in dynamic and 'RPATH' not in dynamic, f'the library carries a search path:\n{dynamic}')
+
+
+def check_header(install, cc, cxx, work):
+    for compiler, language, standard in [(cc, 'c', 'c99'), (cc, 'c', 'c11'), (cxx, 'c++', 'c++11'), (cxx, 'c++', 'c++20')]:
+        run([*compiler, '-x', language, f'-std={standard}', *STRICT, '-Wno-pragma-once-outside-header', '-fsyntax-only',
+             install.header] if 'clang' in compiler[-1] else
+            [*compiler, '-x', language, f'-std={standard}', *STRICT, '-fsyntax-only', install.header], cwd=work)
+
+
+def check_pkg_config(install, cc, sanitizer, work):
+    pc = install.only('**/tutti.pc')
+    text = pc.read_text()
+    demand('Requires' not in text, f'tutti.pc asks its users for other packages:\n{text}')
+    environment = dict(install.environment, PKG_CONFIG_PATH=str(pc.parent), PKG_CONFIG_SYSROOT_DIR=str(install.destination),
+                       PKG_CONFIG_ALLOW_SYSTEM_LIBS='1', PKG_CONFIG_ALLOW_SYSTEM_CFLAGS='1')
+    flags = run(['pkg-config', '--cflags', '--libs', 'tutti'], env=environment).split()
+    demand('-ltutti' in flags, f'pkg-config does not link the library: {flags}')
+    for flag in flags:
+        demand(flag == '-ltutti' or flag.startswith(('-I', '-L')), f'pkg-config drags in {flag}: {flags}')
+    program = work / 'smoke-pkg-config'
+    run([*cc, '-std=c99', *STRICT, *sanitizer, HERE / 'smoke.c', '-o', program, *flags])
+    print(run([program], env=install.environment), end='')
+
+
+def check_cmake(install, cc, sanitizer, work):
+    config = install.only('**/tutti-config.cmake')
+    project = work / 'project'
+    project.mkdir()
+    (project / 'CMakeLists.txt').write_text(f'''
+cmake_minimum_required(VERSION 3.16)
+project(smoke C)
+find_package(tutti 1 REQUIRED)
+add_executable(smoke "{HERE / 'smoke.c'}")
+set_target_properties(smoke PROPERTIES C_STANDARD 99 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
+target_compile_options(smoke PRIVATE {' '.join(STRICT + sanitizer)})
+target_link_options(smoke PRIVATE {' '.join(sanitizer)})
+target_link_libraries(smoke PRIVATE Tutti::tutti)
+find_package(tutti 1 REQUIRED)  # a second time must do no harm
+''')
+    environment = {name: value for name, value in install.environment.items() if name not in ('CFLAGS', 'LDFLAGS')}
+    environment['CC'] = ' '.join(cc)
+    run(['cmake', '-S', project, '-B', work / 'cmake', f'-Dtutti_DIR={config.parent}'], env=environment)
+    run(['cmake', '--build', work / 'cmake'], env=environment)
+    print(run([work / 'cmake' / 'smoke'], env=environment), end='')
+
+    wrong = project / 'wrong'
+    wrong.mkdir()
+    (wrong / 'CMakeLists.txt').write_text('cmake_minimum_required(VERSION 3.16)\nproject(wrong C)\n'
+                                          'find_package(tutti 2 QUIET)\nif(tutti_FOUND)\n'
+                                          '  message(FATAL_ERROR "version 1 answers for version 2")\nendif()\n')
+    run(['cmake', '-S', wrong, '-B', work / 'wrong', f'-Dtutti_DIR={config.parent}'], env=environment)
+
+
+def main():
+    source, build = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    cc, cxx, sanitize = sys.argv[3].split(), sys.argv[4].split(), sys.argv[5]
+    if not shutil.which('cmake'):
+        print('skipped: no cmake')
+        return 77
+    sanitizer = [] if sanitize == 'none' else [f'-fsanitize={sanitize}']
+    with tempfile.TemporaryDirectory(prefix='tutti-install-') as name:
+        work = pathlib.Path(name)
+        try:
+            install = Install(build, work / 'root')
+            check_contents(install)
+            check_symbols(install, source)
+            check_header(install, cc, cxx, work)
+            check_pkg_config(install, cc, sanitizer, work)
+            check_cmake(install, cc, sanitizer, work)
+        except Failure as failure:
+            print(failure)
+            return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

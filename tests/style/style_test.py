@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# style: the rules of the house that a program can check, read from the source as it lies on disk.
+#
+# In: the root of the tree. Out: one line per offence, exit status 1 if there is any.
+#  - rooms: every #include of an own header is one the room may see; nothing below names a vendor's header but its room;
+#  - every source file opens with a comment that says what lives there;
+#  - no source file is longer than 400 lines without a reason in LONG_FILES.
+# Before that it plants offences in a tree of its own and demands that each is found: a check that cannot fail checks nothing.
+import pathlib
+import re
+import sys
+import tempfile
+
+# room -> the rooms (or single headers) it may include, besides itself. A room is a prefix of the path; the longest wins.
+BASE = ['lib/base']
+ROOMS = {
+    'include/tutti': [],
+    'lib/base': [],
+    'lib/dtype': BASE,
+    'lib/topo': BASE,
+    'lib/sched': BASE + ['lib/topo'],
+    'lib/transport': BASE + ['lib/topo'],
+    'lib/boot': BASE,
+    'lib/exec': BASE + ['lib/dtype', 'lib/sched', 'lib/transport'],
+    'lib/comm': ['lib', 'include/tutti'],
+    'lib/api': ['lib', 'include/tutti'],
+    # Pure functions: of base only what neither waits, reads nor prints.
+    'algorithms': ['lib/base/status.h', 'lib/topo', 'lib/sched'],
+    'transports/registry.cc': ['lib/transport', 'transports'],
+    'transports/*': BASE + ['lib/topo', 'lib/transport'],
+    'perf': ['include/tutti', 'lib'],
+    'tools': ['include/tutti', 'lib', 'perf'],
+    'tests': ['include/tutti', 'lib', 'algorithms', 'transports', 'perf', 'tools'],
+}
+
+# A vendor's headers -> the only rooms that know them.
+VENDORS = {
+    r'hwloc(\.h|/.*)': ['lib/topo', 'perf', 'tools', 'tests'],
+    r'sodium(\.h|/.*)': ['lib/boot', 'tests'],
+    r'(ucp|ucs|uct)/.*': ['transports/ucx'],
+    r'(infiniband|rdma)/.*': ['transports/verbs'],
+    r'(acl|hccl)/.*': ['transports/npu'],
+    r'(CLI|nlohmann)/.*': ['perf', 'tools', 'tests'],
+    r'catch2/.*': ['tests'],
+}
+
+# An algorithm does no I/O and knows no time, thread or environment.
+IMPURE = re.compile(r'(fstream|iostream|cstdio|stdio\.h|cstdlib|stdlib\.h|chrono|ctime|time\.h|thread|mutex|atomic|random|'
+                    r'filesystem|unistd\.h|fcntl\.h|poll\.h|sys/.*|linux/.*|netinet/.*)$')
+
+# path -> why it may be longer than 400 lines.
+LONG_FILES = {
+    'lib/sched/check.cc': 'the four passes of the checker share one numbering of works and messages',
+}
+MOST_LINES = 400
+
+SOURCE_DIRS = ['include', 'lib', 'algorithms', 'transports', 'perf', 'tools', 'tests']
+SUFFIXES = {'.h', '.cc', '.c', '.py', '.sh'}
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
+
+
+def room_of(path):
+    """The key of ROOMS that `path` lives in, and the prefix that is the room itself; None if it has no room."""
+    best = None
+    for room in ROOMS:
+        prefix = room
+        if room.endswith('/*'):
+            parts = path.split('/')
+            if len(parts) < 3 or parts[0] != room[:-2]:
+                continue
+            prefix = '/'.join(parts[:2])
+        if (path == prefix or path.startswith(prefix + '/')) and (best is None or len(prefix) > len(best[1])):
+            best = (room, prefix)
+    return best
+
+
+def inside(path, prefixes):
+    return any(path == prefix or path.startswith(prefix + '/') for prefix in prefixes)
+
+
+def include_offences(path, text):
+    found = room_of(path)
+    if found is None:
+        return [f'{path}: lives in no room; give it one in {pathlib.Path(__file__).name}']
+    room, own = found
+    offences = []
+    for quote, name in INCLUDE.findall(text):
+        own_header = name.startswith(('lib/', 'algorithms/', 'transports/', 'include/', 'perf/', 'tools/', 'tests/'))
+        if name == 'tutti/tutti.h':  # as an installed program sees it
+            own_header, name = True, 'include/tutti/tutti.h'
+        if own_header:
+            if not inside(name, ROOMS[room] + [own]):
+                offences.append(f'{path}: includes {name}, which {room} must not see')
+        elif quote == '"':
+            offences.append(f'{path}: includes "{name}"; write the path from the root of the tree')
+        for vendor, rooms in VENDORS.items():
+            if not own_header and re.fullmatch(vendor, name) and not inside(path, rooms):
+                offences.append(f'{path}: includes <{name}>, which only {", ".join(rooms)} may know')
+        if room == 'algorithms' and quote == '<' and IMPURE.fullmatch(name):
+            offences.append(f'{path}: includes <{name}>; an algorithm is a pure function')
+    return offences
+
+
+def form_offences(path, text):
+    offences = []
+    lines = text.splitlines()
+    first = next((line for line in lines if line.strip() and not line.startswith('#!')), '')
+    if not first.startswith('#' if path.endswith(('.py', '.sh')) else ('//', '/*')):
+        offences.append(f'{path}: does not open with a comment that says what lives here')
+    if len(lines) > MOST_LINES and path not in LONG_FILES:
+        offences.append(f'{path}: {len(lines)} lines; more than {MOST_LINES} need a reason in LONG_FILES')
+    return offences
+
+
+def check(root):
+    offences = []
+    files = [file for top in SOURCE_DIRS for file in sorted((root / top).rglob('*'))
+             if file.suffix in SUFFIXES and file.is_file()]
+    for file in files:
+        path = file.relative_to(root).as_posix()
+        text = file.read_text(encoding='utf-8')
+        offences += form_offences(path, text)
+        if file.suffix in {'.h', '.cc', '.c'}:
+            offences += include_offences(path, text)
+    offences += [f'LONG_FILES names {path}, which is not there' for path in LONG_FILES if not (root / path).exists()]
+    return offences, len(files)
+
+
+GOOD = {
+    'lib/base/clock.h': '// clock\n#include <ctime>\n',
+    'lib/exec/plan.h': '// plan\n#include "lib/sched/schedule.h"\n',
+    'lib/sched/schedule.h': '// schedule\n#include "lib/topo/topology.h"\n#include "lib/base/status.h"\n',
+    'transports/shm/shm.cc': '// shm\n#include "transports/shm/shm.h"\n#include "lib/transport/transport.h"\n',
+    'transports/registry.cc': '// rows\n#include "transports/shm/shm.h"\n',
+    'algorithms/ring.cc': '// ring\n#include "algorithms/rows.h"\n#include "lib/sched/builder.h"\n#include <vector>\n',
+    'lib/api/entry.cc': '// entry\n#include "include/tutti/tutti.h"\n#include "lib/comm/comm.h"\n',
+    'tools/info.cc': '// info\n#include "include/tutti/tutti.h"\n#include "lib/base/settings.h"\n#include <CLI/CLI.hpp>\n',
+}
+
+BAD = {
+    'lib/base/log.cc': '// log\n#include "lib/comm/comm.h"\n',
+    'lib/dtype/kernels.cc': '// kernels\n#include "lib/sched/schedule.h"\n',
+    'lib/sched/check.cc': '// check\n#include "lib/transport/transport.h"\n',
+    'lib/exec/execution.cc': '// execution\n#include "algorithms/rows.h"\n',
+    'lib/exec/wire.cc': '// wire\n  #  include "transports/shm/shm.h"\n',
+    'lib/boot/hub.cc': '// hub\n#include "lib/comm/comm.h"\n',
+    'algorithms/tree.cc': '// tree\n#include "lib/base/clock.h"\n',
+    'algorithms/star.cc': '// star\n#include <cstdlib>\n',
+    'transports/ucx/ucx.cc': '// ucx\n#include "transports/shm/arena.h"\n',
+    'transports/shm/arena.cc': '// arena\n#include "lib/sched/schedule.h"\n',
+    'lib/comm/comm.cc': '// comm\n#include <hwloc.h>\n',
+    'perf/main.cc': '// perf\n#include "transports/shm/shm.h"\n',
+    'tools/plan.cc': '// plan\n#include "plan.h"\n',
+    'lib/garden/gnome.cc': '// in no room\n',
+    'lib/base/silent.cc': '#include <string>\n',
+    'lib/base/long.cc': '// long\n' + 'int x;\n' * MOST_LINES,
+}
+
+
+def plant(root, files):
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding='utf-8')
+
+
+def self_check():
+    with tempfile.TemporaryDirectory() as name:
+        root = pathlib.Path(name)
+        plant(root, GOOD)
+        offences, files = check(root)
+        assert files == len(GOOD) and not offences, f'right files were blamed: {offences}'
+        for path, text in BAD.items():
+            plant(root, {path: text})
+            offences, _ = check(root)
+            assert len(offences) == 1 and offences[0].startswith(path + ':'), f'{path} was not caught: {offences}'
+            (root / path).unlink()
+
+
+def main():
+    self_check()
+    offences, files = check(pathlib.Path(sys.argv[1]))
+    for offence in offences:
+        print(offence)
+    print(f'{files} files, {len(offences)} offences')
+    return 1 if offences or files == 0 else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
