@@ -1,13 +1,15 @@
 // bruck: blocks hop by powers of two.   log n hops and messages, bytes per rank S/2 * log n (AllGather: (n-1)/n * S)
-//   round 0: r -> r+1     AlltoAll: a block for the rank at distance d travels in the rounds of d's bits; what travels in a round is
-//   round 1: r -> r+2     packed to one message. For small blocks of one size: many pass through ranks they are not for.
-//   AllGather: in each round a rank passes on all blocks it has, from its own onwards, so what it has doubles.
+//   round 0: r -> r+1     AlltoAll: a block for the rank at distance d travels in the rounds of d's bits; what travels in a
+//   round is round 1: r -> r+2     packed to one message. For small blocks of one size: many pass through ranks they are not
+//   for. AllGather: in each round a rank passes on all blocks it has, from its own onwards, so what it has doubles.
 #include "algorithms/cost.h"
 #include "algorithms/mover.h"
 #include "algorithms/rows.h"
 
 namespace tutti {
 namespace {
+
+constexpr double kPackSeconds = 5e-9;  // to copy one small block
 
 bool applies(const Problem& problem) {
   if (problem.ranks < 2) return false;
@@ -54,10 +56,10 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks, rounds = cost::rounds(problem.ranks);
-  const double start = rounds * cost::hop(topology) + cost::messages(2 * rounds);
+  const double start = rounds * cost::hop(topology) + cost::messages_outward(topology, 2 * rounds);
   if (problem.collective == Collective::AllGather) return start + cost::everyone(topology, bytes / n);
   const double travels = cost::wire(topology, [&](const Topology::Split& split) { return split.size * bytes / 2 * rounds; });
-  return start + travels + cost::reduction(rounds * bytes) + cost::messages(n * rounds / 8);  // packing
+  return start + travels + cost::reduction(rounds * bytes) + n * rounds / 2 * kPackSeconds;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // cost: what prices are made of. Closed forms over the levels of the topology, the same on every rank.
 //
-// Model: dependent hops cost the latency of the level they cross; the ranks of a place share the place's link, so a level costs
-// the bytes that leave its busiest place over the link's bandwidth, and levels work at the same time; a rank handles its messages
-// one after the other and reduces at memory speed.
+// Model: dependent hops cost the latency of the level they cross; the ranks of a place share the place's link, so a level
+// costs the bytes that leave its busiest place over the link's bandwidth, and levels work at the same time; a rank handles
+// its messages one after the other and reduces at memory speed.
 #pragma once
 #include <algorithm>
 #include <bit>
@@ -12,11 +12,17 @@
 
 namespace tutti::cost {
 
-inline constexpr double kMessageSeconds = 40e-9;       // to handle one message: a cell written or read
+inline constexpr double kMessageSeconds = 40e-9;       // a rank is busy with one message: a cell written or read
+inline constexpr double kMessageShare = 0.05;          // ... or this share of its link's latency, where that is more
 inline constexpr double kReduceBytesPerSecond = 10e9;  // one rank's reduction of one source
 
 inline const Link& link_of(const Topology& topology, const Topology::Split& split) {
   return topology.levels()[split.level].link;
+}
+
+// Rounds in which each rank talks to one more: the logarithm, rounded up.
+inline int rounds(int ranks) {
+  return std::bit_width(static_cast<unsigned>(ranks) - 1);
 }
 
 // The longest hop.
@@ -34,8 +40,7 @@ inline double descent(const Topology& topology) {
 // A binomial tree over places, then inside them.
 inline double binomial(const Topology& topology) {
   double seconds = 0;
-  for (const Topology::Split& split : topology.splits())
-    seconds += std::bit_width(static_cast<unsigned>(split.fan) - 1) * link_of(topology, split).latency_s;
+  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * link_of(topology, split).latency_s;
   return seconds;
 }
 
@@ -76,9 +81,43 @@ inline double through(const Topology& topology, double bytes) {
   return wire(topology, [&](const Topology::Split&) { return bytes; });
 }
 
-inline double messages(double count) { return count * kMessageSeconds; }
-inline double reduction(double bytes) { return bytes / kReduceBytesPerSecond; }
-// Rounds in which each rank talks to one more: the logarithm, rounded up.
-inline int rounds(int ranks) { return std::bit_width(static_cast<unsigned>(ranks) - 1); }
+// What a rank is busy with for one message over a level.
+inline double message(const Topology& topology, const Topology::Split& split) {
+  return std::max(kMessageSeconds, kMessageShare * link_of(topology, split).latency_s);
+}
+
+// For one message to every rank.
+inline double messages_to_all(const Topology& topology) {
+  double seconds = 0;
+  int outside = topology.ranks();
+  for (const Topology::Split& split : topology.splits()) {
+    seconds += (outside - split.size) * message(topology, split);
+    outside = split.size;
+  }
+  return seconds;
+}
+
+// For one message to a counterpart in every place next to the own one.
+inline double messages_to_places(const Topology& topology) {
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits()) seconds += (split.fan - 1) * message(topology, split);
+  return seconds;
+}
+
+// For the messages of a binomial tree, or of doubling.
+inline double messages_to_partners(const Topology& topology) {
+  double seconds = 0;
+  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * message(topology, split);
+  return seconds;
+}
+
+// For `count` messages over the outermost level: the rank there sets the pace.
+inline double messages_outward(const Topology& topology, double count) {
+  return topology.splits().empty() ? 0 : count * message(topology, topology.splits().front());
+}
+
+inline double reduction(double bytes) {
+  return bytes / kReduceBytesPerSecond;
+}
 
 }  // namespace tutti::cost

@@ -1,9 +1,11 @@
-// doubling: recursive doubling; what a rank knows doubles each round.   log n hops, bytes per rank S * log n (AllGather: (n-1)/n * S)
+// doubling: recursive doubling; what a rank knows doubles each round.   log n hops, bytes per rank S * log n (AllGather:
+// (n-1)/n * S)
 //   0 <-> 1   2 <-> 3     round 0: partners exchange all they have
 //   0 <-> 2   1 <-> 3     round 1: and so do the partners of the next size
-//   AllReduce: both partners add in the order of their positions, so all get the same bits. Of ranks beyond the largest power of two
-//   each hands its input to a neighbour first and gets the result last. What comes in goes to scratch: an exchange in place would
-//   wait for itself where a send waits for its receiver. AllGather: blocks, spread over halves of halves.
+//   AllReduce: both partners add in the order of their positions, so all get the same bits. Of ranks beyond the largest
+//   power of two each hands its input to a neighbour first and gets the result last. What comes in goes to scratch: an
+//   exchange in place would wait for itself where a send waits for its receiver. AllGather: blocks, spread over halves of
+//   halves.
 #include "algorithms/cost.h"
 #include "algorithms/nested.h"
 #include "algorithms/rows.h"
@@ -31,9 +33,13 @@ void all_reduce(const Problem& problem, Builder& builder) {
   const auto rank_of = [&](int place) { return nest.rank_at(place < extras ? 2 * place : place + extras); };
   const int place = position < 2 * extras ? position / 2 : position - extras;
   Ref mine = input(0);
-  uint32_t made = 0;  // results so far: they alternate between two copies, so that the last one can still be read
+  const bool folds = position < 2 * extras;
+  const uint32_t sums = static_cast<uint32_t>(cost::rounds(active)) + folds;
+  uint32_t made = 0;  // they alternate between two copies, so that the one before can still be read
   const auto add = [&](int peer, bool mine_first) {
-    const Ref sum = scratch(made++ % 2);
+    // The last one goes to output, unless it would wait there for our input to be read.
+    const bool last = ++made == sums && !(problem.in_place && mine.buffer == Buffer::Input);
+    const Ref sum = last ? output(0) : scratch(made % 2);
     if (mine_first) {
       builder.copy(mine, sum);
       builder.recv_reduce(peer, sum);
@@ -43,7 +49,6 @@ void all_reduce(const Problem& problem, Builder& builder) {
     }
     mine = sum;
   };
-  const bool folds = position < 2 * extras;
   if (folds) add(nest.rank_at(position + 1), true);
   for (int distance = 1; distance < active; distance *= 2) {
     const int peer = rank_of(place ^ distance);
@@ -51,7 +56,7 @@ void all_reduce(const Problem& problem, Builder& builder) {
     add(peer, (place & distance) == 0);
   }
   if (folds) builder.send(nest.rank_at(position + 1), mine);
-  builder.copy(mine, output(0));
+  if (mine.buffer != Buffer::Output) builder.copy(mine, output(0));
 }
 
 void build(const Problem& problem, Builder& builder) {
@@ -62,7 +67,7 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), rounds = cost::rounds(problem.ranks);
-  const double start = cost::binomial(topology) + cost::messages(2 * rounds);
+  const double start = cost::binomial(topology) + 2 * cost::messages_to_partners(topology);
   if (problem.collective == Collective::AllGather)
     return start + cost::wire(topology, [&](const Topology::Split& split) {
              return bytes * split.size * (problem.ranks - split.size) / problem.ranks;

@@ -1,7 +1,9 @@
-// dtree: two binary trees, each for half of the message; who is inside one is a leaf of the other.   2 log n hops, bytes per rank 2S
+// dtree: two binary trees, each for half of the message; who is inside one is a leaf of the other.   2 log n hops, bytes per
+// rank 2S
 //     2             3        (four ranks, labels 1..4: the left tree and its mirror image)
 //   1   4  and   4     1     AllReduce: each half goes up its tree, reduced, and down again.
-//      3            2        Broadcast: the root feeds both trees over the other ranks. Tiles of a large message follow each other, so
+//      3            2        Broadcast: the root feeds both trees over the other ranks. Tiles of a large message follow each
+//      other, so
 //   every rank sends and receives each byte about once at full speed, at logarithmic latency.
 #include <utility>
 
@@ -73,7 +75,7 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size);
-  const double way = cost::binomial(topology) + cost::messages(2.0 * cost::rounds(problem.ranks)) + cost::through(topology, bytes);
+  const double way = cost::binomial(topology) + 4 * cost::messages_to_partners(topology) + cost::through(topology, bytes);
   if (problem.collective == Collective::Broadcast) return way + cost::hop(topology);
   return 2 * way + cost::reduction(2 * bytes);
 }

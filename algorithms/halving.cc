@@ -1,6 +1,7 @@
 // halving: recursive halving and doubling over halves of halves.   2 log n hops, bytes per rank 2(n-1)/n * S
 //   0 <-> 1   2 <-> 3     AllReduce: neighbours exchange halves of the message and add; then the holders of a half exchange
-//   |_________|           quarters with their counterparts in the next pair (0 <-> 2, 1 <-> 3); and back, copying. ReduceScatter is
+//   |_________|           quarters with their counterparts in the next pair (0 <-> 2, 1 <-> 3); and back, copying.
+//   ReduceScatter is
 //        |_________|      the first part. Any number of ranks: an uneven half deals its chunks unevenly.
 //   Halves follow the topology, so the large exchanges are between near ranks.
 #include "algorithms/cost.h"
@@ -15,7 +16,9 @@ bool applies(const Problem& problem) {
          (problem.collective == Collective::AllReduce || problem.collective == Collective::ReduceScatter);
 }
 
-void build(const Problem& problem, Builder& builder) { build_nested(Nest::binary(problem.topology), builder); }
+void build(const Problem& problem, Builder& builder) {
+  build_nested(Nest::binary(problem.topology), builder);
+}
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
@@ -24,7 +27,7 @@ double price(const Problem& problem, size_t size) {
   const double egress = cost::wire(topology, [&](const Topology::Split& split) {
     return bytes * split.size * (1.0 / split.size - 1.0 / problem.ranks) * uneven;
   });
-  return ways * (cost::binomial(topology) + cost::messages(2 * cost::rounds(problem.ranks)) + egress) + cost::reduction(bytes);
+  return ways * (cost::binomial(topology) + 2 * cost::messages_to_partners(topology) + egress) + cost::reduction(bytes);
 }
 
 }  // namespace

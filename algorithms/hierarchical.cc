@@ -1,6 +1,8 @@
-// hierarchical: inside the places first, then between them, level by level.   2 hops per level, outer bytes 2(p-1)/p * S per place
+// hierarchical: inside the places first, then between them, level by level.   2 hops per level, outer bytes 2(p-1)/p * S per
+// place
 //   host A: 0  1     AllReduce: reduce-scatter in each host (0 <-> 1, 2 <-> 3); each rank all-reduces its share with its
-//           |  |     counterparts on the other hosts (0 <-> 2, 1 <-> 3); all-gather in each host. Any number of levels, places of
+//           |  |     counterparts on the other hosts (0 <-> 2, 1 <-> 3); all-gather in each host. Any number of levels,
+//           places of
 //   host B: 2  3     any size: shares are dealt anew in each place.
 //   ReduceScatter and AllGather are one half each; Broadcast and Reduce cross to each place once. (p places of a level.)
 #include "algorithms/cost.h"
@@ -19,21 +21,21 @@ bool applies(const Problem& problem) {
   }
 }
 
-void build(const Problem& problem, Builder& builder) { build_nested(Nest::of(problem.topology), builder); }
+void build(const Problem& problem, Builder& builder) {
+  build_nested(Nest::of(problem.topology), builder);
+}
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
   const double ways = problem.collective == Collective::AllReduce ? 2 : 1, hops = has_root(problem.collective) ? 2 : 1;
-  double messages = 0;
-  for (const Topology::Split& split : topology.splits()) messages += split.fan - 1;
   // What crosses into or out of a place, in one direction. Levels work at the same time, on different tiles.
   const double crossing = cost::wire(topology, [&](const Topology::Split& split) {
     if (has_root(problem.collective)) return bytes;
     if (problem.collective == Collective::AllReduce) return bytes * (split.fan - 1) / split.fan;
     return bytes * (n - split.size) / n;
   });
-  return ways * (hops * cost::descent(topology) + cost::messages(messages) + crossing) +
+  return ways * (hops * cost::descent(topology) + cost::messages_to_places(topology) + crossing) +
          (reduces(problem.collective) ? cost::reduction(bytes) : 0);
 }
 

@@ -26,7 +26,7 @@ void build(const Problem& problem, Builder& builder) {
 }
 
 double price(const Problem& problem, size_t size) {
-  return cost::hop(problem.topology) + cost::messages(problem.ranks - 1) +
+  return cost::hop(problem.topology) + cost::messages_to_all(problem.topology) +
          cost::one_to_all(problem.topology, static_cast<double>(size) / problem.ranks);
 }
 

@@ -1,5 +1,6 @@
-// mover: see mover.h. Program order: by phase; in a phase sends first, then receives, each by chunk and then by peer, so that runs
-// of several senders to one place follow each other (and fuse to one pass) and every lane is used in the order of its chunks.
+// mover: see mover.h. Program order: by phase; in a phase sends first, then receives, each by chunk and then by peer, so
+// that runs of several senders to one place follow each other (and fuse to one pass) and every lane is used in the order of
+// its chunks.
 #include "algorithms/mover.h"
 
 #include <algorithm>
@@ -75,7 +76,8 @@ void Mover::bring(uint32_t chunk, uint32_t chunks, Rest rest) {
 
 void Mover::send(const Run& run) {
   const auto first = where_.begin() + run.chunk;
-  if (std::any_of(first, first + run.chunks, [&](Rest rest) { return rest != *first; })) bring(run.chunk, run.chunks, rest_for(run));
+  if (std::any_of(first, first + run.chunks, [&](Rest rest) { return rest != *first; }))
+    bring(run.chunk, run.chunks, rest_for(run));
   builder_.send(run.peer, ref(where_[run.chunk], run.chunk), run.chunks);
 }
 

@@ -1,8 +1,8 @@
 // nest: builds the three kinds of trees and deals chunks to owners; see nest.h.
 //
 // Dealing: the top takes chunk % fan, the next level the quotient, and so on; the innermost places deal contiguous runs, so
-// that what moves inside a place are long runs. The number of chunks is the product of the fans (the largest of each level), so
-// equal places share exactly equally; a cap bounds it for very uneven places, which then share nearly equally.
+// that what moves inside a place are long runs. The number of chunks is the product of the fans (the largest of each level),
+// so equal places share exactly equally; a cap bounds it for very uneven places, which then share nearly equally.
 #include "algorithms/nest.h"
 
 #include <algorithm>
@@ -82,9 +82,13 @@ Nest Nest::of(const Topology& topology) {
   return grown(topology, ranks, by_place);
 }
 
-Nest Nest::flat(const Topology& topology) { return grown(topology, of(topology).order_, one_by_one); }
+Nest Nest::flat(const Topology& topology) {
+  return grown(topology, of(topology).order_, one_by_one);
+}
 
-Nest Nest::binary(const Topology& topology) { return grown(topology, of(topology).order_, in_halves); }
+Nest Nest::binary(const Topology& topology) {
+  return grown(topology, of(topology).order_, in_halves);
+}
 
 uint32_t Nest::chunks_needed(int index) const {
   uint64_t needed = 1;

@@ -1,9 +1,9 @@
 // nest: the ranks as a tree, as deep and as uneven as the topology, or as flat or as binary as an algorithm likes.
 //
-// A leaf is a rank; an inner node is a place that parts its ranks. Positions number the leaves from left to right, so every node
-// is a range of positions and neighbours in position are neighbours in the topology.
-// For each chunk every node has an owner, one of its ranks: the owner of one of its children, chosen so that all ranks own
-// equally much. The owners of a chunk form a tree of ranks that crosses each link of the topology at most once in and once out.
+// A leaf is a rank; an inner node is a place that parts its ranks. Positions number the leaves from left to right, so every
+// node is a range of positions and neighbours in position are neighbours in the topology. For each chunk every node has an
+// owner, one of its ranks: the owner of one of its children, chosen so that all ranks own equally much. The owners of a
+// chunk form a tree of ranks that crosses each link of the topology at most once in and once out.
 #pragma once
 #include <cstdint>
 #include <vector>

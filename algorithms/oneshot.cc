@@ -1,9 +1,8 @@
 // oneshot: every contribution goes straight to everyone who needs it.   1 hop, bytes per rank (n-1) * S
-//   0 ---> 1     AllReduce: everyone sends its whole input to everyone, and everyone adds all inputs in the order of ranks, so
-//   | \  / |     all get the same bits: one payload with n-1 readers, one pass over n sources.
-//   |  \/  |     ReduceScatter, AllGather: the same with blocks. Reduce: all to the root. Broadcast: the root to all.
-//   |  /\  |     The cheapest for small messages, where a hop is what costs.
-//   2 ---> 3
+//   0 ---> 1     AllReduce: everyone sends its whole input to everyone, and everyone adds all inputs in the order of ranks,
+//   so | \  / |     all get the same bits: one payload with n-1 readers, one pass over n sources. |  \/  | ReduceScatter,
+//   AllGather: the same with blocks. Reduce: all to the root. Broadcast: the root to all. |  /\  |     The cheapest for
+//   small messages, where a hop is what costs. 2 ---> 3
 #include "algorithms/cost.h"
 #include "algorithms/mover.h"
 #include "algorithms/rows.h"
@@ -48,9 +47,7 @@ void build(const Problem& problem, Builder& builder) {
         mover.reduce(0, theirs, problem.rank, peer);
         mover.reduce(0, mine, peer, problem.rank);
         break;
-      default:
-        mover.carry(0, mine, problem.rank, peer);
-        mover.carry(0, theirs, peer, problem.rank);
+      default: mover.carry(0, mine, problem.rank, peer); mover.carry(0, theirs, peer, problem.rank);
     }
   }
   mover.finish();
@@ -59,7 +56,7 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double start = cost::hop(topology) + cost::messages(n - 1);
+  const double start = cost::hop(topology) + cost::messages_to_all(topology);
   switch (problem.collective) {
     case Collective::AllReduce: return start + cost::everyone(topology, bytes) + cost::reduction(n * bytes);
     case Collective::Reduce: return start + cost::one_to_all(topology, bytes) + cost::reduction(n * bytes);

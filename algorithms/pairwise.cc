@@ -30,7 +30,7 @@ void build(const Problem& problem, Builder& builder) {
 
 double price(const Problem& problem, size_t size) {
   const double bytes = static_cast<double>(size);
-  return cost::hop(problem.topology) + cost::messages(2 * (problem.ranks - 1)) +
+  return cost::hop(problem.topology) + 2 * cost::messages_to_all(problem.topology) +
          cost::everyone(problem.topology, bytes / problem.ranks);
 }
 

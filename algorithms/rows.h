@@ -4,6 +4,7 @@
 
 namespace tutti {
 
-extern const Algorithm kOneshot, kTwoshot, kRing, kDoubling, kHalving, kTree, kDtree, kPairwise, kBruck, kLinear, kHierarchical;
+extern const Algorithm kOneshot, kTwoshot, kRing, kDoubling, kHalving, kTree, kDtree, kPairwise, kBruck, kLinear,
+    kHierarchical;
 
 }  // namespace tutti

@@ -54,7 +54,7 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks, rounds = cost::rounds(problem.ranks);
-  const double start = cost::binomial(topology) + cost::messages(2 * rounds);
+  const double start = cost::binomial(topology) + 2 * cost::messages_to_partners(topology);
   double fan = 0;  // the root feeds a whole message into each round
   for (const Topology::Split& split : topology.splits())
     fan += cost::rounds(split.fan) * bytes / cost::link_of(topology, split).bandwidth_Bps;
@@ -63,7 +63,8 @@ double price(const Problem& problem, size_t size) {
     case Collective::Reduce: return start + fan + cost::reduction(rounds * bytes);
     case Collective::Broadcast: return start + fan;
     // Blocks on their way are copied again at each of up to log n stops.
-    default: return start + cost::one_to_all(topology, bytes / n) * (rounds + 1) / 2 + cost::messages(n / 2);
+    default:
+      return start + cost::one_to_all(topology, bytes / n) * (rounds + 1) / 2 + cost::messages_outward(topology, n / 2);
   }
 }
 

@@ -1,8 +1,9 @@
 // twoshot: one hop to scatter, one hop to gather.   2 hops, bytes per rank 2(n-1)/n * S
-//   chunk:  0 -> rank 0     AllReduce: everyone sends chunk c to rank c, which adds all and sends the sum to everyone. Each rank
-//           1 -> rank 1     adds only its share, so this is the algorithm for large messages where all ranks are one hop apart.
-//           2 -> rank 2     Broadcast: the root deals the chunks, then everyone sends its chunk to all the others.
-//           3 -> rank 3     Reduce: the same backwards.
+//   chunk:  0 -> rank 0     AllReduce: everyone sends chunk c to rank c, which adds all and sends the sum to everyone. Each
+//   rank
+//           1 -> rank 1     adds only its share, so this is the algorithm for large messages where all ranks are one hop
+//           apart. 2 -> rank 2     Broadcast: the root deals the chunks, then everyone sends its chunk to all the others. 3
+//           -> rank 3     Reduce: the same backwards.
 #include "algorithms/cost.h"
 #include "algorithms/nested.h"
 #include "algorithms/rows.h"
@@ -15,12 +16,14 @@ bool applies(const Problem& problem) {
                                problem.collective == Collective::Broadcast);
 }
 
-void build(const Problem& problem, Builder& builder) { build_nested(Nest::flat(problem.topology), builder); }
+void build(const Problem& problem, Builder& builder) {
+  build_nested(Nest::flat(problem.topology), builder);
+}
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double start = 2 * cost::hop(topology) + cost::messages(2 * (n - 1));
+  const double start = 2 * cost::hop(topology) + 2 * cost::messages_to_all(topology);
   const double exchange = cost::everyone(topology, bytes / n);  // everyone's share to or from everyone
   switch (problem.collective) {
     case Collective::AllReduce: return start + 2 * exchange + cost::reduction(bytes);

@@ -4,9 +4,9 @@
 //   tutti-plan --collective allreduce --topo "host:2 core:4" check
 //   tutti-plan --topo "host:2 core:4" --explain allreduce 64K
 // Exit codes: 0; 1: the checker refuses the programs; 2: bad arguments.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "lib/base/settings.h"
@@ -45,15 +45,18 @@ Result<Collective> parse_collective(const std::string& name) {
 Result<Topology> parse_topology(const Arguments& arguments) {
   if (arguments.topology.empty()) {
     const int ranks = arguments.ranks == 0 ? 4 : arguments.ranks;
-    if (ranks < 1 || ranks > kMaxRanks) return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
+    if (ranks < 1 || ranks > kMaxRanks)
+      return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
     return Topology::flat(ranks);
   }
   Result<Topology> topology = Topology::synthetic(arguments.topology);
   if (!topology.ok()) return topology;
   const int ranks = topology.value().ranks();
-  if (ranks > kMaxRanks) return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMaxRanks, " are shown");
+  if (ranks > kMaxRanks)
+    return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMaxRanks, " are shown");
   if (arguments.ranks != 0 && arguments.ranks != ranks)
-    return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks, " ranks contradict each other");
+    return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks,
+                " ranks contradict each other");
   return topology;
 }
 
@@ -84,7 +87,8 @@ void print(const Arguments& arguments, const std::vector<Program>& programs) {
 
 // refused: the programs are wrong, which is our fault and not the arguments'.
 Status run(const Arguments& arguments, bool& refused) {
-  const Result<Collective> collective = parse_collective(arguments.explain.empty() ? arguments.collective : arguments.explain[0]);
+  const Result<Collective> collective =
+      parse_collective(arguments.explain.empty() ? arguments.collective : arguments.explain[0]);
   if (!collective.ok()) return collective.status();
   const Result<Topology> topology = parse_topology(arguments);
   if (!topology.ok()) return topology.status();
@@ -112,7 +116,8 @@ Status run(const Arguments& arguments, bool& refused) {
     TUTTI_TRY(status);
     size_t works = 0;
     for (const Program& program : programs) works += program.works.size();
-    std::printf("%s %s over %d ranks: proved (%zu works)\n", algorithm.value()->name, name_of(collective.value()), ranks, works);
+    std::printf("%s %s over %d ranks: proved (%zu works)\n", algorithm.value()->name, name_of(collective.value()), ranks,
+                works);
   }
   return {};
 }
@@ -122,7 +127,8 @@ Status run(const Arguments& arguments, bool& refused) {
 int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app("Shows what Tutti would do: prints, proves or draws the programs of an algorithm, or explains a choice.");
-  app.add_option("--collective,-c", arguments.collective, "allreduce, reduce, broadcast, allgather, ... (default allreduce)");
+  app.add_option("--collective,-c", arguments.collective,
+                 "allreduce, reduce, broadcast, allgather, ... (default allreduce)");
   app.add_option("--algo,-a", arguments.algorithm, "algorithm; default: the one that would be chosen for --size");
   app.add_option("--size,-s", arguments.size, "bytes of the whole message, like 64K (default 1M)");
   app.add_option("--ranks,-n", arguments.ranks, "ranks on one host (default 4)");
@@ -132,7 +138,8 @@ int main(int argc, char** argv) {
   app.add_flag("--all", arguments.all, "print all ranks");
   app.add_flag("--in-place", arguments.in_place, "input and output are one buffer");
   app.add_flag("--varying", arguments.varying, "blocks of different sizes, as in AllGatherV");
-  app.add_option("--explain", arguments.explain, "collective and size: the choice, its price and the runners-up")->expected(2);
+  app.add_option("--explain", arguments.explain, "collective and size: the choice, its price and the runners-up")
+      ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
   try {
     app.parse(argc, argv);

@@ -54,6 +54,13 @@ std::string trimmed(const std::string& text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
+// A # opens a comment at the line's start or after a blank; elsewhere it belongs to the value (host:port#secret).
+std::string without_comment(const std::string& line) {
+  for (size_t at = line.find('#'); at != std::string::npos; at = line.find('#', at + 1))
+    if (at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t') return trimmed(line.substr(0, at));
+  return trimmed(line);
+}
+
 const SettingRow* find_row(const std::string& name) {
   for (const SettingRow& row : kRows)
     if (name == row.name) return &row;
@@ -114,7 +121,7 @@ Status Settings::read_file(const std::string& path) {
   if (!file) return fail(Code::InvalidArgument, "TUTTI_CONF_FILE=", path, ": cannot be read");
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
-    line = trimmed(line.substr(0, line.find('#')));
+    line = without_comment(line);
     if (line.empty()) continue;
     const std::string origin = concat(path, ":", number);
     const size_t equals = line.find('=');

@@ -90,7 +90,7 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
   // On one host, connecting to a free port can meet itself, when that very port is drawn for this side.
   if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
     return Dial::Refused;
-  if (error == ECONNRESET || error == ETIMEDOUT) return Dial::Broken;
+  if (error == ECONNRESET || error == ETIMEDOUT || (error == EHOSTUNREACH && id_.well_known)) return Dial::Broken;
   if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
 
   connection->emplace(std::move(socket.value()), Connection::Side::Client, key);

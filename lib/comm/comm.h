@@ -101,6 +101,7 @@ class Comm {
   };
 
   Status connect();
+  Result<std::vector<std::string>> everyones(const std::string& mine, Deadline deadline);
   Status open_transports(std::vector<std::string>& addresses);
   Status connect_transports(const std::vector<std::vector<std::string>>& addresses, Deadline deadline);
   Status choose_routes();

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 
+#include "include/tutti/tutti.h"
 #include "lib/base/log.h"
 #include "lib/comm/comm.h"
 #include "lib/transport/faulty.h"
@@ -75,37 +76,44 @@ Status Comm::connect() {
   topology_ = Topology::flat(ranks());
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
+  const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
   if (ranks() > 1) {
-    const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
     Result<std::unique_ptr<Control>> control =
         Control::join(settings_, options_.id, rank(), ranks(),
                       {[this](const Cause& cause) { on_abort(cause); }, [this] { return activity(); }}, cancel_);
     if (!control.ok()) return control.status();
     control_ = std::move(control.value());
-
-    std::vector<std::string> addresses;
-    const Status opened = open_transports(addresses);
-    std::string blob;
-    append(blob, concat("version ", settings_.text(Setting::Algo), "|", tile_bytes_));
-    append(blob, opened.text());
-    for (const std::string& address : addresses) append(blob, address);
-    Result<std::vector<std::string>> blobs = control_->all_gather(blob, deadline);
-    if (!blobs.ok()) return blobs.status();
-
-    std::vector<std::vector<std::string>> by_rank;
-    for (const std::string& one : blobs.value()) by_rank.push_back(fields_of(one));
-    for (int peer = 0; peer < ranks(); ++peer) {
-      if (by_rank[peer].size() != 2 + addresses.size() || by_rank[peer][0] != by_rank[0][0])
-        return fail(Code::InvalidUsage, "ranks 0 and ", peer,
-                    " run different versions of Tutti, or with different TUTTI_ALGO or TUTTI_TILE");
-      if (!by_rank[peer][1].empty()) return fail(Code::SystemError, "rank ", peer, ": ", by_rank[peer][1]);
-    }
-    Status connected = connect_transports(by_rank, deadline);
-    if (connected.ok()) connected = choose_routes();
-    TUTTI_TRY(agree(connected, deadline));
   }
+
+  // A single rank needs a transport, too: it may send to itself.
+  std::vector<std::string> addresses;
+  const Status opened = open_transports(addresses);
+  std::string blob;
+  append(blob, concat(TUTTI_VERSION_CODE, "|", settings_.text(Setting::Algo), "|", tile_bytes_));
+  append(blob, opened.text());
+  for (const std::string& address : addresses) append(blob, address);
+  Result<std::vector<std::string>> blobs = everyones(blob, deadline);
+  if (!blobs.ok()) return blobs.status();
+
+  std::vector<std::vector<std::string>> by_rank;
+  for (const std::string& one : blobs.value()) by_rank.push_back(fields_of(one));
+  for (int peer = 0; peer < ranks(); ++peer) {
+    if (by_rank[peer].size() != 2 + addresses.size() || by_rank[peer][0] != by_rank[0][0])
+      return fail(Code::InvalidUsage, "ranks 0 and ", peer,
+                  " run different versions of Tutti, or with different TUTTI_ALGO or TUTTI_TILE");
+    if (!by_rank[peer][1].empty()) return fail(Code::SystemError, "rank ", peer, ": ", by_rank[peer][1]);
+  }
+  Status connected = connect_transports(by_rank, deadline);
+  if (connected.ok()) connected = choose_routes();
+  TUTTI_TRY(agree(connected, deadline));
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()));
   return {};
+}
+
+// What every rank says, by rank.
+Result<std::vector<std::string>> Comm::everyones(const std::string& mine, Deadline deadline) {
+  if (!control_) return std::vector<std::string>{mine};
+  return control_->all_gather(mine, deadline);
 }
 
 // One address per known transport, empty where this rank lacks it.
@@ -173,7 +181,7 @@ Status Comm::agree(const Status& mine, Deadline deadline) {
   std::string blob;
   append(blob, std::to_string(static_cast<int>(mine.code())));
   append(blob, mine.text());
-  Result<std::vector<std::string>> all = control_->all_gather(blob, deadline);
+  Result<std::vector<std::string>> all = everyones(blob, deadline);
   if (!all.ok()) return mine.ok() ? all.status() : mine;
   for (int peer = 0; peer < ranks(); ++peer) {
     const std::vector<std::string> fields = fields_of(all.value()[peer]);

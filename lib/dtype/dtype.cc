@@ -18,8 +18,8 @@ struct TypeRow {
   bool real;
 };
 constexpr TypeRow kTypeRows[kTypes] = {
-    {"int8", 1, false},   {"uint8", 1, false},  {"int32", 4, false},  {"uint32", 4, false},
-    {"int64", 8, false},  {"uint64", 8, false}, {"float16", 2, true}, {"float32", 4, true},
+    {"int8", 1, false},   {"uint8", 1, false},   {"int32", 4, false},     {"uint32", 4, false},
+    {"int64", 8, false},  {"uint64", 8, false},  {"float16", 2, true},    {"float32", 4, true},
     {"float64", 8, true}, {"bfloat16", 2, true}, {"float8e4m3", 1, true}, {"float8e5m2", 1, true},
 };
 constexpr const char* kOpNames[kOps] = {"sum", "prod", "max", "min"};
@@ -42,8 +42,8 @@ KernelChoice supported_kernels() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   const bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
   const bool avx2 = f16c && __builtin_cpu_supports("avx2");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512dq")) {
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
     choice.tables[choice.count++] = &kernels_avx512;
   }
   if (avx2) choice.tables[choice.count++] = &kernels_avx2;
@@ -52,11 +52,21 @@ KernelChoice supported_kernels() {
   return choice;
 }
 
-size_t size_of(Type type) { return row_of(type).bytes; }
-const char* name_of(Type type) { return row_of(type).name; }
-const char* name_of(Op op) { return kOpNames[static_cast<int>(op)]; }
-bool is_float(Type type) { return row_of(type).real; }
-const char* kernel_isa() { return kernels().isa; }
+size_t size_of(Type type) {
+  return row_of(type).bytes;
+}
+const char* name_of(Type type) {
+  return row_of(type).name;
+}
+const char* name_of(Op op) {
+  return kOpNames[static_cast<int>(op)];
+}
+bool is_float(Type type) {
+  return row_of(type).real;
+}
+const char* kernel_isa() {
+  return kernels().isa;
+}
 
 void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
   assert(!sources.empty());

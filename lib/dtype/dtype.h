@@ -27,14 +27,14 @@ struct Scale {
   Type type;
   union {
     double real;       // float types
-    uint64_t integer;  // integer types, two's complement
+    uint64_t integer;  // integer types: the element's bytes, zeros above
   };
 };
 Scale scale_from(const void* scalar, Type type);  // reads one element
 Scale scale_one_over(int ranks, Type type);       // float types only
 // dst[i] = round(source[i] * scale); integers wrap.
 void scale(std::byte* dst, const std::byte* source, size_t count, const Scale& factor);
-// data[i] /= divisor, truncated towards zero; integer types only.
+// data[i] /= divisor, truncated towards zero; integer types only, divisor > 0.
 void divide(std::byte* data, size_t count, Type type, int divisor);
 
 // One value to and from double (int64/uint64 beyond 2^53 lose bits); for tests and tools.

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint32_t kF32Infinity = 0x7f80'0000, kF32Nan = 0x7fc0'0000;
 
-// Integers, fp32, fp64.
-template <typename T, int kLanes>
+// Integers, fp32, fp64. An accumulator leaves NaNs as they are until the last store.
+template <typename T, int kLanes, bool kAccumulator = false>
 struct Native {
   using Value = T;
   using Lanes = Vector<T, kLanes>;
@@ -22,7 +22,7 @@ struct Native {
 
   TUTTI_INLINE Lanes load(const std::byte* from) { return load_vector<Lanes>(from); }
   TUTTI_INLINE void store(std::byte* to, Lanes v) {
-    if constexpr (std::is_floating_point_v<T>) v = v == v ? v : Lanes{} + static_cast<T>(__builtin_nan(""));
+    if constexpr (std::is_floating_point_v<T> && !kAccumulator) v = v == v ? v : Lanes{} + static_cast<T>(__builtin_nan(""));
     store_vector(to, v);
   }
 };
@@ -102,7 +102,9 @@ struct F16 {
   using Lanes = Vector<float, kLanes>;
   static constexpr size_t kBytes = 2;
 
-  TUTTI_INLINE Lanes load(const std::byte* from) { return widen_halves<kLanes>(load_vector<Vector<uint16_t, kLanes>>(from)); }
+  TUTTI_INLINE Lanes load(const std::byte* from) {
+    return widen_halves<kLanes>(load_vector<Vector<uint16_t, kLanes>>(from));
+  }
   TUTTI_INLINE void store(std::byte* to, Lanes v) {
     v = v == v ? v : Lanes{} + static_cast<float>(__builtin_nan(""));
     store_vector(to, narrow_halves<kLanes>(v));
@@ -113,15 +115,14 @@ struct F16 {
 template <int kLanes>
 struct E5m2 : PlainE5m2<kLanes> {
   TUTTI_INLINE Vector<float, kLanes> load(const std::byte* from) {
-    const auto codes = __builtin_convertvector((load_vector<Vector<uint8_t, kLanes>>(from)), Vector<uint16_t, kLanes>);
-    return widen_halves<kLanes>(codes << 8);
+    return widen_halves<kLanes>(load_bytes<kLanes>(from) << 8);
   }
 };
 template <int kLanes>
 struct E4m3 : PlainE4m3<kLanes> {
   TUTTI_INLINE Vector<float, kLanes> load(const std::byte* from) {
     using Lanes = Vector<float, kLanes>;
-    const auto codes = __builtin_convertvector((load_vector<Vector<uint8_t, kLanes>>(from)), Vector<uint16_t, kLanes>);
+    const auto codes = load_bytes<kLanes>(from);
     const Lanes v = widen_halves<kLanes>((codes & 0x80) << 8 | (codes & 0x7f) << 7) * 256.0f;
     const auto finite = (v < 480.0f) & (v > -480.0f);
     return finite ? v : Lanes{} + static_cast<float>(__builtin_nan(""));
@@ -140,6 +141,10 @@ template <int kLanes>
 using F32 = Native<float, kLanes>;
 template <int kLanes>
 using F64 = Native<double, kLanes>;
+template <int kLanes>
+using F32Sum = Native<float, kLanes, true>;
+template <int kLanes>
+using F64Sum = Native<double, kLanes, true>;
 template <int kLanes>
 using I8 = Native<int8_t, kLanes>;
 template <int kLanes>

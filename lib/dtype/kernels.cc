@@ -44,7 +44,7 @@ struct Max {
     if constexpr (std::is_floating_point_v<T>) {
       using Bits = Vector<std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>, kLanes>;
       const Bits larger = reinterpret_cast<Bits>(a > b ? a : b) & reinterpret_cast<Bits>(b > a ? b : a);
-      return (a == a) & (b == b) ? reinterpret_cast<Vector<T, kLanes>>(larger) : a + b;
+      return ((a == a) & (b == b)) ? reinterpret_cast<Vector<T, kLanes>>(larger) : a + b;
     } else {
       return a > b ? a : b;
     }
@@ -57,7 +57,7 @@ struct Min {
     if constexpr (std::is_floating_point_v<T>) {
       using Bits = Vector<std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>, kLanes>;
       const Bits smaller = reinterpret_cast<Bits>(a < b ? a : b) | reinterpret_cast<Bits>(b < a ? b : a);
-      return (a == a) & (b == b) ? reinterpret_cast<Vector<T, kLanes>>(smaller) : a + b;
+      return ((a == a) & (b == b)) ? reinterpret_cast<Vector<T, kLanes>>(smaller) : a + b;
     } else {
       return a < b ? a : b;
     }
@@ -66,7 +66,9 @@ struct Min {
 
 template <template <int> class Format>
 constexpr int kFullLanes = kVectorBytes / static_cast<int>(sizeof(typename Format<1>::Value));
-constexpr int fewer(int lanes) { return lanes > 4 ? lanes / 4 : 1; }
+constexpr int fewer(int lanes) {
+  return lanes > 4 ? lanes / 4 : 1;
+}
 
 // out[i] = left[i] op right[i].
 template <template <int> class Out, template <int> class Left, template <int> class Right, class Op, int kLanes>
@@ -99,7 +101,8 @@ void combine(std::byte* dst, const std::byte* const* sources, size_t source_coun
 }
 
 template <template <int> class Format, int kLanes>
-TUTTI_INLINE void scale_from(size_t i, std::byte* dst, const std::byte* source, size_t count, typename Format<1>::Value factor) {
+TUTTI_INLINE void scale_from(size_t i, std::byte* dst, const std::byte* source, size_t count,
+                             typename Format<1>::Value factor) {
   using Value = typename Format<1>::Value;
   const Vector<Value, kLanes> factors = factor - Vector<Value, kLanes>{};  // in all lanes; adding would lose -0
   for (; i + kLanes <= count; i += kLanes) {
@@ -154,9 +157,9 @@ void divide(std::byte* data, size_t count, int divisor) {
 // In the order of Type: I8, U8, I32, U32, I64, U64, F16, F32, F64, BF16, F8E4M3, F8E5M2.
 extern const Kernels TUTTI_JOIN(kernels_, TUTTI_ISA) = {
     TUTTI_TEXT(TUTTI_ISA),
-    {TUTTI_COMBINE(I8, I8), TUTTI_COMBINE(U8, U8), TUTTI_COMBINE(I32, I32), TUTTI_COMBINE(U32, U32),
-     TUTTI_COMBINE(I64, I64), TUTTI_COMBINE(U64, U64), TUTTI_COMBINE(F16, F32), TUTTI_COMBINE(F32, F32),
-     TUTTI_COMBINE(F64, F64), TUTTI_COMBINE(Bf16, F32), TUTTI_COMBINE(E4m3, F32), TUTTI_COMBINE(E5m2, F32)},
+    {TUTTI_COMBINE(I8, I8), TUTTI_COMBINE(U8, U8), TUTTI_COMBINE(I32, I32), TUTTI_COMBINE(U32, U32), TUTTI_COMBINE(I64, I64),
+     TUTTI_COMBINE(U64, U64), TUTTI_COMBINE(F16, F32Sum), TUTTI_COMBINE(F32, F32Sum), TUTTI_COMBINE(F64, F64Sum),
+     TUTTI_COMBINE(Bf16, F32Sum), TUTTI_COMBINE(E4m3, F32Sum), TUTTI_COMBINE(E5m2, F32Sum)},
     {scale<I8>, scale<U8>, scale<I32>, scale<U32>, scale<I64>, scale<U64>, scale<F16>, scale<F32>, scale<F64>, scale<Bf16>,
      scale<E4m3>, scale<E5m2>},
     {divide<int8_t>, divide<uint8_t>, divide<int32_t>, divide<uint32_t>, divide<int64_t>, divide<uint64_t>, nullptr, nullptr,

@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
-#if defined(__AVX2__)
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -44,12 +44,24 @@ TUTTI_INLINE void store_vector(std::byte* to, V v) {
   __builtin_memcpy(to, &v, sizeof(V));
 }
 
-// One register of vector V's low bytes, or V from the low bytes of a register.
-template <typename Register, typename V>
-TUTTI_INLINE Register resize(V v) {
-  Register r{};
-  __builtin_memcpy(&r, &v, sizeof(V) < sizeof(Register) ? sizeof(V) : sizeof(Register));
-  return r;
+// A short vector as the low bytes of a long one, above it zeros; and the low bytes of a long one as a short one. By way of
+// a word, because gcc 12 sends a memcpy of unequal sizes through memory, where it stalls.
+template <size_t kBytes>
+using Word =
+    std::conditional_t<kBytes == 8, uint64_t,
+                       std::conditional_t<kBytes == 4, uint32_t, std::conditional_t<kBytes == 2, uint16_t, uint8_t>>>;
+template <typename To, typename From>
+TUTTI_INLINE To resize(From from) {
+  if constexpr (sizeof(From) == sizeof(To)) {
+    return (To)from;
+  } else if constexpr (sizeof(From) < sizeof(To)) {
+    Vector<Word<sizeof(From)>, sizeof(To) / sizeof(From)> words{};
+    words[0] = ((Vector<Word<sizeof(From)>, 1>)from)[0];
+    return (To)words;
+  } else {
+    const Vector<Word<sizeof(To)>, 1> word{((Vector<Word<sizeof(To)>, sizeof(From) / sizeof(To)>)from)[0]};
+    return (To)word;
+  }
 }
 
 // kLanes codes, each widened to 32 bits.
@@ -66,6 +78,12 @@ TUTTI_INLINE Vector<uint32_t, kLanes> load_codes(const std::byte* from) {
   if constexpr (kLanes == 8 && kBytes) return (Bits)_mm256_cvtepu8_epi32(resize<__m128i>(codes));
   if constexpr (kLanes == 8 && !kBytes) return (Bits)_mm256_cvtepu16_epi32((__m128i)codes);
 #endif
+#if defined(__SSE2__)
+  if constexpr (kLanes == 4) {
+    const __m128i zero = _mm_setzero_si128(), low = resize<__m128i>(codes);
+    return (Bits)_mm_unpacklo_epi16(kBytes ? _mm_unpacklo_epi8(low, zero) : low, zero);
+  }
+#endif
   if constexpr (kBytes) {
     return __builtin_convertvector(__builtin_convertvector(codes, Vector<uint16_t, kLanes>), Bits);
   } else {
@@ -78,14 +96,23 @@ template <typename Code, int kLanes>
 TUTTI_INLINE void store_codes(std::byte* to, Vector<uint32_t, kLanes> codes) {
   using Packed = Vector<Code, kLanes>;
   constexpr bool kBytes = sizeof(Code) == 1;
-#if defined(__AVX512F__)
-  if constexpr (kLanes == 16 && kBytes) return store_vector(to, _mm512_maskz_cvtepi32_epi8(0xffff, (__m512i)codes));
-  if constexpr (kLanes == 16 && !kBytes) return store_vector(to, _mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)codes));
-#endif
 #if defined(__AVX2__)
-  if constexpr (kLanes == 8) {
+  if constexpr (kLanes == 16) {
+#if defined(__AVX512F__)
+    const __m256i halves = _mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)codes);
+    if constexpr (!kBytes) return store_vector(to, halves);
+    return store_vector(to, _mm_packus_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+#endif
+  } else if constexpr (kLanes == 8) {
     const __m128i low = _mm256_castsi256_si128((__m256i)codes), high = _mm256_extracti128_si256((__m256i)codes, 1);
     const __m128i halves = _mm_packus_epi32(low, high);
+    return store_vector(to, resize<Packed>(kBytes ? _mm_packus_epi16(halves, halves) : halves));
+  }
+#endif
+#if defined(__SSE2__)
+  if constexpr (kLanes == 4) {  // packs with signs: SSE2 has no other
+    const __m128i extended = _mm_srai_epi32(_mm_slli_epi32((__m128i)codes, 16), 16);
+    const __m128i halves = _mm_packs_epi32(extended, extended);
     return store_vector(to, resize<Packed>(kBytes ? _mm_packus_epi16(halves, halves) : halves));
   }
 #endif
@@ -94,6 +121,18 @@ TUTTI_INLINE void store_codes(std::byte* to, Vector<uint32_t, kLanes> codes) {
   } else {
     store_vector(to, __builtin_convertvector(codes, Packed));
   }
+}
+
+// kLanes bytes, each widened to 16 bits.
+template <int kLanes>
+TUTTI_INLINE Vector<uint16_t, kLanes> load_bytes(const std::byte* from) {
+  using Halves = Vector<uint16_t, kLanes>;
+  const auto bytes = load_vector<Vector<uint8_t, kLanes>>(from);
+#if defined(__AVX2__)
+  if constexpr (kLanes == 16) return (Halves)_mm256_cvtepu8_epi16((__m128i)bytes);
+  if constexpr (kLanes == 4 || kLanes == 8) return resize<Halves>(_mm_cvtepu8_epi16(resize<__m128i>(bytes)));
+#endif
+  return __builtin_convertvector(bytes, Halves);
 }
 
 // fp16 to fp32 and back by the processor, where it can.

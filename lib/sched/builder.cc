@@ -1,8 +1,8 @@
 // builder: numbers messages and derives dependencies while an author writes steps one after the other.
 //
 // Per chunk of memory it remembers the last writer and the readers since. A read waits for the writer; a write waits for the
-// readers, or for the writer if nobody has read. Work per step is its run's length plus the dependencies found, so a schedule of
-// a thousand ranks costs milliseconds.
+// readers, or for the writer if nobody has read. Work per step is its run's length plus the dependencies found, so a
+// schedule of a thousand ranks costs milliseconds.
 #include "lib/sched/builder.h"
 
 #include <algorithm>
@@ -88,10 +88,16 @@ void Builder::recv_reduce(int peer, Ref dst, uint32_t chunks, uint8_t channel) {
   add({Action::RecvReduce, channel, peer, {}, dst, chunks, number++}, false, true);
 }
 
-void Builder::copy(Ref src, Ref dst, uint32_t chunks) { add({Action::Copy, 0, -1, src, dst, chunks, 0}, true, true); }
+void Builder::copy(Ref src, Ref dst, uint32_t chunks) {
+  add({Action::Copy, 0, -1, src, dst, chunks, 0}, true, true);
+}
 
-void Builder::reduce(Ref src, Ref dst, uint32_t chunks) { add({Action::Reduce, 0, -1, src, dst, chunks, 0}, true, true); }
+void Builder::reduce(Ref src, Ref dst, uint32_t chunks) {
+  add({Action::Reduce, 0, -1, src, dst, chunks, 0}, true, true);
+}
 
-Schedule Builder::finish() { return std::move(schedule_); }
+Schedule Builder::finish() {
+  return std::move(schedule_);
+}
 
 }  // namespace tutti

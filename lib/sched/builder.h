@@ -41,9 +41,9 @@ class Builder {
 
   const Problem& problem_;
   Schedule schedule_;
-  std::vector<Touch> memory_[3];             // per buffer and chunk; with in_place Input is kept under Output
-  std::vector<uint32_t> sent_, received_;    // messages so far, per peer and channel
-  std::vector<uint32_t> found_;              // dependencies of the step being added
+  std::vector<Touch> memory_[3];           // per buffer and chunk; with in_place Input is kept under Output
+  std::vector<uint32_t> sent_, received_;  // messages so far, per peer and channel
+  std::vector<uint32_t> found_;            // dependencies of the step being added
 };
 
 }  // namespace tutti

@@ -1,14 +1,16 @@
 // check: see check.h. Four passes: each program alone, races within a rank, messages between ranks, then the run itself.
 //
-// Works of all ranks are numbered through (base_[rank] + index). A message is a slot: slots of one lane are neighbours, in the
-// order of their numbers. The run keeps a stack of works that may have become able to act and ends when it is empty.
+// Works of all ranks are numbered through (base_[rank] + index). A message is a slot: slots of one lane are neighbours, in
+// the order of their numbers. The run keeps a stack of works that may have become able to act and ends when it is empty.
 #include "lib/sched/check.h"
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "lib/sched/contributions.h"
 #include "lib/sched/print.h"
+#include "lib/sched/races.h"
 
 namespace tutti {
 namespace {
@@ -17,9 +19,15 @@ constexpr uint32_t kNone = ~0u;
 
 // What a chunk holds: contributions of some ranks to one chunk of their Input. 0: nothing was ever written.
 using Value = uint64_t;
-Value value_of(uint32_t origin, Contributions::Set set) { return (uint64_t{origin} << 32 | set) + 1; }
-uint32_t origin_of(Value value) { return static_cast<uint32_t>((value - 1) >> 32); }
-Contributions::Set set_of(Value value) { return static_cast<Contributions::Set>(value - 1); }
+Value value_of(uint32_t origin, Contributions::Set set) {
+  return (uint64_t{origin} << 32 | set) + 1;
+}
+uint32_t origin_of(Value value) {
+  return static_cast<uint32_t>((value - 1) >> 32);
+}
+Contributions::Set set_of(Value value) {
+  return static_cast<Contributions::Set>(value - 1);
+}
 
 class Checker {
  public:
@@ -120,7 +128,8 @@ class Checker {
     }
     if (message && work.chunks > mine.largest_message)
       return wrong(rank, work, work.chunks, " chunks are longer than the largest message, ", mine.largest_message);
-    if (!send && work.count > 1 && !reduces(claim_.collective)) return wrong(rank, work, "reduces where nothing is to be reduced");
+    if (!send && work.count > 1 && !reduces(claim_.collective))
+      return wrong(rank, work, "reduces where nothing is to be reduced");
     return send ? Status{} : check_may_write(rank, work);
   }
 
@@ -139,7 +148,8 @@ class Checker {
     for (uint32_t i = 0; i < mine.works.size(); ++i)
       for (uint32_t k = 0; k < mine.works[i].dependents; ++k) {
         const uint32_t dependent = mine.dependents[mine.works[i].first_dependent + k];
-        if (dependent <= i || dependent >= mine.works.size()) return wrong(rank, mine.works[i], "dependent ", dependent, " is not later");
+        if (dependent <= i || dependent >= mine.works.size())
+          return wrong(rank, mine.works[i], "dependent ", dependent, " is not later");
         ++counted[dependent];
       }
     for (uint32_t i = 0; i < mine.works.size(); ++i)
@@ -148,77 +158,20 @@ class Checker {
     return {};
   }
 
-  // ---- races
-
   bool in_place(int rank) const {
     return claim_.in_place_of.empty() ? claim_.in_place : claim_.in_place_of[static_cast<size_t>(rank)];
   }
   // Which memory a run lies in: Input and Output are one when in place.
-  int memory(int rank, Ref ref) const {
-    return in_place(rank) && ref.buffer == Buffer::Input ? static_cast<int>(Buffer::Output) : static_cast<int>(ref.buffer);
+  Buffer memory(int rank, Ref ref) const {
+    return in_place(rank) && ref.buffer == Buffer::Input ? Buffer::Output : ref.buffer;
   }
 
-  // Readers and writers of one chunk follow each other: proving each neighbouring pair ordered proves all pairs.
   Status check_races(int rank) const {
     const Program& mine = program(rank);
-    struct Touch {
-      uint32_t writer = kNone;
-      std::vector<uint32_t> readers;
-    };
-    std::vector<Touch> touches[3];
-    for (auto& memory : touches) memory.resize(chunks_);
-    touches[2].resize(size_t{chunks_} * mine.scratch_copies);
-    std::vector<std::vector<uint32_t>> dependencies(mine.works.size());
-    for (uint32_t i = 0; i < mine.works.size(); ++i)
-      for (uint32_t k = 0; k < mine.works[i].dependents; ++k)
-        dependencies[mine.dependents[mine.works[i].first_dependent + k]].push_back(i);
-    std::vector<uint32_t> direct(mine.works.size(), kNone), visited(mine.works.size(), 0), stack;
-    uint32_t walk = 0;
-
-    // Almost always a direct dependency, which `direct` answers; else a walk back from `later`.
-    const auto ordered = [&](uint32_t earlier, uint32_t later) {
-      if (direct[earlier] == later || earlier == later) return true;
-      stack = dependencies[later];
-      for (++walk; !stack.empty();) {
-        const uint32_t work = stack.back();
-        stack.pop_back();
-        if (work == earlier) return true;
-        if (work < earlier || visited[work] == walk) continue;
-        visited[work] = walk;
-        stack.insert(stack.end(), dependencies[work].begin(), dependencies[work].end());
-      }
-      return false;
-    };
-    const auto race = [&](uint32_t i, uint32_t other, uint32_t chunk) {
-      return wrong(rank, mine.works[i], "races with work ", other, " (", text_of(mine, mine.works[other]), ") on chunk ", chunk);
-    };
-    const auto read = [&](uint32_t i, Ref ref, uint32_t chunks) -> Status {
-      for (uint32_t c = ref.chunk; c < ref.chunk + chunks; ++c) {
-        Touch& touch = touches[memory(rank, ref)][c];
-        if (touch.writer != kNone && !ordered(touch.writer, i)) return race(i, touch.writer, c);
-        touch.readers.push_back(i);
-      }
-      return {};
-    };
-    for (uint32_t i = 0; i < mine.works.size(); ++i) {
-      const Work& work = mine.works[i];
-      for (uint32_t dependency : dependencies[i]) direct[dependency] = i;
-      if (work.kind == Work::Kind::Send) {
-        TUTTI_TRY(read(i, work.ref, work.chunks));
-        continue;
-      }
-      for (uint32_t k = work.first; k < work.first + work.count; ++k)
-        if (mine.sources[k].peer < 0) TUTTI_TRY(read(i, mine.sources[k].ref, work.chunks));
-      for (uint32_t c = work.ref.chunk; c < work.ref.chunk + work.chunks; ++c) {
-        Touch& touch = touches[memory(rank, work.ref)][c];
-        for (uint32_t reader : touch.readers)
-          if (!ordered(reader, i)) return race(i, reader, c);
-        if (touch.readers.empty() && touch.writer != kNone && !ordered(touch.writer, i)) return race(i, touch.writer, c);
-        touch.writer = i;
-        touch.readers.clear();
-      }
-    }
-    return {};
+    const std::optional<Race> race = find_race(mine, in_place(rank));
+    if (!race) return {};
+    return wrong(rank, mine.works[race->later], "races with work ", race->earlier, " (",
+                 text_of(mine, mine.works[race->earlier]), ") on ", name_of(race->memory), " chunk ", race->chunk);
   }
 
   // ---- messages
@@ -272,27 +225,30 @@ class Checker {
           if (target.message >= lanes_[where + 1] - lanes_[where])
             return wrong(rank, work, "message ", target.message, " to rank ", target.peer, " is never received");
           Slot& slot = slots_[lanes_[where] + target.message];
-          if (slot.sender != kNone) return wrong(rank, work, "message ", target.message, " to rank ", target.peer, " is misnumbered");
+          if (slot.sender != kNone)
+            return wrong(rank, work, "message ", target.message, " to rank ", target.peer, " is misnumbered");
           slot.sender = id(rank, work);
           const Work& receiver = work_of(slot.receiver);
           if (receiver.chunks != work.chunks)
             return wrong(rank, work, "rank ", target.peer, " receives ", receiver.chunks, " chunks, sent are ", work.chunks);
           if (!same_size(work.ref.chunk, receiver.ref.chunk))
-            return wrong(rank, work, "rank ", target.peer, " receives chunk ", work.ref.chunk, " as chunk ", receiver.ref.chunk,
-                         " of another size");
+            return wrong(rank, work, "rank ", target.peer, " receives chunk ", work.ref.chunk, " as chunk ",
+                         receiver.ref.chunk, " of another size");
         }
     return {};
   }
 
   Status check_lanes(int rank) const {
     std::vector<uint32_t> sends(static_cast<size_t>(ranks_) * kChannels), receives(sends.size());
-    for (const Target& target : program(rank).targets) ++sends[static_cast<size_t>(target.peer) * kChannels + target.channel];
+    for (const Target& target : program(rank).targets)
+      ++sends[static_cast<size_t>(target.peer) * kChannels + target.channel];
     for (const Source& source : program(rank).sources)
       if (source.peer >= 0) ++receives[static_cast<size_t>(source.peer) * kChannels + source.channel];
     for (const Lane& entry : program(rank).lanes) {
       const size_t i = static_cast<size_t>(entry.peer) * kChannels + entry.channel;
       if (i >= sends.size() || sends[i] != entry.sends || receives[i] != entry.receives)
-        return fail(Code::InternalError, "rank ", rank, ": totals of the lane to ", entry.peer, ".", int{entry.channel}, " are wrong");
+        return fail(Code::InternalError, "rank ", rank, ": totals of the lane to ", entry.peer, ".", int{entry.channel},
+                    " are wrong");
       sends[i] = receives[i] = 0;
     }
     for (size_t i = 0; i < sends.size(); ++i)
@@ -390,7 +346,9 @@ class Checker {
     }
     for (uint32_t i = 0; i < work.chunks; ++i) {
       const Value more = value(owner, ref, i);
-      if (more == 0) return wrong(rank, work, "reads ", name_of(ref.buffer), " chunk ", ref.chunk + i, " of rank ", owner, ", which is undefined");
+      if (more == 0)
+        return wrong(rank, work, "reads ", name_of(ref.buffer), " chunk ", ref.chunk + i, " of rank ", owner,
+                     ", which is undefined");
       Value& sum = result_[i];
       if (sum == 0) {
         sum = more;
@@ -400,20 +358,22 @@ class Checker {
         return wrong(rank, work, "adds chunk ", origin_of(more), " to chunk ", origin_of(sum));
       const Contributions::Set set = sets_.unite(set_of(sum), set_of(more));
       if (set == Contributions::kOverlap)
-        return wrong(rank, work, "counts rank ", sets_.shared(set_of(sum), set_of(more)), " twice in chunk ", origin_of(sum));
+        return wrong(rank, work, "counts rank ", sets_.shared(set_of(sum), set_of(more)), " twice in chunk ",
+                     origin_of(sum));
       sum = value_of(origin_of(sum), set);
     }
     return {};
   }
 
-  // With blocks of different sizes a block of AlltoAll fits only where it ends: Output block s on rank d has the size of what s
-  // has for d.
+  // With blocks of different sizes a block of AlltoAll fits only where it ends: Output block s on rank d has the size of
+  // what s has for d.
   Status check_block(int rank, const Work& work, uint32_t chunk, Value result) const {
     if (claim_.uniform || claim_.collective != Collective::AlltoAll) return {};
     if (work.ref.buffer == Buffer::Output && block_of(origin_of(result)) == static_cast<uint32_t>(rank) &&
         block_of(chunk) == set_of(result))
       return {};
-    return wrong(rank, work, "puts chunk ", origin_of(result), " of rank ", set_of(result), " where blocks have another size");
+    return wrong(rank, work, "puts chunk ", origin_of(result), " of rank ", set_of(result),
+                 " where blocks have another size");
   }
 
   void complete(uint32_t id) {
@@ -457,9 +417,11 @@ class Checker {
         if (reduces(claim_.collective)) {
           if (!sets_.is_all(set_of(found))) return bad("lacks rank ", sets_.missing(set_of(found)));
         } else {
-          const int from = has_root(claim_.collective) && claim_.collective != Collective::Gather ? claim_.root
-                                                                                                  : static_cast<int>(block_of(c));
-          if (set_of(found) != static_cast<Contributions::Set>(from)) return bad("is of rank ", set_of(found), ", not ", from);
+          const int from = has_root(claim_.collective) && claim_.collective != Collective::Gather
+                               ? claim_.root
+                               : static_cast<int>(block_of(c));
+          if (set_of(found) != static_cast<Contributions::Set>(from))
+            return bad("is of rank ", set_of(found), ", not ", from);
         }
       }
     return {};
@@ -484,6 +446,8 @@ class Checker {
 
 }  // namespace
 
-Status check(const Claim& claim, std::span<const Program> programs) { return Checker(claim, programs).run(); }
+Status check(const Claim& claim, std::span<const Program> programs) {
+  return Checker(claim, programs).run();
+}
 
 }  // namespace tutti

@@ -1,11 +1,12 @@
 // check: proves that the programs of all ranks, run together, compute a collective; or says which rank and work do not.
 //
-// What is proved is what is executed: the fused programs, chunk by chunk, with the multiset of contributions as a chunk's value.
-// They run over one transport that is weaker than both that the contract names. Messages of a lane come in order and one at a
-// time, the next is posted when the last was consumed (as in a one-slot FIFO); a Combine consumes its messages when all are
-// there; a Send is done when all its messages were consumed (as with synchronous sends). Programs that finish here finish over
-// synchronous sends in any order and over the FIFO alone, because either only lets things happen earlier. Any order of events
-// gives the same result: what can happen stays possible, and works that share memory are proved to be ordered.
+// What is proved is what is executed: the fused programs, chunk by chunk, with the multiset of contributions as a chunk's
+// value. They run over one transport that is weaker than both that the contract names. Messages of a lane come in order and
+// one at a time, the next is posted when the last was consumed (as in a one-slot FIFO); a Combine consumes its messages when
+// all are there; a Send is done when all its messages were consumed (as with synchronous sends). Programs that finish here
+// finish over synchronous sends in any order and over the FIFO alone, because either only lets things happen earlier. Any
+// order of events gives the same result: what can happen stays possible, and works that share memory are proved to be
+// ordered.
 #pragma once
 #include <span>
 #include <vector>

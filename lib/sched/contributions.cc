@@ -34,7 +34,9 @@ Contributions::Set Contributions::unite(Set a, Set b) {
   return known->second;
 }
 
-bool Contributions::is_all(Set set) const { return missing(set) < 0; }
+bool Contributions::is_all(Set set) const {
+  return missing(set) < 0;
+}
 
 int Contributions::missing(Set set) const {
   const Interval& low = intervals_[sets_[set].first];

@@ -1,7 +1,7 @@
 // contributions: exact sets of ranks, as numbers. Small enough to keep one per chunk of every rank.
 //
-// A set is a sorted list of intervals in one arena. The union of two sets is computed once and remembered, because all chunks of
-// a schedule go through the same unions.
+// A set is a sorted list of intervals in one arena. The union of two sets is computed once and remembered, because all
+// chunks of a schedule go through the same unions.
 #pragma once
 #include <cstdint>
 #include <unordered_map>

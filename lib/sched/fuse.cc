@@ -1,8 +1,8 @@
 // fuse: schedule -> program. Chains of Combines become one pass over memory, Sends of one content one payload.
 //
-// Steps are taken in program order and either join an earlier work or open one at their place. A joined work starts later than
-// its head alone would have, so joining is refused wherever somebody could wait for the head in order to bring what the joined
-// step needs (the rules stand at joins_combine). The sweep in tests/model proves what comes out, not what goes in.
+// Steps are taken in program order and either join an earlier work or open one at their place. A joined work starts later
+// than its head alone would have, so joining is refused wherever somebody could wait for the head in order to bring what the
+// joined step needs (the rules stand at joins_combine). The sweep in tests/model proves what comes out, not what goes in.
 // Invariant: a work's dependencies have smaller indices.
 #include <algorithm>
 #include <cassert>
@@ -18,9 +18,15 @@ constexpr uint32_t kNone = ~0u;
 bool same_run(const Step& a, Ref ra, const Step& b, Ref rb) {
   return ra.buffer == rb.buffer && ra.chunk == rb.chunk && a.chunks == b.chunks;
 }
-bool sends(const Step& step) { return step.action == Action::Send; }
-bool receives(const Step& step) { return step.action == Action::Recv || step.action == Action::RecvReduce; }
-bool accumulates(const Step& step) { return step.action == Action::Reduce || step.action == Action::RecvReduce; }
+bool sends(const Step& step) {
+  return step.action == Action::Send;
+}
+bool receives(const Step& step) {
+  return step.action == Action::Recv || step.action == Action::RecvReduce;
+}
+bool accumulates(const Step& step) {
+  return step.action == Action::Reduce || step.action == Action::RecvReduce;
+}
 
 class Fuser {
  public:
@@ -123,8 +129,8 @@ class Fuser {
     for (const Group& group : groups_) {
       const Step& head = schedule_.steps[group.head];
       const bool send = sends(head);
-      program.works.push_back(
-          {send ? Work::Kind::Send : Work::Kind::Combine, send ? head.src : head.dst, head.chunks, 0, accumulates(head), 0, 0, 0});
+      program.works.push_back({send ? Work::Kind::Send : Work::Kind::Combine, send ? head.src : head.dst, head.chunks, 0,
+                               accumulates(head), 0, 0, 0});
     }
     for (uint32_t work : work_of_) ++program.works[work].count;
     uint32_t sources = 0, targets = 0;
@@ -145,7 +151,8 @@ class Fuser {
         continue;
       }
       if (accumulates(step) && i == groups_[work_of_[i]].head) program.sources[slot++] = {-1, 0, 0, step.dst};
-      program.sources[slot++] = receives(step) ? Source{step.peer, step.channel, step.message, {}} : Source{-1, 0, 0, step.src};
+      program.sources[slot++] =
+          receives(step) ? Source{step.peer, step.channel, step.message, {}} : Source{-1, 0, 0, step.src};
     }
   }
 
@@ -191,6 +198,8 @@ class Fuser {
 
 }  // namespace
 
-Program fuse(const Schedule& schedule) { return Fuser(schedule).run(); }
+Program fuse(const Schedule& schedule) {
+  return Fuser(schedule).run();
+}
 
 }  // namespace tutti

@@ -19,8 +19,7 @@ std::vector<std::vector<uint32_t>> dependencies_of(const Program& program) {
   std::vector<std::vector<uint32_t>> dependencies(program.works.size());
   for (uint32_t i = 0; i < program.works.size(); ++i) {
     const Work& work = program.works[i];
-    for (uint32_t k = 0; k < work.dependents; ++k)
-      dependencies[program.dependents[work.first_dependent + k]].push_back(i);
+    for (uint32_t k = 0; k < work.dependents; ++k) dependencies[program.dependents[work.first_dependent + k]].push_back(i);
   }
   return dependencies;
 }

@@ -13,10 +13,10 @@
 namespace tutti {
 
 struct Source {
-  int32_t peer;      // -1: the local chunks at ref; else message number `message` from peer
+  int32_t peer;  // -1: the local chunks at ref; else message number `message` from peer
   uint8_t channel;
   uint32_t message;
-  Ref ref;           // local only
+  Ref ref;  // local only
 };
 
 struct Target {
@@ -27,10 +27,10 @@ struct Target {
 
 struct Work {
   enum class Kind : uint8_t { Send, Combine } kind;
-  Ref ref;                          // Send: what is sent. Combine: where the result goes
+  Ref ref;  // Send: what is sent. Combine: where the result goes
   uint32_t chunks;
-  uint32_t first, count;            // Send: range of Program::targets. Combine: range of Program::sources
-  uint32_t dependencies;            // works that must be done before this one
+  uint32_t first, count;                 // Send: range of Program::targets. Combine: range of Program::sources
+  uint32_t dependencies;                 // works that must be done before this one
   uint32_t first_dependent, dependents;  // range of Program::dependents: works that wait for this one
 };
 

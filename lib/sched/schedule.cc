@@ -9,17 +9,25 @@ struct Row {
   bool root, reduces, per_rank_blocks;
 };
 constexpr Row kRows[kCollectives] = {
-    {"AllReduce", false, true, false},     {"Reduce", true, true, false},    {"Broadcast", true, false, false},
-    {"AllGather", false, false, true},     {"ReduceScatter", false, true, true}, {"AlltoAll", false, false, true},
-    {"Gather", true, false, true},         {"Scatter", true, false, true},
+    {"AllReduce", false, true, false}, {"Reduce", true, true, false},        {"Broadcast", true, false, false},
+    {"AllGather", false, false, true}, {"ReduceScatter", false, true, true}, {"AlltoAll", false, false, true},
+    {"Gather", true, false, true},     {"Scatter", true, false, true},
 };
-const Row& row(Collective collective) { return kRows[static_cast<int>(collective)]; }
+const Row& row(Collective collective) {
+  return kRows[static_cast<int>(collective)];
+}
 
 }  // namespace
 
-const char* name_of(Collective collective) { return row(collective).name; }
-bool has_root(Collective collective) { return row(collective).root; }
-bool reduces(Collective collective) { return row(collective).reduces; }
+const char* name_of(Collective collective) {
+  return row(collective).name;
+}
+bool has_root(Collective collective) {
+  return row(collective).root;
+}
+bool reduces(Collective collective) {
+  return row(collective).reduces;
+}
 uint32_t blocks_of(Collective collective, int ranks) {
   return row(collective).per_rank_blocks ? static_cast<uint32_t>(ranks) : 1;
 }

@@ -25,7 +25,14 @@
 namespace tutti {
 
 enum class Collective : uint8_t {
-  AllReduce, Reduce, Broadcast, AllGather, ReduceScatter, AlltoAll, Gather, Scatter,
+  AllReduce,
+  Reduce,
+  Broadcast,
+  AllGather,
+  ReduceScatter,
+  AlltoAll,
+  Gather,
+  Scatter,
 };
 inline constexpr int kCollectives = 8;
 const char* name_of(Collective collective);
@@ -41,10 +48,10 @@ bool has_output(Collective collective, int root, int rank, uint32_t block);
 // What an algorithm is asked. Pure input: two ranks with equal problems (but for `rank`) build schedules that fit.
 struct Problem {
   Collective collective;
-  int32_t root;      // 0 where the collective has none
+  int32_t root;  // 0 where the collective has none
   int32_t rank, ranks;
-  bool in_place;     // Input chunk c is Output chunk c
-  bool uniform;      // all blocks of one size; false for the V collectives, whose chunks keep their number on every hop
+  bool in_place;  // Input chunk c is Output chunk c
+  bool uniform;   // all blocks of one size; false for the V collectives, whose chunks keep their number on every hop
   const Topology& topology;
 };
 
@@ -58,9 +65,15 @@ struct Ref {
   Buffer buffer;
   uint32_t chunk;
 };
-inline Ref input(uint32_t chunk) { return {Buffer::Input, chunk}; }
-inline Ref output(uint32_t chunk) { return {Buffer::Output, chunk}; }
-inline Ref scratch(uint32_t chunk) { return {Buffer::Scratch, chunk}; }
+inline Ref input(uint32_t chunk) {
+  return {Buffer::Input, chunk};
+}
+inline Ref output(uint32_t chunk) {
+  return {Buffer::Output, chunk};
+}
+inline Ref scratch(uint32_t chunk) {
+  return {Buffer::Scratch, chunk};
+}
 
 struct Step {
   Action action;
@@ -74,9 +87,9 @@ inline constexpr uint8_t kChannels = 3;
 
 struct Schedule {
   uint32_t chunks = 1, scratch_copies = 0;
-  uint32_t largest_message = 1;                      // in chunks, over all ranks: the same number on every rank
-  std::vector<Step> steps;                           // in program order
-  std::vector<std::vector<uint32_t>> dependencies;   // per step: earlier steps that must be done first
+  uint32_t largest_message = 1;                     // in chunks, over all ranks: the same number on every rank
+  std::vector<Step> steps;                          // in program order
+  std::vector<std::vector<uint32_t>> dependencies;  // per step: earlier steps that must be done first
 };
 
 }  // namespace tutti

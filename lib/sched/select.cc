@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-
 namespace tutti {
 
 std::vector<Choice> rank_algorithms(const Problem& problem, size_t bytes) {
@@ -24,8 +23,8 @@ Result<const Algorithm*> select(const Problem& problem, size_t bytes, std::strin
   for (const Algorithm& algorithm : all_algorithms()) {
     if (forced_name == algorithm.name) {
       if (algorithm.applies(problem)) return &algorithm;
-      return fail(Code::InvalidArgument, "algorithm '", forced_name, "' does not serve ", name_of(problem.collective), " on ",
-                  problem.ranks, problem.ranks == 1 ? " rank" : " ranks", " of this topology",
+      return fail(Code::InvalidArgument, "algorithm '", forced_name, "' does not serve ", name_of(problem.collective),
+                  " on ", problem.ranks, problem.ranks == 1 ? " rank" : " ranks", " of this topology",
                   problem.uniform ? "" : " with blocks of different sizes");
     }
     known += concat(known.empty() ? "" : ", ", algorithm.name);

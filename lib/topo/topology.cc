@@ -1,7 +1,7 @@
 // topology: builds the value from text or from paths; paths are renumbered so that places count from 0 within their parent.
 //
-// In: a line a person can write, or what discovery found. Out: places_[rank][level] and the shape of every level that splits.
-// Invariant: ranks that share a place on level l share their places on all levels outside l.
+// In: a line a person can write, or what discovery found. Out: places_[rank][level] and the shape of every level that
+// splits. Invariant: ranks that share a place on level l share their places on all levels outside l.
 #include "lib/topo/topology.h"
 
 #include <algorithm>
@@ -19,9 +19,9 @@ struct DefaultLink {
   Link link;
 };
 constexpr DefaultLink kDefaultLinks[] = {
-    {"core", {200e-9, 10e9}}, {"cache", {250e-9, 9e9}},  {"numa", {400e-9, 7e9}},  {"socket", {500e-9, 6e9}},
-    {"device", {5e-6, 50e9}}, {"host", {20e-6, 1.25e9}}, {"switch", {25e-6, 1e9}}, {"rack", {30e-6, 1e9}},
-    {"site", {5e-3, 0.1e9}},
+    {"core", {200e-9, 10e9}},  {"cache", {250e-9, 9e9}}, {"numa", {400e-9, 7e9}},
+    {"socket", {500e-9, 6e9}}, {"device", {5e-6, 50e9}}, {"host", {20e-6, 1.25e9}},
+    {"switch", {25e-6, 1e9}},  {"rack", {30e-6, 1e9}},   {"site", {5e-3, 0.1e9}},
 };
 
 bool default_link(std::string_view name, Link& link) {
@@ -47,7 +47,8 @@ Result<std::vector<int>> parse_counts(std::string_view word, std::string_view te
     int count = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), count);
     if (error != std::errc() || end != part.data() + part.size() || count < 1 || count > kMaxRanks)
-      return fail(Code::InvalidArgument, "topology: '", word, "': '", part, "' is not a number of places from 1 to ", kMaxRanks);
+      return fail(Code::InvalidArgument, "topology: '", word, "': '", part, "' is not a number of places from 1 to ",
+                  kMaxRanks);
     counts.push_back(count);
   }
   return counts;

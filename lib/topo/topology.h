@@ -14,8 +14,8 @@
 namespace tutti {
 
 struct Link {
-  double latency_s;       // one message of no bytes, sender's call to receiver's hand
-  double bandwidth_Bps;   // bytes per second of one message stream
+  double latency_s;      // one message of no bytes, sender's call to receiver's hand
+  double bandwidth_Bps;  // bytes per second of one message stream
 };
 
 class Topology {

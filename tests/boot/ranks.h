@@ -49,7 +49,7 @@ inline bool eventually(double seconds, const std::function<bool()>& condition) {
 // Entries of a directory of /proc/self: descriptors, threads.
 int count_entries(const char* directory);
 
-// Threads of a process at rest: a sanitizer may have one of its own.
+// Threads of a process at rest, at most: a sanitizer may have one of its own.
 inline int idle_threads() {
 #ifdef __SANITIZE_THREAD__
   return 2;

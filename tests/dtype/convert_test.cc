@@ -133,7 +133,7 @@ TEST_CASE("fp32 rounds to nearest even: halfway points, their neighbours, and th
 
 TEST_CASE("fp32 rounds to nearest even: a walk over all bit patterns") {
   for (const Type type : kSmallTypes) {
-    for (uint64_t bits = 0; bits < uint64_t{1} << 32; bits += 15013) {
+    for (uint64_t bits = 0; bits < uint64_t{1} << 32; bits += 60013) {
       check_rounding(type, std::bit_cast<float>(static_cast<uint32_t>(bits)));
     }
   }
@@ -183,9 +183,10 @@ TEST_CASE("native types to and from double") {
     Type type;
     double given, expected;
   } rows[] = {
-      {Type::I8, -128.9, -128},   {Type::I8, 1e9, 127},      {Type::U8, -3, 0},           {Type::U8, 255.5, 255},
-      {Type::I32, -2.9, -2},      {Type::U32, 4e9, 4e9},     {Type::I64, -1e15, -1e15},   {Type::U64, 1e19, 1e19},
-      {Type::F32, 0.1, static_cast<double>(0.1f)},           {Type::F64, 0.1, 0.1},
+      {Type::I8, -128.9, -128},  {Type::I8, 1e9, 127},    {Type::U8, -3, 0},
+      {Type::U8, 255.5, 255},    {Type::I32, -2.9, -2},   {Type::U32, 4e9, 4e9},
+      {Type::I64, -1e15, -1e15}, {Type::U64, 1e19, 1e19}, {Type::F32, 0.1, static_cast<double>(0.1f)},
+      {Type::F64, 0.1, 0.1},
   };
   for (const auto& row : rows) {
     std::byte element[8];

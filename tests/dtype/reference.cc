@@ -55,7 +55,9 @@ const Table& table_of(Type type) {
   return tables.at(type);
 }
 
-bool is_small(Type type) { return is_float(type) && size_of(type) < 4; }
+bool is_small(Type type) {
+  return is_float(type) && size_of(type) < 4;
+}
 
 unsigned read_code(const std::byte* element, Type type) {
   unsigned code = 0;
@@ -120,7 +122,9 @@ double small_value(Type type, unsigned code) {
   return std::copysign(table.values[code & (sign - 1)], (code & sign) != 0 ? -1.0 : 1.0);
 }
 
-unsigned canonical_nan(Type type) { return table_of(type).nan; }
+unsigned canonical_nan(Type type) {
+  return table_of(type).nan;
+}
 
 unsigned small_nearest(Type type, double value) {
   const Table& table = table_of(type);

@@ -241,6 +241,10 @@ void Rank::wait_flag(int flag, uint32_t value) const {
   wait_for(shared_.flags[flag], value);
 }
 
+uint32_t Rank::flag(int flag) const {
+  return shared_.flags[flag].load();
+}
+
 bool Outcome::ok() const {
   return std::all_of(ranks.begin(), ranks.end(), [](const RankOutcome& r) { return r.end == RankOutcome::End::Finished; });
 }

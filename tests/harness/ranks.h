@@ -60,6 +60,7 @@ class Rank {
   // Meeting points outside the library: flags 0..63, shared by the world, 0 at first. wait_flag waits for >= value.
   void raise_flag(int flag, uint32_t by = 1);
   void wait_flag(int flag, uint32_t value) const;
+  uint32_t flag(int flag) const;
   // All ranks meet without the library; flag must not be used otherwise, and only once.
   void meet(int flag) { raise_flag(flag), wait_flag(flag, static_cast<uint32_t>(ranks)); }
 

@@ -82,7 +82,8 @@ Schedule without(const Schedule& schedule, uint32_t dropped) {
   for (auto& dependencies : rest.dependencies) {
     std::vector<uint32_t> kept;
     for (uint32_t dependency : dependencies) {
-      if (dependency == dropped) kept.insert(kept.end(), schedule.dependencies[dropped].begin(), schedule.dependencies[dropped].end());
+      if (dependency == dropped)
+        kept.insert(kept.end(), schedule.dependencies[dropped].begin(), schedule.dependencies[dropped].end());
       if (dependency != dropped) kept.push_back(dependency - (dependency > dropped));
     }
     dependencies = kept;
@@ -214,7 +215,8 @@ TEST_CASE("recursive doubling in place, without scratch, deadlocks") {
     }
     const Status status = check({Collective::AllReduce, 0, true}, programs);
     REQUIRE_FALSE(status.ok());
-    REQUIRE_THAT(status.text(), Catch::Contains("deadlock") && Catch::Contains("rank 0 work") && Catch::Contains("rank 1 work"));
+    REQUIRE_THAT(status.text(),
+                 Catch::Contains("deadlock") && Catch::Contains("rank 0 work") && Catch::Contains("rank 1 work"));
   }
 }
 
@@ -254,23 +256,36 @@ TEST_CASE("shapes, bounds and rights are checked") {
     return check({collective}, programs).text();
   };
   using Catch::Contains;
-  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int rank) { b.shape(rank == 0 ? 1 : 2); b.copy(input(0), output(0)); }),
+  REQUIRE_THAT(checked(Collective::AllReduce,
+                       [](Builder& b, int rank) {
+                         b.shape(rank == 0 ? 1 : 2);
+                         b.copy(input(0), output(0));
+                       }),
                Contains("rank 1 cuts 2 chunks"));
-  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int) { b.shape(1, 1); b.copy(scratch(0), output(0)); }),
+  REQUIRE_THAT(checked(Collective::AllReduce,
+                       [](Builder& b, int) {
+                         b.shape(1, 1);
+                         b.copy(scratch(0), output(0));
+                       }),
                Contains("undefined"));
-  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int) { b.copy(input(0), output(0)); }), Contains("lacks rank 1"));
+  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int) { b.copy(input(0), output(0)); }),
+               Contains("lacks rank 1"));
   REQUIRE_THAT(checked(Collective::AllReduce, [](Builder&, int) {}), Contains("was never written"));
-  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int) { b.copy(output(0), input(0)); }), Contains("writes to input"));
+  REQUIRE_THAT(checked(Collective::AllReduce, [](Builder& b, int) { b.copy(output(0), input(0)); }),
+               Contains("writes to input"));
   REQUIRE_THAT(checked(Collective::Reduce, [](Builder& b, int) { b.copy(input(0), output(0)); }), Contains("rank 1 work 0"));
   REQUIRE_THAT(checked(Collective::ReduceScatter, [](Builder& b, int) { b.copy(input(0), output(0)); }),
                Contains("writes output chunk 0, which this rank has not"));
   REQUIRE_THAT(checked(Collective::Broadcast, [](Builder& b, int) { b.copy(input(0), output(0)); }), Contains("undefined"));
-  REQUIRE_THAT(checked(Collective::Broadcast, [](Builder& b, int rank) {
-    b.copy(input(0), output(0));
-    if (rank == 0) b.send(1, input(0));
-  }), Contains("never received"));
-  REQUIRE_THAT(checked(Collective::AllGather, [](Builder& b, int rank) { b.copy(input(static_cast<uint32_t>(rank)), output(0)); }),
-               Contains("differ in size"));
+  REQUIRE_THAT(checked(Collective::Broadcast,
+                       [](Builder& b, int rank) {
+                         b.copy(input(0), output(0));
+                         if (rank == 0) b.send(1, input(0));
+                       }),
+               Contains("never received"));
+  REQUIRE_THAT(
+      checked(Collective::AllGather, [](Builder& b, int rank) { b.copy(input(static_cast<uint32_t>(rank)), output(0)); }),
+      Contains("differ in size"));
 }
 
 TEST_CASE("all-to-all of unequal blocks goes straight") {

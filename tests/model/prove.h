@@ -36,7 +36,10 @@ inline std::string prove(const Algorithm& algorithm, const Topology& topology, c
   const Status status = check(claim, programs);
   if (!status.ok())
     return concat(algorithm.name, " ", name_of(claim.collective), " ranks ", topology.ranks(), " root ", claim.root,
-                  !claim.in_place_of.empty() ? " in place on some" : claim.in_place ? " in place" : "", claim.uniform ? "" : " not uniform", ": ", status.text());
+                  !claim.in_place_of.empty() ? " in place on some"
+                  : claim.in_place           ? " in place"
+                                             : "",
+                  claim.uniform ? "" : " not uniform", ": ", status.text());
   ++proved.schedules;
   proved.programs += topology.ranks();
   for (const Program& program : programs) proved.works += static_cast<long>(program.works.size());

@@ -1,7 +1,7 @@
 // sweep: every algorithm x collective x root x in place x number of ranks x topology is proved by the checker.
 //
-// What is swept is found in the registry: a new algorithm is proved without a line here. The last test prints what was proved.
-// TUTTI_SWEEP_SEED repeats a run's random topologies.
+// What is swept is found in the registry: a new algorithm is proved without a line here. The last test prints what was
+// proved. SWEEP_SEED repeats a run's random topologies.
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -44,7 +44,8 @@ void sweep(const Topology& topology, const std::function<bool(const Algorithm&)>
           }
           // AlltoAll of unequal blocks is not offered in place.
           const bool offered = uniform || !in_place || collective != Collective::AlltoAll;
-          if (must_serve && offered && !served) FAIL(name_of(collective) << " is not served for " << topology.ranks() << " ranks");
+          if (must_serve && offered && !served)
+            FAIL(name_of(collective) << " is not served for " << topology.ranks() << " ranks");
         }
   }
 }
@@ -95,9 +96,9 @@ TEST_CASE("places in places") {
 }
 
 TEST_CASE("ranks dealt at random over uneven places") {
-  const char* given = std::getenv("TUTTI_SWEEP_SEED");
+  const char* given = std::getenv("SWEEP_SEED");
   const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-  std::printf("model: seed %u (TUTTI_SWEEP_SEED=%u repeats the random topologies)\n", seed, seed);
+  std::printf("model: seed %u (SWEEP_SEED=%u repeats the random topologies)\n", seed, seed);
   std::mt19937 random(seed);
   const auto below = [&](int bound) { return std::uniform_int_distribution<int>(0, bound - 1)(random); };
   for (int trial = 0; trial < 60; ++trial) {
@@ -115,7 +116,8 @@ TEST_CASE("ranks dealt at random over uneven places") {
 TEST_CASE("in place on some ranks only") {
   std::mt19937 random(1);
   for (int ranks = 2; ranks <= 24; ++ranks)
-    for (const Topology& topology : {Topology::flat(ranks), from_sizes({1, ranks - 1}), from_sizes({ranks / 2, ranks - ranks / 2})})
+    for (const Topology& topology :
+         {Topology::flat(ranks), from_sizes({1, ranks - 1}), from_sizes({ranks / 2, ranks - ranks / 2})})
       for (int c = 0; c < kCollectives; ++c)
         for (const Algorithm& algorithm : all_algorithms()) {
           const Collective collective = static_cast<Collective>(c);
@@ -128,7 +130,8 @@ TEST_CASE("in place on some ranks only") {
 
 TEST_CASE("up to 1024 ranks") {
   for (int ranks : {65, 96, 100, 127, 128, 255, 257, 512, 1000, 1024}) {
-    const Topology topology = ranks % 8 == 0 ? from_text(concat("host:", ranks / 8, " core:8").c_str()) : Topology::flat(ranks);
+    const Topology topology =
+        ranks % 8 == 0 ? from_text(concat("host:", ranks / 8, " core:8").c_str()) : Topology::flat(ranks);
     for (int c = 0; c < kCollectives; ++c)
       for (const Algorithm& algorithm : all_algorithms()) {
         const Claim claim{static_cast<Collective>(c), has_root(static_cast<Collective>(c)) ? ranks / 3 : 0};
@@ -146,10 +149,11 @@ TEST_CASE("up to 1024 ranks") {
 TEST_CASE("what was proved") {
   const auto thousands = [](long number) {
     std::string text = std::to_string(number);
-    for (size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
+    for (size_t at = text.size(); at > 3;) text.insert(at -= 3, 1, ',');
     return text;
   };
-  std::printf("model: %s schedules proved (%s programs)\n", thousands(proved.schedules).c_str(), thousands(proved.programs).c_str());
+  std::printf("model: %s schedules proved (%s programs)\n", thousands(proved.schedules).c_str(),
+              thousands(proved.programs).c_str());
   REQUIRE(proved.schedules > 0);
 }
 

@@ -25,14 +25,14 @@ std::string works_of(Builder& builder) {
 TEST_CASE("builder: read after write, write after read, write after write") {
   Builder builder(kProblem);
   builder.shape(2, 1, 2);
-  builder.copy(input(0), output(0));     // 0
-  builder.send(1, output(0));            // 1: reads what 0 wrote
-  builder.send(2, output(0));            // 2: too
-  builder.recv(1, output(0));            // 3: waits for both readers, and so need not name 0
-  builder.recv(2, output(0));            // 4: nobody read 3
-  builder.copy(input(1), output(1));     // 5: other memory
-  builder.send(3, output(0), 2);         // 6: a run over both
-  builder.recv(3, scratch(1));           // 7
+  builder.copy(input(0), output(0));  // 0
+  builder.send(1, output(0));         // 1: reads what 0 wrote
+  builder.send(2, output(0));         // 2: too
+  builder.recv(1, output(0));         // 3: waits for both readers, and so need not name 0
+  builder.recv(2, output(0));         // 4: nobody read 3
+  builder.copy(input(1), output(1));  // 5: other memory
+  builder.send(3, output(0), 2);      // 6: a run over both
+  builder.recv(3, scratch(1));        // 7
   REQUIRE(builder.finish().dependencies == Edges{{}, {0}, {0}, {1, 2}, {3}, {}, {4, 5}, {}});
 }
 
@@ -208,6 +208,8 @@ TEST_CASE("select: small, large, one host, many") {
   REQUIRE(cheapest(Collective::AllReduce, host, 8) == "oneshot");
   REQUIRE(cheapest(Collective::AllReduce, host, 64 << 20) == "twoshot");
   REQUIRE(cheapest(Collective::AllReduce, cluster, 64 << 20) == "hierarchical");
+  REQUIRE(cheapest(Collective::AllReduce, cluster, 8) == "hierarchical");
+  REQUIRE(cheapest(Collective::Broadcast, Topology::flat(512), 64) == "tree");
   REQUIRE(cheapest(Collective::AlltoAll, host, 64 << 20) == "pairwise");
 }
 

@@ -58,8 +58,8 @@ TEST_CASE("topology: levels that part nobody are no splits") {
 }
 
 TEST_CASE("topology: paths with any numbers") {
-  const Topology topology = Topology::from_paths({{"host", {1e-5, 1e9}}, {"core", {1e-7, 1e10}}},
-                                                 {{900, 7}, {5, 7}, {900, 8}, {5, 7}, {900, 7}});
+  const Topology topology =
+      Topology::from_paths({{"host", {1e-5, 1e9}}, {"core", {1e-7, 1e10}}}, {{900, 7}, {5, 7}, {900, 8}, {5, 7}, {900, 7}});
   REQUIRE(topology.groups(0) == std::vector<std::vector<int>>{{0, 2, 4}, {1, 3}});
   REQUIRE(topology.divergence(0, 1) == 0);
   REQUIRE(topology.divergence(0, 4) == 1);  // on one core, and still two ranks

@@ -1,0 +1,186 @@
+// life: making, splitting and leaving communicators, with calls on all of them.
+#include <sched.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/conformance/suite.h"
+
+namespace tutti::test {
+namespace {
+
+// A few calls of all kinds; the key says which.
+uint64_t exercise(Rank& rank, tuttiComm_t comm, uint64_t key) {
+  int me = -1, ranks = -1;
+  rank.check(tuttiCommUserRank(comm, &me), "tuttiCommUserRank");
+  rank.check(tuttiCommCount(comm, &ranks), "tuttiCommCount");
+  for (uint64_t i = 0; i < 6; ++i) {
+    const uint64_t seed = hash(key, 6, i);
+    const Case c = random_case(seed, static_cast<Kind>(seed % kKinds), ranks, seed / 16 % 3000);
+    rank.note(describe(c));
+    Part part(c, me, ranks);
+    part.issue(comm, nullptr);
+    part.check();
+  }
+  return 6;
+}
+
+World processes(int ranks, int threads = 1) {
+  World world;
+  world.ranks = ranks;
+  world.threads = threads;
+  return world;
+}
+
+void destroy(Rank& rank, tuttiComm_t comm) {
+  rank.check(tuttiCommDestroy(comm), "tuttiCommDestroy");
+}
+
+}  // namespace
+
+TEST_CASE("a communicator knows its ranks", "[life]") {
+  conform("ranks", processes(3), [](Rank& rank) -> uint64_t {
+    const tuttiComm_t comm = rank.join();
+    int value = -1;
+    rank.check(tuttiCommCount(comm, &value), "tuttiCommCount");
+    expect(value == 3, "count");
+    rank.check(tuttiCommUserRank(comm, &value), "tuttiCommUserRank");
+    expect(value == rank.rank, "rank");
+    tuttiResult_t state = tuttiInternalError;
+    rank.check(tuttiCommGetAsyncError(comm, &state), "tuttiCommGetAsyncError");
+    expect(state == tuttiSuccess, "state");
+    rank.check(tuttiCommFinalize(comm), "tuttiCommFinalize");
+    destroy(rank, comm);
+    rank.check(tuttiCommDestroy(comm), "a second tuttiCommDestroy", tuttiInvalidArgument);
+    return 1;
+  });
+}
+
+TEST_CASE("nobody leaves a barrier before all have come", "[life]") {
+  for (int threads : {1, 4}) {
+    conform("barrier", processes(4, threads), [](Rank& rank) -> uint64_t {
+      const tuttiComm_t comm = rank.join();
+      constexpr int kRounds = 60;
+      for (int round = 0; round < kRounds; ++round) {
+        // The last to come comes late, in turn.
+        if (round % rank.ranks == rank.rank) rank.wait_flag(round, static_cast<uint32_t>(rank.ranks) - 1);
+        rank.raise_flag(round);
+        rank.check(tuttiBarrier(comm, nullptr), "tuttiBarrier");
+        expect(rank.flag(round) == static_cast<uint32_t>(rank.ranks), "left the barrier too early");
+      }
+      destroy(rank, comm);
+      return kRounds;
+    });
+  }
+}
+
+TEST_CASE("splits by color and key", "[life]") {
+  for (int threads : {1, 5}) {
+    conform("split", processes(5, threads), [](Rank& rank) -> uint64_t {
+      const tuttiComm_t world = rank.join();
+      // Evens and odds, in reverse order; the last rank stays out of the second split.
+      tuttiComm_t half = nullptr, rest = nullptr, quarter = nullptr;
+      rank.check(tuttiCommSplit(world, rank.rank % 2, -rank.rank, &half, nullptr), "split");
+      int me = -1, ranks = -1;
+      rank.check(tuttiCommUserRank(half, &me), "tuttiCommUserRank");
+      rank.check(tuttiCommCount(half, &ranks), "tuttiCommCount");
+      expect(ranks == (rank.rank % 2 ? 2 : 3), "ranks of a half");
+      expect(me == ranks - 1 - rank.rank / 2, "rank in a half");
+      const int color = rank.rank == 4 ? TUTTI_SPLIT_NOCOLOR : 7;
+      rank.check(tuttiCommSplit(world, color, 0, &rest, nullptr), "split with NOCOLOR");
+      expect((rest == nullptr) == (rank.rank == 4), "NOCOLOR");
+      rank.check(tuttiCommSplit(half, me == 0 ? 0 : 1, 0, &quarter, nullptr), "split of a split");
+      uint64_t played = 0;
+      for (uint64_t round = 0; round < 5; ++round) {
+        played += exercise(rank, world, round);
+        exercise(rank, half, 100 + round);
+        if (rest) exercise(rank, rest, 200 + round);
+        exercise(rank, quarter, 300 + round);
+      }
+      // In any order, the parent first too.
+      if (rank.rank % 2) destroy(rank, world);
+      destroy(rank, quarter);
+      if (rest) destroy(rank, rest);
+      destroy(rank, half);
+      if (rank.rank % 2 == 0) destroy(rank, world);
+      return 3 * played;
+    });
+  }
+}
+
+TEST_CASE("a start that does not block", "[life]") {
+  conform("blocking = 0", processes(3), [](Rank& rank) -> uint64_t {
+    tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    config.commName = "polled";
+    tuttiComm_t comm = nullptr;
+    rank.check(tuttiCommInitRankConfig(&comm, rank.ranks, rank.id(), rank.rank, &config), "init", tuttiInProgress);
+    expect(comm != nullptr, "the handle");
+    tuttiResult_t state = tuttiInProgress;
+    while (state == tuttiInProgress) {
+      rank.check(tuttiCommGetAsyncError(comm, &state), "tuttiCommGetAsyncError");
+      sched_yield();
+    }
+    rank.check(state, "the end of init");
+    const uint64_t played = exercise(rank, comm, 1);
+    destroy(rank, comm);
+    return played;
+  });
+}
+
+TEST_CASE("one thread makes several ranks in a group", "[life]") {
+  conform("init in a group", processes(2), [](Rank& rank) -> uint64_t {
+    constexpr int kRanks = 4;
+    tuttiComm_t comms[2] = {};
+    rank.check(tuttiGroupStart(), "tuttiGroupStart");
+    for (int k = 0; k < 2; ++k)
+      rank.check(tuttiCommInitRank(&comms[k], kRanks, rank.id(), 2 * k + rank.rank), "tuttiCommInitRank");
+    rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
+    Player player(rank, {{rank.rank, comms[0]}, {2 + rank.rank, comms[1]}}, kRanks);
+    for (uint64_t seed = 0; seed < 40; ++seed)
+      player.play(random_case(hash(7, seed), static_cast<Kind>(seed % kKinds), kRanks, hash(8, seed) % 5000));
+    // A split of both, in a group as well: the pairs that live in one process.
+    tuttiComm_t pair[2] = {};
+    rank.check(tuttiGroupStart(), "tuttiGroupStart");
+    for (int k = 0; k < 2; ++k) rank.check(tuttiCommSplit(comms[k], rank.rank, 0, &pair[k], nullptr), "tuttiCommSplit");
+    rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
+    {
+      Player alone(rank, {{0, pair[0]}, {1, pair[1]}}, 2);
+      for (uint64_t seed = 0; seed < 14; ++seed)
+        alone.play(random_case(hash(9, seed), static_cast<Kind>(seed % kKinds), 2, hash(10, seed) % 5000));
+    }
+    for (tuttiComm_t comm : {pair[0], pair[1], comms[0], comms[1]}) destroy(rank, comm);
+    return player.played();
+  });
+}
+
+TEST_CASE("two communicators at once", "[life]") {
+  conform("two", processes(3), [](Rank& rank) -> uint64_t {
+    const tuttiComm_t first = rank.join(0), second = rank.join(1);
+    uint64_t played = 0;
+    for (uint64_t round = 0; round < 10; ++round) {
+      played += exercise(rank, first, 2 * round);
+      played += exercise(rank, second, 2 * round + 1);
+    }
+    destroy(rank, first);
+    played += exercise(rank, second, 99);
+    destroy(rank, second);
+    return played;
+  });
+}
+
+TEST_CASE("communicators come and go", "[life]") {
+  for (int threads : {1, 3}) {
+    conform("come and go", processes(3, threads), [](Rank& rank) -> uint64_t {
+      uint64_t played = 0;
+      for (int round = 0; round < 6; ++round) {
+        tuttiComm_t comms[3];
+        for (int k = 0; k < 3; ++k) comms[k] = rank.join(3 * round + k);
+        for (int k = 0; k < 3; ++k) played += exercise(rank, comms[k], static_cast<uint64_t>(3 * round + k));
+        for (int k = 0; k < 3; ++k) destroy(rank, comms[(k + round) % 3]);
+      }
+      return played;
+    });
+  }
+}
+
+}  // namespace tutti::test

@@ -1,0 +1,45 @@
+// main of the conformance suite: Catch2's, then one line that says how much was tried over which transport.
+#define CATCH_CONFIG_RUNNER
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <iostream>
+
+#include "tests/conformance/suite.h"
+
+namespace tutti::test {
+
+std::string transport() {
+  const char* name = std::getenv("CONFORMANCE_TRANSPORT");
+  return name && *name ? name : "shm";
+}
+
+Tally& tally() {
+  static Tally tally;
+  return tally;
+}
+
+void conform(const std::string& name, World world, const std::function<uint64_t(Rank&)>& body) {
+  world.environment.emplace_back("TUTTI_TRANSPORTS", transport());
+  const Outcome outcome = run_ranks(world, [&](Rank& rank) {
+    const uint64_t cases = body(rank);
+    rank.record(cases);
+  });
+  INFO(name << '\n' << outcome.text());
+  CHECK(outcome.ok());
+  if (!outcome.ok()) return;
+  const std::string difference = compare_records(outcome);
+  INFO(difference);
+  CHECK(difference.empty());
+  tally().cases += outcome.ranks[0].records.back();
+  ++tally().worlds;
+}
+
+}  // namespace tutti::test
+
+int main(int argc, char** argv) {
+  const int result = Catch::Session().run(argc, argv);
+  const tutti::test::Tally& tally = tutti::test::tally();
+  std::cout << "conformance: " << tally.cases << " cases over " << tutti::test::transport() << " (" << tally.worlds
+            << " worlds of ranks)" << std::endl;
+  return result;
+}
