@@ -52,7 +52,8 @@ struct Cause {
 struct Activity {
   uint64_t entered;   // number of the last collective this rank has entered (1, 2, ...; 0: none yet)
   uint64_t finished;  // number of the last collective finished
-  std::string text;   // e.g. "in AllReduce #17 (float32, sum, 1024 elements), waiting for rank 2"
+  std::string text;   // e.g. "in AllReduce (float32, sum, count 1024) [collective #17], waiting for rank 2"
+  std::string call = {};  // the collective it is in, as it should read on every rank; "" if in none
 };
 
 // One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
@@ -78,7 +79,7 @@ class Control {
 
   // An operation of this rank passed its deadline. The hub asks all ranks what they are doing, finds who lags behind
   // collective number `entered` (0: point to point; then `suspects` are to blame), or who does not answer within a second,
-  // and broadcasts an abort whose text names them. Any thread; does not wait: on_abort will be called.
+  // or who called something else (then: InvalidUsage), and broadcasts an abort whose text names them. Any thread; does not wait: on_abort will be called.
   virtual void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) = 0;
 
   // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it.

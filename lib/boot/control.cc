@@ -264,7 +264,9 @@ void ControlPlane::handle(const Frame& frame) {
       const Activity activity = callbacks_.activity ? callbacks_.activity() : Activity{};
       return connection_->send(
           Kind::Activity,
-          Writer().u64(activity.entered).u64(activity.finished).text(activity.text.substr(0, kMaxTextBytes / 8)).bytes());
+          Writer().u64(activity.entered).u64(activity.finished)
+              .text(activity.call.substr(0, kMaxTextBytes / 8))
+              .text(activity.text.substr(0, kMaxTextBytes / 8)).bytes());
     }
     case Kind::Goodbye: return hub_said_goodbye();
     default:

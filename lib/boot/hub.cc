@@ -250,6 +250,7 @@ void Hub::take_answer(Member& member, const Frame& frame) {
   member.answer.kind = Answer::Kind::Given;
   member.answer.activity.entered = in.u64();
   member.answer.activity.finished = in.u64();
+  member.answer.activity.call = in.text(kMaxTextBytes);
   member.answer.activity.text = in.text(kMaxTextBytes);
   --unanswered_;
 }

@@ -2,6 +2,8 @@
 #include "lib/boot/inquiry.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 
 namespace tutti {
 namespace {
@@ -24,9 +26,28 @@ std::string blame(int rank, const Answer& answer, const std::string& deed) {
   }
 }
 
+// Two ranks in the collective of one number that is not the same: a mistake that no message need have shown, when each waits
+// for another one's. Nobody lags then.
+std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  std::map<uint64_t, int> first;  // by collective number: the lowest rank that is in it
+  for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
+    const Activity& mine = answers[static_cast<size_t>(rank)].activity;
+    if (mine.call.empty()) continue;
+    const int other = first.emplace(mine.entered, rank).first->second;
+    const Activity& theirs = answers[static_cast<size_t>(other)].activity;
+    if (mine.call == theirs.call) continue;
+    return Cause{Code::InvalidUsage, rank,
+                 concat("ranks made different calls: rank ", other, " called ", theirs.call, ", rank ", rank, " called ",
+                        mine.call, " [collective #", mine.entered, "] (", inquiry.text, ")")};
+  }
+  return {};
+}
+
 }  // namespace
 
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  if (inquiry.entered > 0)
+    if (std::optional<Cause> cause = mismatch(inquiry, answers)) return *cause;
   const auto at = [&](int rank) -> const Answer& { return answers[static_cast<size_t>(rank)]; };
   std::vector<int> guilty;
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {

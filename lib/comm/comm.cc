@@ -113,6 +113,9 @@ Activity Comm::activity() const {
   } else if (activity.finished >= activity.entered) {
     activity.text = concat("idle after ", what_runs());
   } else {
+    const uint64_t signature = signature_.load(std::memory_order_acquire);
+    // Unless this rank went on meanwhile.
+    if (entered_.load(std::memory_order_relaxed) == activity.entered) activity.call = describe(signature);
     activity.text = concat("in ", what_runs());
     if (const int peer = waiting_for_.load(std::memory_order_relaxed); peer >= 0)
       activity.text += concat(", waiting for rank ", peer);
@@ -163,7 +166,9 @@ bool Comm::start(const Call& call) {
   }
   idle_.pop_back();
   running_.push_back(execution);
-  signature_.store(execution->operation().signature, std::memory_order_relaxed);
+  signature_.store(execution->operation().signature, std::memory_order_relaxed);  // before entered_, for activity()
+  if (call.kind != CallKind::PointToPoint)
+    entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   execution->start(lanes_, tile_bytes_, window_);
   return true;
 }
@@ -172,7 +177,6 @@ bool Comm::start(const Call& call) {
 bool Comm::start_next_collective() {
   while (next_call_ < calls_.size() && calls_[next_call_].kind == CallKind::PointToPoint) ++next_call_;
   if (next_call_ == calls_.size()) return false;
-  entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   collective_running_ = start(calls_[next_call_++]);
   return collective_running_;
 }
