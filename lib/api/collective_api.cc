@@ -57,7 +57,7 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
                          int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
   return enter([&]() -> Status {
     const auto body = [&]() -> Status {
-      const CommGuard guard(comm);
+      const CallGuard guard(comm);
       if (!guard) return bad_comm(function);
       if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
@@ -85,7 +85,7 @@ tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_
                              tuttiStream_t stream) {
   return enter([&]() -> Status {
     const auto body = [&]() -> Status {
-      const CommGuard guard(comm);
+      const CallGuard guard(comm);
       if (!guard) return bad_comm(function);
       if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
@@ -139,7 +139,7 @@ tuttiResult_t vector_collective(const char* function, CallKind kind, const void*
                                 tuttiComm_t comm, tuttiStream_t stream, Prepare prepare) {
   return enter([&]() -> Status {
     const auto body = [&]() -> Status {
-      const CommGuard guard(comm);
+      const CallGuard guard(comm);
       if (!guard) return bad_comm(function);
       if (!guard->ready()) return guard->refusal();
       TUTTI_TRY(check_type(function, type));
@@ -235,7 +235,7 @@ tuttiResult_t tuttiScatter(const void* sendbuff, void* recvbuff, size_t count, t
 
 tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
   return enter([&]() -> Status {
-    const CommGuard guard(comm);
+    const CallGuard guard(comm);
     if (!guard) return noted_in_group(bad_comm("tuttiBarrier"));
     if (!guard->ready()) return noted_in_group(guard->refusal());
     return dispatch("tuttiBarrier", comm, *guard.get(), stream, Call{});

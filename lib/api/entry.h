@@ -36,6 +36,25 @@ class Guard {
 using CommGuard = Guard<comm_handles>;
 using StreamGuard = Guard<stream_handles>;
 
+// The same for the calls that only one thread at a time may make on a communicator.
+class CallGuard {
+ public:
+  explicit CallGuard(tuttiComm_t handle)
+      : handle_(reinterpret_cast<uintptr_t>(handle)), object_(comm_handles().enter(handle_)) {}
+  ~CallGuard() {
+    if (object_) comm_handles().leave(handle_);
+  }
+  CallGuard(const CallGuard&) = delete;
+  CallGuard& operator=(const CallGuard&) = delete;
+  explicit operator bool() const { return object_ != nullptr; }
+  Comm* operator->() const { return object_; }
+  Comm* get() const { return object_; }
+
+ private:
+  const uintptr_t handle_;
+  Comm* const object_;
+};
+
 Status bad_comm(const char* function);
 Status bad_stream(const char* function);
 

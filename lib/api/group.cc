@@ -13,8 +13,10 @@ struct Pending {
   Call call;
 };
 
+// How deep this thread is in groups; apart from the rest, because every call looks at it.
+constinit thread_local int t_depth = 0;
+
 struct Group {
-  int depth = 0;
   Status first_failure;
   std::vector<Pending> calls;
   std::vector<Setup> setups;
@@ -58,10 +60,10 @@ Status run_calls(std::vector<Pending>& calls) {
 
 }  // namespace
 
-bool in_group() { return t_group.depth > 0; }
+bool in_group() { return t_depth > 0; }
 
 Status noted_in_group(Status status) {
-  if (t_group.depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
+  if (t_depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
   return status;
 }
 
@@ -97,14 +99,14 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiGroupStart(void) {
-  ++t_group.depth;
+  ++t_depth;
   return tuttiSuccess;
 }
 
 tuttiResult_t tuttiGroupEnd(void) {
   return enter([]() -> Status {
-    if (t_group.depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
-    if (--t_group.depth > 0) return {};
+    if (t_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
+    if (--t_depth > 0) return {};
     Group group = std::exchange(t_group, {});
     if (!group.first_failure.ok()) {  // nothing starts
       for (Setup& setup : group.setups)

@@ -1,13 +1,16 @@
 // handles: what a C handle means, so that a stale or foreign one is answered and never followed.
 //
 // A handle is not a pointer but a place in a fixed table and a generation. acquire() counts a user in, so that remove() (from
-// CommDestroy, or CommAbort in another thread) returns the object only when nobody is inside a call on it.
+// CommDestroy, or CommAbort in another thread) returns the object only when nobody is inside a call on it. The calls that move
+// data come from one thread at a time and count themselves in with plain stores (enter, leave): remove() pays for the fence.
 #pragma once
 #include <sched.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+
+#include "lib/base/fence.h"
 
 namespace tutti {
 
@@ -40,6 +43,23 @@ class HandleTable {
     place->users.fetch_sub(1);
     return nullptr;
   }
+  // The same for calls of which only one is made at a time.
+  Object* enter(uintptr_t handle) {
+    Place* place = place_of(handle);
+    // A stale handle must not touch the count of a place that belongs to another object by now.
+    if (!place || place->generation.load(std::memory_order_relaxed) != generation_of(handle)) return nullptr;
+    const uint32_t callers = place->callers.load(std::memory_order_relaxed);
+    place->callers.store(callers + 1, std::memory_order_relaxed);
+    light_fence();
+    if (place->alive.load(std::memory_order_acquire)) return place->object.load(std::memory_order_relaxed);
+    place->callers.store(callers, std::memory_order_relaxed);
+    return nullptr;
+  }
+  void leave(uintptr_t handle) {
+    std::atomic<uint32_t>& callers = place_of(handle)->callers;
+    callers.store(callers.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+  }
+
   void release(uintptr_t handle) { place_of(handle)->users.fetch_sub(1, std::memory_order_release); }
 
   // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle.
@@ -48,7 +68,8 @@ class HandleTable {
     if (!place || place->generation.load() != generation_of(handle)) return nullptr;
     bool alive = true;
     if (!place->alive.compare_exchange_strong(alive, false)) return nullptr;
-    while (place->users.load() != 0) sched_yield();
+    heavy_fence();
+    while (place->users.load() != 0 || place->callers.load(std::memory_order_acquire) != 0) sched_yield();
     Object* object = place->object.exchange(nullptr);
     place->taken.store(false);
     return object;
@@ -57,7 +78,7 @@ class HandleTable {
  private:
   struct Place {
     std::atomic<bool> taken{false}, alive{false};
-    std::atomic<uint32_t> users{0};
+    std::atomic<uint32_t> users{0}, callers{0};
     std::atomic<uint64_t> generation{0};
     std::atomic<Object*> object{nullptr};
   };

@@ -2,6 +2,7 @@
 #include "lib/comm/comm.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "lib/base/log.h"
 
@@ -49,14 +50,22 @@ Status Comm::refusal() const {
 
 // ---- turns
 
+// A thread that waits here is rare (an abort, or a synchronous call behind queued ones), so that who ends a turn need not know
+// of it: it looks again every millisecond at the latest.
 void Comm::wait_turn(uint64_t ticket) {
-  for (uint64_t turn = turn_.load(std::memory_order_acquire); turn != ticket; turn = turn_.load(std::memory_order_acquire))
-    turn_.wait(turn, std::memory_order_acquire);
+  if (turn_.load(std::memory_order_acquire) == ticket) [[likely]]
+    return;
+  std::unique_lock lock(turn_mutex_);
+  while (turn_.load(std::memory_order_acquire) != ticket) turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
 }
 
-void Comm::end_turn() {
-  turn_.fetch_add(1, std::memory_order_release);
-  turn_.notify_all();
+// Only the thread whose turn it is changes turn_.
+void Comm::end_turn() { turn_.store(turn_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+
+void Comm::end_turn_and_tell() {
+  end_turn();
+  std::lock_guard lock(turn_mutex_);
+  turn_changed_.notify_all();
 }
 
 void Comm::wait_idle() { wait_turn(tickets_.load(std::memory_order_acquire)); }
@@ -118,7 +127,7 @@ void Comm::report_timeout() {
   if (timeout_reported_) return;
   timeout_reported_ = true;
   std::vector<int> suspects;
-  for (const auto& execution : running_)
+  for (const Execution* execution : running_)
     for (int peer : execution->waiting_for())
       if (std::find(suspects.begin(), suspects.end(), peer) == suspects.end()) suspects.push_back(peer);
   if (!suspects.empty()) waiting_for_.store(suspects.front(), std::memory_order_relaxed);
@@ -148,17 +157,19 @@ void Comm::load(std::span<const Call> calls) {
 }
 
 bool Comm::start(const Call& call) {
-  Result<Operation> operation = operation_of(call);
-  if (!operation.ok()) {
-    fail_all(operation.status().code(), rank(), operation.status().text());
-    end_batch(operation.status());
+  if (idle_.empty()) idle_.push_back(&executions_.emplace_back());
+  Execution* execution = idle_.back();
+  if (Status status = prepare(call, execution->operation()); !status.ok()) [[unlikely]] {
+    fail_all(status.code(), rank(), status.text());
+    end_batch(std::move(status));
     return false;
   }
-  if (idle_.empty()) idle_.push_back(std::make_unique<Execution>());
-  running_.push_back(std::move(idle_.back()));
   idle_.pop_back();
-  signature_.store(operation.value().signature, std::memory_order_relaxed);
-  running_.back()->start(operation.value(), lanes_, tile_bytes_, window_);
+  running_.push_back(execution);
+  signature_.store(execution->operation().signature, std::memory_order_relaxed);  // before entered_, for activity()
+  if (call.kind != CallKind::PointToPoint)
+    entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  execution->start(lanes_, tile_bytes_, window_);
   return true;
 }
 
@@ -166,18 +177,14 @@ bool Comm::start(const Call& call) {
 bool Comm::start_next_collective() {
   while (next_call_ < calls_.size() && calls_[next_call_].kind == CallKind::PointToPoint) ++next_call_;
   if (next_call_ == calls_.size()) return false;
-  signature_.store(signature_of(calls_[next_call_]), std::memory_order_relaxed);  // before entered_, for activity()
-  entered_.fetch_add(1, std::memory_order_release);
   collective_running_ = start(calls_[next_call_++]);
   return collective_running_;
 }
 
 void Comm::end_batch(Status status) {
   batch_status_ = std::move(status);
-  while (!running_.empty()) {
-    idle_.push_back(std::move(running_.back()));
-    running_.pop_back();
-  }
+  idle_.insert(idle_.end(), running_.begin(), running_.end());
+  running_.clear();
   calls_ = {};
   next_call_ = 0;
   collective_running_ = false;
@@ -204,11 +211,11 @@ Progress Comm::advance(bool& moved) {
       return Progress::Failed;
     }
     moved = true;
-    const bool collective = running_[i]->operation().plan->point_to_point == false;
-    idle_.push_back(std::move(running_[i]));
+    const bool collective = !running_[i]->operation().plan->point_to_point;
+    idle_.push_back(running_[i]);
     running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
     if (!collective) continue;
-    finished_.fetch_add(1, std::memory_order_release);
+    finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     collective_running_ = false;
     (void)start_next_collective();
     if (!batch_status_.ok()) return Progress::Failed;

@@ -5,6 +5,7 @@
 // call from then on returns it.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <thread>
@@ -53,9 +54,15 @@ class Comm {
   Status refusal() const;
 
   // Turns: calls run in the order in which their tickets were taken, one batch at a time.
-  uint64_t take_ticket() { return tickets_.fetch_add(1, std::memory_order_relaxed); }
+  // Tickets are taken by the one thread that makes calls, so that plain stores do.
+  uint64_t take_ticket() {
+    const uint64_t ticket = tickets_.load(std::memory_order_relaxed);
+    tickets_.store(ticket + 1, std::memory_order_release);
+    return ticket;
+  }
   void wait_turn(uint64_t ticket);
   void end_turn();
+  void end_turn_and_tell();  // wakes who waits for a turn; from streams, where that is likely
   void wait_idle();
 
   // Starts the calls of one batch (which stay the caller's); advance() until Done or Failed; then batch_status() is how it
@@ -110,7 +117,7 @@ class Comm {
   Activity activity() const;
   Status first_failure() const;
 
-  Result<Operation> operation_of(const Call& call);
+  Status prepare(const Call& call, Operation& operation);
   Status set_op(const Call& call, Operation& operation);
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
@@ -136,7 +143,8 @@ class Comm {
   std::span<const Call> calls_;
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
-  std::vector<std::unique_ptr<Execution>> running_, idle_;
+  std::deque<Execution> executions_;        // addresses stay
+  std::vector<Execution*> running_, idle_;  // all of them, one or the other
   std::vector<LaneCount> lanes_;
   Status batch_status_;
   bool timeout_reported_ = false;
@@ -146,6 +154,8 @@ class Comm {
   std::atomic<int> waiting_for_{-1};
 
   std::atomic<uint64_t> tickets_{0}, turn_{0};
+  std::mutex turn_mutex_;  // for turn_changed_ only
+  std::condition_variable turn_changed_;
 
   mutable std::mutex mutex_;  // guards failure_, ops_, regions_, and that transports_ are complete once initialized_
   Status failure_;

@@ -16,16 +16,19 @@ size_t sum(const std::vector<size_t>& counts) {
 
 }  // namespace
 
-Result<Operation> Comm::operation_of(const Call& call) {
-  Operation operation;
+// `operation` is filled anew; it may hold an earlier one.
+Status Comm::prepare(const Call& call, Operation& operation) {
   operation.type = call.type;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
   operation.output = address(call.recv);
-  operation.input_layout.count = operation.output_layout.count = call.count;
+  operation.input_layout = operation.output_layout = {call.count, {}, {}};
+  operation.scale.reset();
+  operation.divisor = 0;
+  operation.paired = false;
   if (call.kind == CallKind::PointToPoint) {
     operation.plan = call.sends ? plans_->send_to(call.root) : plans_->receive_from(call.root);
-    return operation;
+    return {};
   }
 
   const size_t bytes = size_of(call.type);
@@ -53,8 +56,7 @@ Result<Operation> Comm::operation_of(const Call& call) {
   Result<const Plan*> plan = plans_->find(collective, root, in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
-  TUTTI_TRY(set_op(call, operation));
-  return operation;
+  return set_op(call, operation);
 }
 
 Status Comm::set_op(const Call& call, Operation& operation) {

@@ -84,7 +84,7 @@ Status run_batch(Batch& batch) {
     Part& part = batch.parts[0];
     part.comm->wait_turn(part.ticket);
     Status status = part.comm->run(part.calls);
-    part.comm->end_turn();
+    part.comm->end_turn_and_tell();
     return status;
   }
   std::vector<Comm*> comms;
@@ -97,7 +97,7 @@ Status run_batch(Batch& batch) {
   Status first;
   for (Part& part : batch.parts) {
     if (first.ok()) first = part.comm->batch_status();
-    part.comm->end_turn();
+    part.comm->end_turn_and_tell();
   }
   return first;
 }

@@ -5,24 +5,32 @@
 
 namespace tutti {
 
-void Execution::start(const Operation& operation, std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window) {
-  operation_ = operation;
+void Execution::cut(size_t tile_bytes, uint32_t window) {
   const Plan& plan = *operation_.plan;
-  element_bytes_ = size_of(operation_.type);
+  const size_t element_bytes = size_of(operation_.type);
+  const bool uniform = operation_.input_layout.counts.empty();
+  if (uniform && cut_plan_ == &plan && cut_count_ == operation_.input_layout.count && element_bytes_ == element_bytes) return;
+  cut_plan_ = uniform ? &plan : nullptr;
+  cut_count_ = operation_.input_layout.count;
+  element_bytes_ = element_bytes;
 
   // The longest message of a tile is largest_message pieces: that, and nothing a single rank knows, decides the slice.
   tiling_.pieces = plan.chunks / plan.blocks;
-  const size_t piece = std::max<size_t>(1, tile_bytes / element_bytes_ / plan.largest_message);
-  tiling_.slice = piece * tiling_.pieces;
-  size_t longest = 0;
-  for (const Layout* layout : {&operation_.input_layout, &operation_.output_layout}) {
-    longest = std::max(longest, layout->count);
+  piece_ = std::max<size_t>(1, tile_bytes / element_bytes_ / plan.largest_message);
+  tiling_.slice = piece_ * tiling_.pieces;
+  size_t longest = cut_count_;
+  for (const Layout* layout : {&operation_.input_layout, &operation_.output_layout})
     for (size_t count : layout->counts) longest = std::max(longest, count);
-  }
   tiling_.tiles = Tiling::tiles_of(longest, tiling_.slice);
   tiling_.slice = std::min(tiling_.slice, std::max<size_t>(longest, 1));
-
+  window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
+  if (instances_.size() < window_) instances_.resize(window_);
   lanes_.resize(plan.lanes.size());
+}
+
+void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window) {
+  cut(tile_bytes, window);
+  const Plan& plan = *operation_.plan;
   for (size_t i = 0; i < plan.lanes.size(); ++i) {
     const Lane& lane = plan.lanes[i];
     LaneCount& count = lanes[static_cast<size_t>(lane.peer) * kLanes + lane.channel];
@@ -30,15 +38,12 @@ void Execution::start(const Operation& operation, std::span<LaneCount> lanes, si
     base = {count.sent, count.received, tiling_.tiles, tiling_.tiles};
     if (operation_.paired) {
       const uint32_t peer = static_cast<uint32_t>(lane.peer);
-      base.send_tiles = Tiling::tiles_of(operation_.input_layout.count_of(peer), piece);
-      base.receive_tiles = Tiling::tiles_of(operation_.output_layout.count_of(peer), piece);
+      base.send_tiles = Tiling::tiles_of(operation_.input_layout.count_of(peer), piece_);
+      base.receive_tiles = Tiling::tiles_of(operation_.output_layout.count_of(peer), piece_);
     }
     count.sent += static_cast<uint32_t>(base.send_tiles * lane.sends);
     count.received += static_cast<uint32_t>(base.receive_tiles * lane.receives);
   }
-
-  window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
-  if (instances_.size() < window_) instances_.resize(window_);
   next_tile_ = tiles_done_ = 0;
   failed_peer_ = -1;
   mismatch_.reset();

@@ -41,8 +41,9 @@ struct Mismatch {
 
 class Execution {
  public:
-  // Takes the operation's message numbers. tile_bytes: limit of one message; window: tiles at once.
-  void start(const Operation& operation, std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
+  // Starts operation(), which the caller has filled, and takes its message numbers. tile_bytes: limit of one message; window:
+  // tiles at once; both the same in every call.
+  void start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
   // Done, Again or Failed. `moved` becomes true if anything happened.
   Progress advance(bool& moved);
 
@@ -52,6 +53,7 @@ class Execution {
   const Status& failure() const { return failure_; }
   // Peers whose messages started works are waiting for.
   std::vector<int> waiting_for() const;
+  Operation& operation() { return operation_; }
   const Operation& operation() const { return operation_; }
 
  private:
@@ -79,6 +81,7 @@ class Execution {
     uint64_t send_tiles, receive_tiles;
   };
 
+  void cut(size_t tile_bytes, uint32_t window);
   void begin(Instance& instance, uint64_t tile);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
@@ -97,8 +100,11 @@ class Execution {
   size_t bytes_of(const Instance& instance, Ref ref, uint32_t chunks) const;
 
   Operation operation_;
+  // What cut() worked out, and for which operation: calls often repeat.
+  const Plan* cut_plan_ = nullptr;
+  size_t cut_count_ = 0;
   Tiling tiling_;
-  size_t element_bytes_ = 1;
+  size_t element_bytes_ = 0, piece_ = 1;  // piece_: elements of the longest chunk
   uint64_t next_tile_ = 0, tiles_done_ = 0;
   uint32_t window_ = 1;
   std::vector<LaneBase> lanes_;

@@ -34,7 +34,7 @@ struct Tiling {
 
 // Where `run` adjacent chunks of one block (they must not go past its end) lie in a tile.
 inline Range range_of(const Layout& layout, const Tiling& tiling, uint64_t tile, uint32_t chunk, uint32_t run) {
-  const uint32_t block = chunk / tiling.pieces, piece = chunk % tiling.pieces;
+  const uint32_t block = tiling.pieces == 1 ? chunk : chunk / tiling.pieces, piece = chunk - block * tiling.pieces;
   const size_t count = layout.count_of(block);
   const size_t low = std::min(tile * tiling.slice, count), high = std::min(low + tiling.slice, count);
   if (run == tiling.pieces) return {layout.start_of(block) + low, high - low};

@@ -98,7 +98,7 @@ World world_of(const Shape& shape) {
   World world;
   world.ranks = shape.drivers == Drivers::OneThread ? 1 : shape.ranks;
   world.threads = shape.drivers == Drivers::Threads ? shape.ranks : shape.drivers == Drivers::Mixed ? 2 : 1;
-  world.deadline_s = 300;
+  world.deadline_s = 150;
   return world;
 }
 

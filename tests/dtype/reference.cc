@@ -187,10 +187,10 @@ std::vector<std::byte> random_elements(std::mt19937_64& random, Type type, size_
 
 uint64_t seed() {
   static const uint64_t chosen = [] {
-    const char* given = std::getenv("TUTTI_TEST_SEED");
+    const char* given = std::getenv("DTYPE_SEED");
     const auto now = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
     const uint64_t value = given != nullptr ? std::strtoull(given, nullptr, 0) : now;
-    std::printf("TUTTI_TEST_SEED=%llu\n", static_cast<unsigned long long>(value));
+    std::printf("DTYPE_SEED=%llu\n", static_cast<unsigned long long>(value));
     return value;
   }();
   return chosen;

@@ -28,7 +28,7 @@ void combine_one(std::byte* dst, const std::vector<const std::byte*>& sources, T
 // Bytes of `count` elements: by turns any bits at all (NaNs, infinities, subnormals) and values of moderate size.
 std::vector<std::byte> random_elements(std::mt19937_64& random, Type type, size_t count);
 
-// TUTTI_TEST_SEED, else one from the clock. Printed, so that a failure can be repeated.
+// DTYPE_SEED, else one from the clock. Printed, so that a failure can be repeated.
 uint64_t seed();
 
 }  // namespace tutti::reference

@@ -171,11 +171,11 @@ inline void check_failure(const Board& board, int rank, tuttiResult_t result, st
   for (const std::string& word : words) CHECK_THAT(std::string(slot.text), Catch::Contains(word));
 }
 
-// The seed of a random test, printed; TUTTI_TEST_SEED repeats a run.
+// The seed of a random test, printed; FAULT_SEED repeats a run.
 inline unsigned test_seed() {
-  const char* given = std::getenv("TUTTI_TEST_SEED");
+  const char* given = std::getenv("FAULT_SEED");
   const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
-  WARN("seed " << seed << " (repeat with TUTTI_TEST_SEED)");
+  WARN("seed " << seed << " (repeat with FAULT_SEED)");
   return seed;
 }
 

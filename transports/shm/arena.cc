@@ -2,7 +2,6 @@
 #include "transports/shm/arena.h"
 
 #include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -121,15 +120,6 @@ void ring(Doorbell& doorbell) {
 void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns) {
   timespec timeout{static_cast<time_t>(max_ns / 1'000'000'000), static_cast<long>(max_ns % 1'000'000'000)};
   syscall(SYS_futex, &doorbell.rings, FUTEX_WAIT, seen_rings, &timeout, nullptr, 0);
-}
-
-bool enable_asymmetric_fence() {
-  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
-}
-
-void asymmetric_fence() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
 }
 
 }  // namespace tutti::shm

@@ -107,9 +107,5 @@ class Arena {
 void ring(Doorbell& doorbell);
 // After arming: waits until the doorbell rings, at most max_ns.
 void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns);
-// Makes stores before it visible before loads after it, also on the other side: the peers that ring pay no fence for it.
-// False if the system cannot; then sleeps must be short.
-bool enable_asymmetric_fence();
-void asymmetric_fence();
 
 }  // namespace tutti::shm

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 
+#include "lib/base/fence.h"
 #include "transports/shm/arena.h"
 #include "transports/shm/exchange.h"
 
@@ -118,7 +119,7 @@ Status Shm::open() {
   listener_ = std::move(listener.value());
   pools_[0].open(layout_.small_slots, kSmallSlotBytes, layout_.slots);
   pools_[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.slots);
-  fence_ = enable_asymmetric_fence();
+  fence_ = enable_heavy_fence_all();
   arenas_.resize(ranks_);
   attached_.resize(ranks_);
   endpoints_.resize(ranks_);
@@ -279,12 +280,12 @@ void Shm::arm() {
   seen_rings_ = doorbell.rings.load(std::memory_order_acquire);
   doorbell.sleeping.store(1, std::memory_order_relaxed);
   // After this, a peer either sees `sleeping`, or wrote its message early enough for the caller's next look to find it.
-  asymmetric_fence();
+  heavy_fence_all();
 }
 
 void Shm::sleep(int64_t max_ns) {
   Doorbell& doorbell = mine_->header().doorbell;
-  // Without the asymmetric fence a ring can be missed: then a short nap bounds the delay.
+  // Without that fence a ring can be missed: then a short nap bounds the delay.
   if (max_ns > 0) wait(doorbell, seen_rings_, fence_ ? max_ns : std::min<int64_t>(max_ns, 500'000));
   doorbell.sleeping.store(0, std::memory_order_relaxed);
 }
