@@ -146,7 +146,7 @@ TEST_CASE("abort from another thread ends a blocked call here and everywhere", "
     rank.meet(0);
     if (rank.rank == 3) {  // the one that the others wait for
       rank.wait_flag(1, 3);
-      board->take(3, tuttiBarrier(comm, nullptr));
+      reduce_until_failure(*board.get(), 3, comm);
       rank.check(tuttiCommDestroy(comm), "destroy");
       return;
     }
@@ -160,8 +160,7 @@ TEST_CASE("abort from another thread ends a blocked call here and everywhere", "
         expect(now_s() - begin < 2, "abort did not return promptly");
       });
     rank.raise_flag(2);
-    std::vector<float> values(100'000, 1.0f), sums(values.size());
-    board->take(rank.rank, tuttiAllReduce(values.data(), sums.data(), values.size(), tuttiFloat, tuttiSum, comm, nullptr));
+    reduce_until_failure(*board.get(), rank.rank, comm);
     rank.raise_flag(1);
     if (rank.rank == aborter) {
       other.join();
