@@ -148,7 +148,8 @@ TEST_CASE("Split refuses colors and settings that cannot be", "[bad]") {
   REFUSED(tuttiCommSplit(pair.comms[0], 0, 0, nullptr, nullptr), "tuttiCommSplit", "newcomm is NULL");
   for (int color : {-2, INT_MIN}) {
     child = kPoison;
-    REFUSED(tuttiCommSplit(pair.comms[0], color, 0, &child, nullptr), "tuttiCommSplit", "color", std::to_string(color).c_str());
+    REFUSED(tuttiCommSplit(pair.comms[0], color, 0, &child, nullptr), "tuttiCommSplit", "color",
+            std::to_string(color).c_str());
     CHECK(child == nullptr);
   }
   tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
@@ -265,8 +266,8 @@ TEST_CASE("ops refuse what is not theirs", "[bad]") {
   float scalar = 2, value = 3, out = -7;
   tuttiRedOp_t op = tuttiMaxRedOp, none = tuttiMaxRedOp;
   for (tuttiComm_t comm : not_handles<tuttiComm_t>()) {
-    REFUSED(tuttiRedOpCreatePreMulSum(&none, &scalar, tuttiFloat, tuttiScalarHostImmediate, comm), "tuttiRedOpCreatePreMulSum",
-            "comm");
+    REFUSED(tuttiRedOpCreatePreMulSum(&none, &scalar, tuttiFloat, tuttiScalarHostImmediate, comm),
+            "tuttiRedOpCreatePreMulSum", "comm");
     REFUSED(tuttiRedOpDestroy(tuttiSum, comm), "tuttiRedOpDestroy", "comm");
   }
   const tuttiComm_t comm = pair.comms[0];

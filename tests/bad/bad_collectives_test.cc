@@ -24,19 +24,25 @@ struct Arguments {
 struct Door {
   const char* name;
   bool sends, receives, reduces;
-  const char* root;      // what the argument is called in the sentence; null: none
-  bool in_place;         // can work in place
+  const char* root;  // what the argument is called in the sentence; null: none
+  bool in_place;     // can work in place
   tuttiResult_t (*call)(const Arguments&);
 };
 
-tuttiDataType_t type_of(const Arguments& a) { return static_cast<tuttiDataType_t>(a.type); }
-tuttiRedOp_t op_of(const Arguments& a) { return static_cast<tuttiRedOp_t>(a.op); }
+tuttiDataType_t type_of(const Arguments& a) {
+  return static_cast<tuttiDataType_t>(a.type);
+}
+tuttiRedOp_t op_of(const Arguments& a) {
+  return static_cast<tuttiRedOp_t>(a.op);
+}
 
 const Door kDoors[] = {
     {"tuttiAllReduce", true, true, true, nullptr, true,
      [](const Arguments& a) { return tuttiAllReduce(a.send, a.recv, a.count, type_of(a), op_of(a), a.comm, a.stream); }},
     {"tuttiReduce", true, true, true, "root", true,
-     [](const Arguments& a) { return tuttiReduce(a.send, a.recv, a.count, type_of(a), op_of(a), a.root, a.comm, a.stream); }},
+     [](const Arguments& a) {
+       return tuttiReduce(a.send, a.recv, a.count, type_of(a), op_of(a), a.root, a.comm, a.stream);
+     }},
     {"tuttiBroadcast", true, true, false, "root", true,
      [](const Arguments& a) { return tuttiBroadcast(a.send, a.recv, a.count, type_of(a), a.root, a.comm, a.stream); }},
     {"tuttiBcast", false, true, false, "root", true,
@@ -193,7 +199,8 @@ TEST_CASE("the V calls refuse arrays that cannot be", "[bad]") {
   float* const send = buffers.send;
   float* const recv = buffers.recv;
   REFUSED(tuttiAllGatherV(send, recv, nullptr, nullptr, tuttiFloat, comm, nullptr), "tuttiAllGatherV", "recvcounts is NULL");
-  REFUSED(tuttiAllGatherV(send, recv, sum_overflows, nullptr, tuttiFloat, comm, nullptr), "tuttiAllGatherV", "address space");
+  REFUSED(tuttiAllGatherV(send, recv, sum_overflows, nullptr, tuttiFloat, comm, nullptr), "tuttiAllGatherV",
+          "address space");
   REFUSED(tuttiAllGatherV(send, recv, good, far, tuttiFloat, comm, nullptr), "tuttiAllGatherV", "address space");
   REFUSED(tuttiReduceScatterV(send, recv, nullptr, tuttiFloat, tuttiSum, comm, nullptr), "tuttiReduceScatterV",
           "recvcounts is NULL");
@@ -205,8 +212,10 @@ TEST_CASE("the V calls refuse arrays that cannot be", "[bad]") {
           "recvcounts is NULL");
   REFUSED(tuttiAllToAllV(send, good, nullptr, recv, other, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
           "sends itself 2", "expects 3");
-  REFUSED(tuttiAllToAllV(send, good, far, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV", "address space");
-  REFUSED(tuttiAllToAllV(send, good, nullptr, recv, good, far, tuttiFloat, comm, nullptr), "tuttiAllToAllV", "address space");
+  REFUSED(tuttiAllToAllV(send, good, far, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+          "address space");
+  REFUSED(tuttiAllToAllV(send, good, nullptr, recv, good, far, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+          "address space");
   buffers.check_untouched();
   pair.check_works();
 }

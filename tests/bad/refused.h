@@ -20,11 +20,11 @@ inline void check_sentence(std::initializer_list<const char*> words) {
 }
 
 // The call is InvalidArgument, and the sentence contains all words.
-#define REFUSED(call, ...)                    \
-  do {                                        \
-    INFO(#call);                              \
-    CHECK((call) == tuttiInvalidArgument);    \
-    check_sentence({__VA_ARGS__});            \
+#define REFUSED(call, ...)                 \
+  do {                                     \
+    INFO(#call);                           \
+    CHECK((call) == tuttiInvalidArgument); \
+    check_sentence({__VA_ARGS__});         \
   } while (0)
 
 // Two ranks in this process, driven by one thread.
@@ -43,7 +43,8 @@ struct Pair {
     for (int rank = 0; rank < 2; ++rank) values[rank] = {round_ + rank, 7 * rank, -round_ * rank};
     REQUIRE(tuttiGroupStart() == tuttiSuccess);
     for (int rank = 0; rank < 2; ++rank) {
-      CHECK(tuttiAllReduce(values[rank].data(), sums[rank].data(), 3, tuttiInt, tuttiSum, comms[rank], nullptr) == tuttiSuccess);
+      CHECK(tuttiAllReduce(values[rank].data(), sums[rank].data(), 3, tuttiInt, tuttiSum, comms[rank], nullptr) ==
+            tuttiSuccess);
       CHECK(tuttiSend(values[rank].data(), 3, tuttiInt, 1 - rank, comms[rank], nullptr) == tuttiSuccess);
       CHECK(tuttiRecv(received[rank].data(), 3, tuttiInt, 1 - rank, comms[rank], nullptr) == tuttiSuccess);
     }

@@ -24,7 +24,9 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
-std::string comm_id(int port, const std::string& secret) { return "127.0.0.1:" + std::to_string(port) + "#" + secret; }
+std::string comm_id(int port, const std::string& secret) {
+  return "127.0.0.1:" + std::to_string(port) + "#" + secret;
+}
 
 // The ports on which this process listens.
 std::vector<int> listening_ports() {
@@ -89,54 +91,61 @@ TEST_CASE("a rank that never comes is named when TUTTI_INIT_TIMEOUT is over", "[
 
 TEST_CASE("a rank that dies while the others wait for the last one is named", "[fault]") {
   SharedBoard board;
-  run_with_faults({.ranks = 4}, 2, [&](Rank& rank) {
-    const tuttiUniqueId id = rank.id(0, 1);
-    if (rank.rank == 3) return;  // never comes
-    tuttiComm_t comm = nullptr;
-    if (rank.rank == 2)
-      std::thread([&] {
-        rank.wait_flag(0, 2);
-        usleep(200'000);
-        kill(getpid(), SIGKILL);
-      }).detach();
-    rank.raise_flag(0);
-    const double begin = now_s();
-    board->take(rank.rank, tuttiCommInitRank(&comm, 4, id, rank.rank));
-    expect(now_s() - begin < 3, "it took more than 3 s");
-  });
+  run_with_faults(
+      {.ranks = 4}, 2,
+      [&](Rank& rank) {
+        const tuttiUniqueId id = rank.id(0, 1);
+        if (rank.rank == 3) return;  // never comes
+        tuttiComm_t comm = nullptr;
+        if (rank.rank == 2)
+          std::thread([&] {
+            rank.wait_flag(0, 2);
+            usleep(200'000);
+            kill(getpid(), SIGKILL);
+          }).detach();
+        rank.raise_flag(0);
+        const double begin = now_s();
+        board->take(rank.rank, tuttiCommInitRank(&comm, 4, id, rank.rank));
+        expect(now_s() - begin < 3, "it took more than 3 s");
+      },
+      Ends::Lingering);
   for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiRemoteError, {"rank 2", "died"});
 }
 
 TEST_CASE("abort ends a non-blocking init, and the others hear of it", "[fault]") {
   const int aborter = GENERATE(1, 0);
   SharedBoard board;
-  run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
-    const tuttiUniqueId id = rank.id(0, 1);
-    if (rank.rank == 2) return;  // so that nobody gets through
-    tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    tuttiComm_t comm = nullptr;
-    rank.check(tuttiCommInitRankConfig(&comm, 3, id, rank.rank, &config), "init", tuttiInProgress);
-    tuttiResult_t state = tuttiSuccess;
-    rank.check(tuttiCommGetAsyncError(comm, &state), "GetAsyncError");
-    expect(state == tuttiInProgress, "init is not under way");
-    int value = 1, sum = 0;
-    rank.check(tuttiAllReduce(&value, &sum, 1, tuttiInt, tuttiSum, comm, nullptr), "a call too early", tuttiInProgress);
-    rank.check(tuttiCommFinalize(comm), "finalize too early", tuttiInProgress);
-    if (rank.rank == aborter) {
-      rank.wait_flag(0, 1);
-      usleep(100'000);  // the other one has arrived
-      const double begin = now_s();
-      rank.check(tuttiCommAbort(comm), "abort");
-      expect(now_s() - begin < 1, "abort did not return promptly");
-      return;
-    }
-    rank.raise_flag(0);
-    wait_until([&] { return tuttiCommGetAsyncError(comm, &state) == tuttiSuccess && state != tuttiInProgress; }, 5, "the end of init");
-    std::strncpy(board->slots[rank.rank].text, tuttiGetLastError(comm), sizeof board->slots[rank.rank].text - 1);
-    board->slots[rank.rank].result = state;
-    rank.check(tuttiCommDestroy(comm), "destroy");
-  });
+  run_with_faults(
+      {.ranks = 3}, -1,
+      [&](Rank& rank) {
+        const tuttiUniqueId id = rank.id(0, 1);
+        if (rank.rank == 2) return;  // so that nobody gets through
+        tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
+        config.blocking = 0;
+        tuttiComm_t comm = nullptr;
+        rank.check(tuttiCommInitRankConfig(&comm, 3, id, rank.rank, &config), "init", tuttiInProgress);
+        tuttiResult_t state = tuttiSuccess;
+        rank.check(tuttiCommGetAsyncError(comm, &state), "GetAsyncError");
+        expect(state == tuttiInProgress, "init is not under way");
+        int value = 1, sum = 0;
+        rank.check(tuttiAllReduce(&value, &sum, 1, tuttiInt, tuttiSum, comm, nullptr), "a call too early", tuttiInProgress);
+        rank.check(tuttiCommFinalize(comm), "finalize too early", tuttiInProgress);
+        if (rank.rank == aborter) {
+          rank.wait_flag(0, 1);
+          usleep(100'000);  // the other one has arrived
+          const double begin = now_s();
+          rank.check(tuttiCommAbort(comm), "abort");
+          expect(now_s() - begin < 1, "abort did not return promptly");
+          return;
+        }
+        rank.raise_flag(0);
+        wait_until([&] { return tuttiCommGetAsyncError(comm, &state) == tuttiSuccess && state != tuttiInProgress; }, 5,
+                   "the end of init");
+        std::strncpy(board->slots[rank.rank].text, tuttiGetLastError(comm), sizeof board->slots[rank.rank].text - 1);
+        board->slots[rank.rank].result = state;
+        rank.check(tuttiCommDestroy(comm), "destroy");
+      },
+      Ends::Lingering);
   check_failure(*board.get(), 1 - aborter, tuttiRemoteError, {"rank " + std::to_string(aborter)});
 }
 
@@ -148,7 +157,8 @@ TEST_CASE("non-blocking init comes to a working communicator", "[fault]") {
     tuttiComm_t comm = nullptr;
     rank.check(tuttiCommInitRankConfig(&comm, 3, rank.id(), rank.rank, &config), "init", tuttiInProgress);
     tuttiResult_t state = tuttiInProgress;
-    wait_until([&] { return tuttiCommGetAsyncError(comm, &state) == tuttiSuccess && state != tuttiInProgress; }, 10, "the end of init");
+    wait_until([&] { return tuttiCommGetAsyncError(comm, &state) == tuttiSuccess && state != tuttiInProgress; }, 10,
+               "the end of init");
     rank.check(state, "the state");
     check_sum(rank, comm);
     rank.check(tuttiCommDestroy(comm), "destroy");
@@ -160,12 +170,15 @@ TEST_CASE("the id of another communicator, a rank given twice, another nranks", 
   World world{.ranks = 2};
   world.environment = {{"TUTTI_INIT_TIMEOUT", "1"}};
   SECTION("an id that nobody else uses") {
-    run_with_faults(world, -1, [&](Rank& rank) {
-      tuttiComm_t comm = nullptr;
-      const tuttiUniqueId mine = rank.id(rank.rank, rank.rank), other = rank.id(1 - rank.rank, 1 - rank.rank);
-      (void)other;
-      board->take(rank.rank, tuttiCommInitRank(&comm, 2, mine, rank.rank));
-    });
+    run_with_faults(
+        world, -1,
+        [&](Rank& rank) {
+          tuttiComm_t comm = nullptr;
+          const tuttiUniqueId mine = rank.id(rank.rank, rank.rank), other = rank.id(1 - rank.rank, 1 - rank.rank);
+          (void)other;
+          board->take(rank.rank, tuttiCommInitRank(&comm, 2, mine, rank.rank));
+        },
+        Ends::Lingering);
     for (int rank : {0, 1})
       check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(1 - rank) + " of 2 did not join"});
   }
@@ -182,10 +195,13 @@ TEST_CASE("the id of another communicator, a rank given twice, another nranks", 
     for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiRemoteError, {"nobody is at the rendezvous"});
   }
   SECTION("a rank given twice") {
-    run_with_faults(world, -1, [&](Rank& rank) {
-      tuttiComm_t comm = nullptr;
-      board->take(rank.rank, tuttiCommInitRank(&comm, 3, rank.id(), 1));
-    });
+    run_with_faults(
+        world, -1,
+        [&](Rank& rank) {
+          tuttiComm_t comm = nullptr;
+          board->take(rank.rank, tuttiCommInitRank(&comm, 3, rank.id(), 1));
+        },
+        Ends::Lingering);
     for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiInvalidUsage, {"rank 1 was given twice"});
   }
   SECTION("another nranks") {
