@@ -159,7 +159,7 @@ void Comm::load(std::span<const Call> calls) {
 bool Comm::start(const Call& call) {
   if (idle_.empty()) idle_.push_back(&executions_.emplace_back());
   Execution* execution = idle_.back();
-  if (Status status = prepare(call, execution->operation()); !status.ok()) [[unlikely]] {
+  if (Status status = prepare(call, *execution); !status.ok()) [[unlikely]] {
     fail_all(status.code(), rank(), status.text());
     end_batch(std::move(status));
     return false;

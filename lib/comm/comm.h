@@ -117,7 +117,9 @@ class Comm {
   Activity activity() const;
   Status first_failure() const;
 
-  Status prepare(const Call& call, Operation& operation);
+  Status prepare(const Call& call, Execution& execution);
+  Status prepare_anew(const Call& call, Operation& operation);
+  bool repeats(const Call& call, Execution& execution);
   Status set_op(const Call& call, Operation& operation);
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
@@ -146,6 +148,16 @@ class Comm {
   std::deque<Execution> executions_;        // addresses stay
   std::vector<Execution*> running_, idle_;  // all of them, one or the other
   std::vector<LaneCount> lanes_;
+  // What the last collective came to, because calls often repeat with other addresses at most.
+  struct Memo {
+    const Execution* execution = nullptr;  // whose operation() it is
+    CallKind kind{};
+    Type type{};
+    int op = 0, root = 0;
+    size_t count = 0;
+    uintptr_t input_offset = 0, output_offset = 0;  // from the call's addresses to the operation's
+    bool may_be_in_place = false, in_place = false;
+  } memo_;
   Status batch_status_;
   bool timeout_reported_ = false;
 

@@ -16,16 +16,40 @@ size_t sum(const std::vector<size_t>& counts) {
 
 }  // namespace
 
-// `operation` is filled anew; it may hold an earlier one.
-Status Comm::prepare(const Call& call, Operation& operation) {
+Status Comm::prepare(const Call& call, Execution& execution) {
+  if (repeats(call, execution)) [[likely]]
+    return {};
+  memo_.execution = nullptr;
+  TUTTI_TRY(prepare_anew(call, execution.operation()));
+  // What arrays or memory outside the call say may change without notice.
+  const bool pure = call.kind != CallKind::PointToPoint && !call.blocks && call.op < kFirstUserOp;
+  if (pure) memo_.execution = &execution;
+  return {};
+}
+
+// The last call once more: only its addresses are new.
+bool Comm::repeats(const Call& call, Execution& execution) {
+  if (memo_.execution != &execution || memo_.kind != call.kind || memo_.count != call.count || memo_.type != call.type ||
+      memo_.op != call.op || memo_.root != call.root)
+    return false;
+  const uintptr_t input = address(call.send) - memo_.input_offset, output = address(call.recv) - memo_.output_offset;
+  if ((memo_.may_be_in_place && input == output) != memo_.in_place) return false;
+  execution.operation().input = input;
+  execution.operation().output = output;
+  return true;
+}
+
+// `operation` is filled anew; it may hold an earlier one. Leaves in memo_ what repeats() needs.
+Status Comm::prepare_anew(const Call& call, Operation& operation) {
   operation.type = call.type;
   operation.signature = signature_of(call);
-  operation.input = address(call.send);
-  operation.output = address(call.recv);
   operation.input_layout = operation.output_layout = {call.count, {}, {}};
   operation.scale.reset();
   operation.divisor = 0;
   operation.paired = false;
+  memo_ = {nullptr, call.kind, call.type, call.op, call.root, call.count, 0, 0, false, false};
+  operation.input = address(call.send);
+  operation.output = address(call.recv);
   if (call.kind == CallKind::PointToPoint) {
     operation.plan = call.sends ? plans_->send_to(call.root) : plans_->receive_from(call.root);
     return {};
@@ -34,7 +58,7 @@ Status Comm::prepare(const Call& call, Operation& operation) {
   const size_t bytes = size_of(call.type);
   const Collective collective = collective_of(call.kind);
   const uint32_t blocks = blocks_of(collective, ranks());
-  const size_t me = static_cast<size_t>(rank());
+  const uint32_t me = static_cast<uint32_t>(rank());
   size_t total = call.count * blocks;
   if (call.blocks) {
     const Call::Blocks& lists = *call.blocks;
@@ -46,14 +70,16 @@ Status Comm::prepare(const Call& call, Operation& operation) {
   }
   // A buffer of one block stands for block `rank` of the whole.
   if (collective == Collective::AllGather || collective == Collective::Gather)
-    operation.input -= operation.input_layout.start_of(static_cast<uint32_t>(me)) * bytes;
+    memo_.input_offset = operation.input_layout.start_of(me) * bytes;
   if (collective == Collective::ReduceScatter || collective == Collective::Scatter)
-    operation.output -= operation.output_layout.start_of(static_cast<uint32_t>(me)) * bytes;
+    memo_.output_offset = operation.output_layout.start_of(me) * bytes;
+  operation.input -= memo_.input_offset;
+  operation.output -= memo_.output_offset;
 
-  const bool has_both = !has_root(collective) || call.root == rank();
-  const bool in_place = has_both && total > 0 && operation.input == operation.output;
+  memo_.may_be_in_place = total > 0 && (!has_root(collective) || call.root == rank());
+  memo_.in_place = memo_.may_be_in_place && operation.input == operation.output;
   const int root = has_root(collective) ? call.root : 0;
-  Result<const Plan*> plan = plans_->find(collective, root, in_place, !call.blocks, total * bytes);
+  Result<const Plan*> plan = plans_->find(collective, root, memo_.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
   return set_op(call, operation);

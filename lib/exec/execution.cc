@@ -10,6 +10,7 @@ void Execution::cut(size_t tile_bytes, uint32_t window) {
   const size_t element_bytes = size_of(operation_.type);
   const bool uniform = operation_.input_layout.counts.empty();
   if (uniform && cut_plan_ == &plan && cut_count_ == operation_.input_layout.count && element_bytes_ == element_bytes) return;
+  ++shape_;
   cut_plan_ = uniform ? &plan : nullptr;
   cut_count_ = operation_.input_layout.count;
   element_bytes_ = element_bytes;
@@ -53,33 +54,53 @@ void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t wi
 
 void Execution::begin(Instance& instance, uint64_t tile) {
   const Plan& plan = *operation_.plan;
-  instance.tile = tile;
+  if (instance.shape != shape_ || instance.tile != tile) {
+    instance.tile = tile;
+    lay_out(instance);
+  }
   instance.works_left = static_cast<uint32_t>(plan.works.size());
   instance.waiting = plan.dependencies;
   instance.started = plan.roots;
-  instance.sendings.resize(plan.groups.size());
   for (Sending& sending : instance.sendings) sending.instance = nullptr;  // not started
-  instance.posted.assign(plan.targets.size(), 0);
-  instance.receivings.resize(plan.incomings);
-  for (Receiving& receiving : instance.receivings) receiving = {};
-  const size_t copy_bytes = plan.blocks * tiling_.slice * element_bytes_;
-  if (instance.scratch.size() < plan.scratch_copies * copy_bytes) instance.scratch.resize(plan.scratch_copies * copy_bytes);
-  if (!plan.lands) return;
+  std::fill(instance.posted.begin(), instance.posted.end(), 0);
+  for (Receiving& receiving : instance.receivings) {
+    receiving.arrived = false;
+    receiving.handle = nullptr;
+  }
+}
+
+// Everything about a tile that does not depend on addresses.
+void Execution::lay_out(Instance& instance) {
+  const Plan& plan = *operation_.plan;
+  instance.shape = shape_;
+  instance.sendings.resize(plan.groups.size());
+  instance.posted.resize(plan.targets.size());
+  instance.receivings.assign(plan.incomings, {});
+  instance.works.resize(plan.works.size());
+  instance.sources.resize(plan.sources.size());
+  const size_t scratch_bytes = plan.scratch_copies * plan.blocks * tiling_.slice * element_bytes_;
+  if (instance.scratch.size() < scratch_bytes) instance.scratch.resize(scratch_bytes);
   size_t landing_bytes = 0;
-  for (const PlanWork& work : plan.works)
-    if (work.kind == Work::Kind::Combine) landing_bytes += work.count * bytes_of(instance, work.ref, work.chunks);
+  for (size_t w = 0; w < plan.works.size(); ++w) {
+    const PlanWork& work = plan.works[w];
+    instance.works[w] = place_of(instance, work.ref, work.chunks);
+    if (work.kind == Work::Kind::Send) continue;
+    for (uint32_t i = work.first; i < work.first + work.count; ++i) {
+      const PlanSource& source = plan.sources[i];
+      if (!source.endpoint) {
+        instance.sources[i] = place_of(instance, source.ref, work.chunks);
+      } else if (source.lands) {
+        Receiving& receiving = instance.receivings[source.incoming];
+        receiving.capacity = instance.works[w].count * element_bytes_;
+        landing_bytes += receiving.capacity;
+      }
+    }
+  }
   if (instance.landing.size() < landing_bytes) instance.landing.resize(landing_bytes);
   std::byte* landing = instance.landing.data();
-  for (const PlanWork& work : plan.works) {
-    if (work.kind != Work::Kind::Combine) continue;
-    const size_t bytes = bytes_of(instance, work.ref, work.chunks);
-    for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-      if (!plan.sources[i].endpoint) continue;
-      Receiving& receiving = instance.receivings[plan.sources[i].incoming];
-      receiving.landing = landing;
-      receiving.capacity = bytes;
-      landing += bytes;
-    }
+  for (Receiving& receiving : instance.receivings) {
+    receiving.landing = landing;
+    landing += receiving.capacity;
   }
 }
 
@@ -122,30 +143,26 @@ void Execution::for_each_block(Ref ref, uint32_t chunks, Visit visit) const {
   }
 }
 
-std::byte* Execution::address(const Instance& instance, Ref ref, uint32_t run, size_t& count) const {
-  if (ref.buffer == Buffer::Scratch) {
-    const uint32_t chunks = operation_.plan->chunks;
-    const uint32_t copy = ref.chunk / chunks, chunk = ref.chunk % chunks, block = chunk / tiling_.pieces;
-    const Range whole = range_of(operation_.output_layout, tiling_, instance.tile, block * tiling_.pieces, tiling_.pieces);
-    const Range range = range_of(operation_.output_layout, tiling_, instance.tile, chunk, run);
-    count = range.count;
-    const size_t element = (static_cast<size_t>(copy) * operation_.plan->blocks + block) * tiling_.slice + range.begin - whole.begin;
-    return const_cast<std::byte*>(instance.scratch.data()) + element * element_bytes_;
-  }
-  const Range range = range_of(layout_of(ref.buffer), tiling_, instance.tile, ref.chunk, run);
-  count = range.count;
-  const uintptr_t base = ref.buffer == Buffer::Input ? operation_.input : operation_.output;
-  return reinterpret_cast<std::byte*>(base + range.begin * element_bytes_);
+Range Execution::locate(const Instance& instance, Ref ref, uint32_t run) const {
+  if (ref.buffer != Buffer::Scratch) return range_of(layout_of(ref.buffer), tiling_, instance.tile, ref.chunk, run);
+  const uint32_t chunks = operation_.plan->chunks;
+  const uint32_t copy = ref.chunk / chunks, chunk = ref.chunk % chunks, block = chunk / tiling_.pieces;
+  const Layout& layout = operation_.output_layout;
+  const Range whole = range_of(layout, tiling_, instance.tile, block * tiling_.pieces, tiling_.pieces);
+  const Range range = range_of(layout, tiling_, instance.tile, chunk, run);
+  // Slices side by side: blocks of a tile are packed in scratch.
+  const size_t packed = (static_cast<size_t>(copy) * operation_.plan->blocks + block) * tiling_.slice;
+  return {packed + range.begin - whole.begin, range.count};
 }
 
-size_t Execution::bytes_of(const Instance& instance, Ref ref, uint32_t chunks) const {
-  size_t total = 0;
+Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t chunks) const {
+  Place place{0, 0, ref.chunk % tiling_.pieces + chunks <= tiling_.pieces};
   for_each_block(ref, chunks, [&](uint32_t offset, uint32_t run) {
-    size_t count;
-    address(instance, {ref.buffer, ref.chunk + offset}, run, count);
-    total += count;
+    const Range range = locate(instance, {ref.buffer, ref.chunk + offset}, run);
+    place.element = range.begin;
+    place.count += range.count;
   });
-  return total * element_bytes_;
+  return place;
 }
 
 void Execution::pack(const Outgoing& outgoing, std::byte* to) {
@@ -153,11 +170,11 @@ void Execution::pack(const Outgoing& outgoing, std::byte* to) {
   const Execution& self = *sending.execution;
   const Ref ref = sending.work->ref;
   self.for_each_block(ref, sending.work->chunks, [&](uint32_t offset, uint32_t run) {
-    size_t count;
-    const std::byte* from = self.address(*sending.instance, {ref.buffer, ref.chunk + offset}, run, count);
-    const size_t bytes = count * self.element_bytes_;
+    const Range range = self.locate(*sending.instance, {ref.buffer, ref.chunk + offset}, run);
+    const std::byte* from = self.address(*sending.instance, ref.buffer, range.begin);
+    const size_t bytes = range.count * self.element_bytes_;
     if (self.operation_.scale && ref.buffer == Buffer::Input) {
-      scale(to, from, count, *self.operation_.scale);
+      scale(to, from, range.count, *self.operation_.scale);
     } else if (bytes > 0) {
       std::memcpy(to, from, bytes);
     }
@@ -173,16 +190,10 @@ void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t gr
   sending.work = &work;
   sending.pack = &Execution::pack;
   sending.posts_left = operation_.plan->groups[group].count;
+  const Place& place = instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
   const bool scaled = operation_.scale && work.ref.buffer == Buffer::Input;
-  const bool one_block = work.ref.chunk % tiling_.pieces + work.chunks <= tiling_.pieces;
-  if (one_block) {
-    size_t count;
-    const std::byte* from = address(instance, work.ref, work.chunks, count);
-    sending.bytes = count * element_bytes_;
-    if (!scaled) sending.contiguous = from;
-  } else {
-    sending.bytes = bytes_of(instance, work.ref, work.chunks);
-  }
+  sending.bytes = place.count * element_bytes_;
+  if (place.one && !scaled) sending.contiguous = address(instance, work.ref.buffer, place.element);
   if (sending.bytes == 0) sending.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
 }
 
@@ -248,7 +259,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
       mismatch_ = Mismatch{source.peer, receiving.view.signature};
       return Progress::Failed;
     }
-    const size_t expected = bytes_of(instance, work.ref, work.chunks);
+    const size_t expected = instance.works[static_cast<size_t>(&work - plan.works.data())].count * element_bytes_;
     if (receiving.view.bytes != expected) {
       failure_ = fail(Code::InvalidUsage, "rank ", source.peer, " sent ", receiving.view.bytes, " bytes where ", expected,
                       " were expected");
@@ -266,30 +277,44 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
 }
 
 void Execution::combine_all(Instance& instance, const PlanWork& work) {
-  const Plan& plan = *operation_.plan;
+  const Place& place = instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
+  if (place.one) {
+    combine_run(instance, work, place.element, place.count, 0, [&](uint32_t source) { return instance.sources[source].element; });
+    return;
+  }
   size_t message_offset = 0;
   for_each_block(work.ref, work.chunks, [&](uint32_t offset, uint32_t run) {
-    size_t count;
-    std::byte* to = address(instance, {work.ref.buffer, work.ref.chunk + offset}, run, count);
-    pointers_.clear();
-    size_t scaled = SIZE_MAX;
-    for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-      const PlanSource& source = plan.sources[i];
-      if (source.endpoint) {
-        pointers_.push_back(instance.receivings[source.incoming].view.data + message_offset);
-        continue;
-      }
-      size_t same_count;
-      if (source.ref.buffer == Buffer::Input && operation_.scale) scaled = pointers_.size();
-      pointers_.push_back(address(instance, {source.ref.buffer, source.ref.chunk + offset}, run, same_count));
-    }
-    message_offset += count * element_bytes_;
-    if (scaled != SIZE_MAX) {
-      combine_scaled(to, pointers_, scaled, count);
-    } else if (pointers_.size() > 1 || pointers_[0] != to) {
-      combine(to, pointers_, count, operation_.type, operation_.op);
-    }
+    const Range range = locate(instance, {work.ref.buffer, work.ref.chunk + offset}, run);
+    combine_run(instance, work, range.begin, range.count, message_offset, [&](uint32_t source) {
+      const Ref ref = operation_.plan->sources[source].ref;
+      return locate(instance, {ref.buffer, ref.chunk + offset}, run).begin;
+    });
+    message_offset += range.count * element_bytes_;
   });
+}
+
+// The part of a Combine that lies in one place. element_of(source): where a local source lies.
+template <typename ElementOf>
+void Execution::combine_run(Instance& instance, const PlanWork& work, size_t element, size_t count, size_t message_offset,
+                            ElementOf element_of) {
+  const Plan& plan = *operation_.plan;
+  std::byte* to = address(instance, work.ref.buffer, element);
+  pointers_.clear();
+  size_t scaled = SIZE_MAX;
+  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
+    const PlanSource& source = plan.sources[i];
+    if (source.endpoint) {
+      pointers_.push_back(instance.receivings[source.incoming].view.data + message_offset);
+      continue;
+    }
+    if (source.ref.buffer == Buffer::Input && operation_.scale) scaled = pointers_.size();
+    pointers_.push_back(address(instance, source.ref.buffer, element_of(i)));
+  }
+  if (scaled != SIZE_MAX) {
+    combine_scaled(to, pointers_, scaled, count);
+  } else if (pointers_.size() > 1 || pointers_[0] != to) {
+    combine(to, pointers_, count, operation_.type, operation_.op);
+  }
 }
 
 // One of the sources is this rank's Input, to be multiplied first: block by block through a buffer that stays in L1.
@@ -312,9 +337,8 @@ void Execution::combine_scaled(std::byte* to, std::vector<const std::byte*>& fro
 void Execution::divide_output(const Instance& instance) const {
   const Ref first{Buffer::Output, operation_.divide_first};
   for_each_block(first, operation_.divide_chunks, [&](uint32_t offset, uint32_t run) {
-    size_t count;
-    std::byte* data = address(instance, {Buffer::Output, first.chunk + offset}, run, count);
-    divide(data, count, operation_.type, operation_.divisor);
+    const Range range = locate(instance, {Buffer::Output, first.chunk + offset}, run);
+    divide(address(instance, Buffer::Output, range.begin), range.count, operation_.type, operation_.divisor);
   });
 }
 

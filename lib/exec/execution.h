@@ -66,9 +66,18 @@ class Execution {
   struct Receiving : Incoming {
     bool arrived;
   };
+  // Where a run lies, in elements from its buffer's base. Runs over several blocks lie in several places: `one` is false, and
+  // only `count` holds (of all together).
+  struct Place {
+    size_t element, count;
+    bool one;
+  };
   struct Instance {
     uint64_t tile = 0;
+    uint64_t shape = 0;       // shape_ for which all below is laid out, for `tile`
     uint32_t works_left = 0;  // 0: idle
+    std::vector<Place> works;         // per work: of its ref
+    std::vector<Place> sources;       // per source: of its ref, local ones
     std::vector<uint32_t> waiting;    // per work: dependencies left
     std::vector<uint32_t> started;    // works under way
     std::vector<Sending> sendings;    // per post group
@@ -86,6 +95,9 @@ class Execution {
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   void combine_all(Instance& instance, const PlanWork& work);
+  template <typename ElementOf>
+  void combine_run(Instance& instance, const PlanWork& work, size_t element, size_t count, size_t message_offset,
+                   ElementOf element_of);
   void combine_scaled(std::byte* to, std::vector<const std::byte*>& from, size_t scaled, size_t count) const;
   void divide_output(const Instance& instance) const;
   void start_send(Instance& instance, const PlanWork& work, uint32_t group);
@@ -94,15 +106,24 @@ class Execution {
   const Layout& layout_of(Buffer buffer) const {
     return buffer == Buffer::Input ? operation_.input_layout : operation_.output_layout;
   }
-  std::byte* address(const Instance& instance, Ref ref, uint32_t run, size_t& count) const;
+  std::byte* base_of(const Instance& instance, Buffer buffer) const {
+    if (buffer == Buffer::Scratch) return const_cast<std::byte*>(instance.scratch.data());
+    return reinterpret_cast<std::byte*>(buffer == Buffer::Input ? operation_.input : operation_.output);
+  }
+  std::byte* address(const Instance& instance, Buffer buffer, size_t element) const {
+    return base_of(instance, buffer) + element * element_bytes_;
+  }
+  void lay_out(Instance& instance);
+  Range locate(const Instance& instance, Ref ref, uint32_t run) const;  // run: within one block
+  Place place_of(const Instance& instance, Ref ref, uint32_t chunks) const;
   template <typename Visit>  // visit(chunk offset in the run, chunks)
   void for_each_block(Ref ref, uint32_t chunks, Visit visit) const;
-  size_t bytes_of(const Instance& instance, Ref ref, uint32_t chunks) const;
 
   Operation operation_;
   // What cut() worked out, and for which operation: calls often repeat.
   const Plan* cut_plan_ = nullptr;
   size_t cut_count_ = 0;
+  uint64_t shape_ = 0;  // counts what cut() worked out
   Tiling tiling_;
   size_t element_bytes_ = 0, piece_ = 1;  // piece_: elements of the longest chunk
   uint64_t next_tile_ = 0, tiles_done_ = 0;

@@ -31,6 +31,11 @@
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
 #endif
+#if defined(__SANITIZE_THREAD__)
+// Children leave by _exit(), which would forget that a race was reported.
+static std::atomic<bool> race_reported{false};
+extern "C" __attribute__((visibility("default"))) void __tsan_on_report(void*) { race_reported = true; }
+#endif
 
 namespace tutti::test {
 
@@ -100,6 +105,9 @@ int run_process(Shared& shared, const World& world, int first, int last, const s
     if (shared.slots[rank].ended != 1) code = 1;
 #if defined(__SANITIZE_ADDRESS__)
   if (code == 0 && __lsan_do_recoverable_leak_check() != 0) code = 3;
+#endif
+#if defined(__SANITIZE_THREAD__)
+  if (code == 0 && race_reported) code = 4;
 #endif
   return code;
 }
@@ -258,7 +266,7 @@ std::string Outcome::text() const {
     switch (r.end) {
       case RankOutcome::End::Failed: out << "failed: " << r.failure; break;
       case RankOutcome::End::Signal: out << "died of signal " << r.code << " (" << strsignal(r.code) << ')'; break;
-      case RankOutcome::End::Exit: out << "exited with code " << r.code << (r.code == 3 ? " (leaks)" : ""); break;
+      case RankOutcome::End::Exit: out << "exited with code " << r.code << (r.code == 3 ? " (leaks)" : r.code == 4 ? " (races)" : ""); break;
       default: out << "hung and was killed after " << seconds << " s"; break;
     }
     if (!r.note.empty()) out << "\n    in: " << r.note;
