@@ -49,15 +49,16 @@ tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle) {
 
 tuttiResult_t tuttiRedOpCreatePreMulSum(tuttiRedOp_t* op, void* scalar, tuttiDataType_t datatype,
                                         tuttiScalarResidence_t residence, tuttiComm_t comm) {
-  return enter([&]() -> Status {
+  // As numbers: an enum's object must not hold what a careless caller passed.
+  return enter([op, scalar, comm, type = int{datatype}, where = int{residence}]() -> Status {
     const CommGuard guard(comm);
     if (!guard) return bad_comm("tuttiRedOpCreatePreMulSum");
     if (!op || !scalar) return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: ", op ? "scalar" : "op", " is NULL");
-    if (static_cast<int>(datatype) < 0 || datatype >= tuttiNumTypes)
-      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: datatype ", static_cast<int>(datatype), " is no type");
-    if (residence != tuttiScalarDevice && residence != tuttiScalarHostImmediate)
-      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: residence ", static_cast<int>(residence), " is neither value");
-    Result<int> made = guard->add_op(scalar, static_cast<Type>(datatype), residence == tuttiScalarHostImmediate);
+    if (type < 0 || type >= kTypes)
+      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: datatype ", type, " is no type");
+    if (where != tuttiScalarDevice && where != tuttiScalarHostImmediate)
+      return fail(Code::InvalidArgument, "tuttiRedOpCreatePreMulSum: residence ", where, " is neither value");
+    Result<int> made = guard->add_op(scalar, static_cast<Type>(type), where == tuttiScalarHostImmediate);
     if (!made.ok()) return made.status();
     *op = static_cast<tuttiRedOp_t>(made.value());
     return {};
@@ -65,10 +66,10 @@ tuttiResult_t tuttiRedOpCreatePreMulSum(tuttiRedOp_t* op, void* scalar, tuttiDat
 }
 
 tuttiResult_t tuttiRedOpDestroy(tuttiRedOp_t op, tuttiComm_t comm) {
-  return enter([&]() -> Status {
+  return enter([comm, number = int{op}]() -> Status {
     const CommGuard guard(comm);
     if (!guard) return bad_comm("tuttiRedOpDestroy");
-    return guard->remove_op(static_cast<int>(op));
+    return guard->remove_op(number);
   });
 }
 
