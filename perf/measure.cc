@@ -79,8 +79,8 @@ Measured measure(Driver& driver, const Options& options, const Case& c) {
   for (int i = 0; i < options.warmup; ++i) {
     driver.write_inputs(number++);
     driver.call(options.aggregate);
+    driver.finish();
   }
-  driver.finish();
 
   std::vector<double> trial;
   for (int i = 0; i < kTrial; ++i) trial.push_back(sample(driver, options, number++, 1));

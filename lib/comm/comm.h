@@ -130,6 +130,7 @@ class Comm {
   CommOptions options_;
   const Settings settings_;
   size_t tile_bytes_ = 0;
+  size_t cache_bytes_ = 0;  // the host's last-level cache
   uint32_t window_ = 1;
 
   // Made by init().

@@ -9,6 +9,7 @@
 #include "include/tutti/tutti.h"
 #include "lib/base/log.h"
 #include "lib/comm/comm.h"
+#include "lib/topo/machine.h"
 #include "lib/transport/faulty.h"
 
 namespace tutti {
@@ -69,6 +70,7 @@ Status Comm::check(const Settings& settings) {
 Status Comm::connect() {
   if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
   tile_bytes_ = std::max<size_t>(kMinTile, settings_.number(Setting::Tile));
+  cache_bytes_ = last_cache_bytes();
   window_ = static_cast<uint32_t>(std::clamp<uint64_t>(settings_.number(Setting::TilesInFlight), 1, kMaxTilesInFlight));
   Result<ForcedAlgorithms> forced = ForcedAlgorithms::parse(settings_.text(Setting::Algo));
   if (!forced.ok()) return forced.status();

@@ -46,7 +46,7 @@ Status Comm::prepare_anew(const Call& call, Operation& operation) {
   operation.input_layout = operation.output_layout = {call.count, {}, {}};
   operation.scale.reset();
   operation.divisor = 0;
-  operation.paired = false;
+  operation.paired = operation.streaming = false;
   memo_ = {nullptr, call.kind, call.type, call.op, call.root, call.count, 0, 0, false, false};
   operation.input = address(call.send);
   operation.output = address(call.recv);
@@ -82,6 +82,8 @@ Status Comm::prepare_anew(const Call& call, Operation& operation) {
   Result<const Plan*> plan = plans_->find(collective, root, memo_.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
+  // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
+  operation.streaming = 2 * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
   return set_op(call, operation);
 }
 

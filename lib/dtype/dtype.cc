@@ -1,6 +1,7 @@
 // The doors of dtype.h: what the types are called, and the choice of the kernels for this processor, made once.
 #include "lib/dtype/dtype.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 #if defined(__x86_64__)
@@ -76,6 +77,26 @@ void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t c
     return;
   }
   kernels().combine[static_cast<int>(type)][static_cast<int>(op)](dst, sources.data(), sources.size(), count);
+}
+
+// Block by block through a buffer in the first-level cache, so that every kernel can write past the caches.
+void combine_streaming(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
+  constexpr size_t kBlockBytes = 4096, kMostSources = 64;
+  const size_t bytes = size_of(type);
+  if (sources.size() == 1) {
+    if (dst != sources[0]) kernels().stream(dst, sources[0], count * bytes);
+    return;
+  }
+  if (sources.size() > kMostSources) return combine(dst, sources, count, type, op);
+  const CombineKernel kernel = kernels().combine[static_cast<int>(type)][static_cast<int>(op)];
+  alignas(64) std::byte block[kBlockBytes];
+  const std::byte* from[kMostSources];
+  for (size_t done = 0; done < count; done += kBlockBytes / bytes) {
+    const size_t now = std::min(kBlockBytes / bytes, count - done);
+    for (size_t i = 0; i < sources.size(); ++i) from[i] = sources[i] + done * bytes;
+    kernel(block, from, sources.size(), now);
+    kernels().stream(dst + done * bytes, block, now * bytes);
+  }
 }
 
 Scale scale_from(const void* scalar, Type type) {

@@ -22,6 +22,9 @@ bool is_float(Type type);
 // dst[i] = sources[0][i] op sources[1][i] op ... in this order. sources.size() >= 1; 1 is a copy.
 void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
 
+// The same, written past the caches: for results that are larger than the cache and not read soon.
+void combine_streaming(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
+
 // A multiplier of a given type (PreMulSum, and 1/n for avg), held as that type's value.
 struct Scale {
   Type type;

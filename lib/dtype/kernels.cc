@@ -100,6 +100,32 @@ void combine(std::byte* dst, const std::byte* const* sources, size_t source_coun
   }
 }
 
+void stream(std::byte* dst, const std::byte* source, size_t bytes) {
+#if defined(__x86_64__)
+  constexpr size_t kLine = 64;
+  const size_t misaligned = reinterpret_cast<uintptr_t>(dst) % kLine;
+  const size_t head = misaligned == 0 ? 0 : kLine - misaligned;
+  if (bytes >= head + kLine) {
+    __builtin_memcpy(dst, source, head);
+    size_t i = head;
+    // Whole lines, so that none is half written when it leaves the core.
+    for (; i + kLine <= bytes; i += kLine) {
+#if defined(__AVX512F__)
+      _mm512_stream_si512(reinterpret_cast<__m512i*>(dst + i), load_vector<__m512i>(source + i));
+#else
+      for (size_t part = 0; part < kLine; part += sizeof(__m128i))
+        _mm_stream_si128(reinterpret_cast<__m128i*>(dst + i + part), load_vector<__m128i>(source + i + part));
+#endif
+    }
+    _mm_sfence();
+    dst += i;
+    source += i;
+    bytes -= i;
+  }
+#endif
+  __builtin_memcpy(dst, source, bytes);
+}
+
 template <template <int> class Format, int kLanes>
 TUTTI_INLINE void scale_from(size_t i, std::byte* dst, const std::byte* source, size_t count,
                              typename Format<1>::Value factor) {
@@ -157,6 +183,7 @@ void divide(std::byte* data, size_t count, int divisor) {
 // In the order of Type: I8, U8, I32, U32, I64, U64, F16, F32, F64, BF16, F8E4M3, F8E5M2.
 extern const Kernels TUTTI_JOIN(kernels_, TUTTI_ISA) = {
     TUTTI_TEXT(TUTTI_ISA),
+    stream,
     {TUTTI_COMBINE(I8, I8), TUTTI_COMBINE(U8, U8), TUTTI_COMBINE(I32, I32), TUTTI_COMBINE(U32, U32), TUTTI_COMBINE(I64, I64),
      TUTTI_COMBINE(U64, U64), TUTTI_COMBINE(F16, F32Sum), TUTTI_COMBINE(F32, F32Sum), TUTTI_COMBINE(F64, F64Sum),
      TUTTI_COMBINE(Bf16, F32Sum), TUTTI_COMBINE(E4m3, F32Sum), TUTTI_COMBINE(E5m2, F32Sum)},

@@ -312,6 +312,8 @@ void Execution::combine_run(Instance& instance, const PlanWork& work, size_t ele
   }
   if (scaled != SIZE_MAX) {
     combine_scaled(to, pointers_, scaled, count);
+  } else if (operation_.streaming && work.dependents == 0) {
+    combine_streaming(to, pointers_, count, operation_.type, operation_.op);
   } else if (pointers_.size() > 1 || pointers_[0] != to) {
     combine(to, pointers_, count, operation_.type, operation_.op);
   }

@@ -25,6 +25,7 @@ struct Operation {
   std::optional<Scale> scale;     // every element is multiplied when it is read from Input
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
+  bool streaming = false;         // results that no other step reads are written past the caches
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 

@@ -278,3 +278,29 @@ TEST_CASE("names and sizes") {
   CHECK_FALSE(is_float(Type::U64));
   CHECK(std::string(kernel_isa()) == supported_kernels().tables[0]->isa);
 }
+
+// The same bits as combine(), whatever the alignment, and nothing written beside the result.
+TEST_CASE("combine_streaming writes what combine writes") {
+  std::mt19937_64 random(reference::seed());
+  for (int t = 0; t < kTypes; ++t)
+    for (const Op op : {Op::Sum, Op::Prod, Op::Max, Op::Min})
+      for (const size_t source_count : {1, 2, 3, 70})
+        for (const size_t count : {0, 1, 15, 64, 1000, 4099}) {
+          const Type type = static_cast<Type>(t);
+          const size_t bytes = count * size_of(type), offset = random() % 64;
+          std::vector<std::vector<std::byte>> inputs(source_count, std::vector<std::byte>(bytes + 64));
+          std::vector<const std::byte*> sources;
+          for (std::vector<std::byte>& input : inputs) {
+            for (std::byte& b : input) b = static_cast<std::byte>(random());
+            sources.push_back(input.data() + random() % 64);
+          }
+          std::vector<std::byte> expected(bytes), result(bytes + 192, std::byte{0x5a});
+          combine(expected.data(), sources, count, type, op);
+          combine_streaming(result.data() + offset, sources, count, type, op);
+          INFO(name_of(type) << ' ' << name_of(op) << ", " << source_count << " sources, count " << count);
+          REQUIRE(std::equal(expected.begin(), expected.end(), result.begin() + static_cast<ptrdiff_t>(offset)));
+          const auto untouched = [](std::byte b) { return b == std::byte{0x5a}; };
+          REQUIRE(std::all_of(result.begin(), result.begin() + static_cast<ptrdiff_t>(offset), untouched));
+          REQUIRE(std::all_of(result.begin() + static_cast<ptrdiff_t>(offset + bytes), result.end(), untouched));
+        }
+}
