@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
 constexpr int kCrowdedSpins = 20;         // the same when cores are shared
+constexpr int kYieldsPerLook = 4096;      // at the deadline
 constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
 constexpr int64_t kNapNs = 100'000;
 constexpr int64_t kGraceNs = 3'000'000'000;  // for the answer who is to blame for a timeout
@@ -45,7 +46,7 @@ class Waiter {
     if (idle_ == spins_) since_ns_ = now_ns();
     if (idle_ % 8 != 0 || now_ns() - since_ns_ < static_cast<int64_t>(comms_[0]->settings().number(Setting::SpinUs)) * 1000) {
       sched_yield();
-      return false;
+      return idle_ % kYieldsPerLook == 0;  // however long TUTTI_SPIN_US may be
     }
     sleep(advance);
     return true;
