@@ -1,7 +1,8 @@
 // bruck: blocks hop by powers of two.   log n hops and messages, bytes per rank S/2 * log n (AllGather: (n-1)/n * S)
-//   round 0: r -> r+1     AlltoAll: a block for the rank at distance d travels in the rounds of d's bits; what travels in a
-//   round is round 1: r -> r+2     packed to one message. For small blocks of one size: many pass through ranks they are not
-//   for. AllGather: in each round a rank passes on all blocks it has, from its own onwards, so what it has doubles.
+//   round 0: r -> r+1     AlltoAll: a block for the rank at distance d travels in the rounds of d's bits; what travels in
+//   round 1: r -> r+2     a round is packed to one message. For small blocks of one size: many pass through other ranks.
+//   (ranks modulo 4)      AllGather: the same hops backwards; in each round a rank passes on all blocks it has, from its own
+//                         onwards, as far as they are missing there, so what it has doubles.
 #include "algorithms/cost.h"
 #include "algorithms/mover.h"
 #include "algorithms/rows.h"

@@ -1,11 +1,10 @@
-// doubling: recursive doubling; what a rank knows doubles each round.   log n hops, bytes per rank S * log n (AllGather:
-// (n-1)/n * S)
+// doubling: what a rank knows doubles each round.   log n hops, bytes per rank S * log n (AllGather: (n-1)/n * S)
 //   0 <-> 1   2 <-> 3     round 0: partners exchange all they have
 //   0 <-> 2   1 <-> 3     round 1: and so do the partners of the next size
 //   AllReduce: both partners add in the order of their positions, so all get the same bits. Of ranks beyond the largest
-//   power of two each hands its input to a neighbour first and gets the result last. What comes in goes to scratch: an
-//   exchange in place would wait for itself where a send waits for its receiver. AllGather: blocks, spread over halves of
-//   halves.
+//   power of two each hands its input to a neighbour first and gets the result last. Sums are made in scratch, the last one
+//   in output where that is not the input still to be read: an exchange in place would wait for itself where a send waits
+//   for its receiver. AllGather: blocks, spread over halves of halves.
 #include "algorithms/cost.h"
 #include "algorithms/nested.h"
 #include "algorithms/rows.h"

@@ -1,10 +1,8 @@
-// dtree: two binary trees, each for half of the message; who is inside one is a leaf of the other.   2 log n hops, bytes per
-// rank 2S
-//     2             3        (four ranks, labels 1..4: the left tree and its mirror image)
-//   1   4  and   4     1     AllReduce: each half goes up its tree, reduced, and down again.
-//      3            2        Broadcast: the root feeds both trees over the other ranks. Tiles of a large message follow each
-//      other, so
-//   every rank sends and receives each byte about once at full speed, at logarithmic latency.
+// dtree: two binary trees, each for half of the message; inside one, leaf of the other.   2 log n hops, bytes per rank 2S
+//         3     0             AllReduce: each half goes up its tree, reduced, and down again.
+//     1             2         Broadcast: the root feeds both trees over the other ranks: log n hops, bytes per rank S.
+//   0   2         1   3       Tiles of a large message follow each other, so every rank sends and receives each byte about
+//                             once on each way, at full speed and logarithmic latency.
 #include <utility>
 
 #include "algorithms/cost.h"

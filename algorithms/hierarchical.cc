@@ -1,9 +1,7 @@
-// hierarchical: inside the places first, then between them, level by level.   2 hops per level, outer bytes 2(p-1)/p * S per
-// place
+// hierarchical: inside the places first, then between them.   2 hops per level, outer bytes per place 2(p-1)/p * S
 //   host A: 0  1     AllReduce: reduce-scatter in each host (0 <-> 1, 2 <-> 3); each rank all-reduces its share with its
 //           |  |     counterparts on the other hosts (0 <-> 2, 1 <-> 3); all-gather in each host. Any number of levels,
-//           places of
-//   host B: 2  3     any size: shares are dealt anew in each place.
+//   host B: 2  3     places of any size: shares are dealt anew in each place.
 //   ReduceScatter and AllGather are one half each; Broadcast and Reduce cross to each place once. (p places of a level.)
 #include "algorithms/cost.h"
 #include "algorithms/nested.h"

@@ -1,8 +1,10 @@
 // oneshot: every contribution goes straight to everyone who needs it.   1 hop, bytes per rank (n-1) * S
-//   0 ---> 1     AllReduce: everyone sends its whole input to everyone, and everyone adds all inputs in the order of ranks,
-//   so | \  / |     all get the same bits: one payload with n-1 readers, one pass over n sources. |  \/  | ReduceScatter,
-//   AllGather: the same with blocks. Reduce: all to the root. Broadcast: the root to all. |  /\  |     The cheapest for
-//   small messages, where a hop is what costs. 2 ---> 3
+//   0 <--> 1     AllReduce: everyone sends its whole input to everyone, and everyone adds all inputs in the order of ranks,
+//   | \  / |     so all get the same bits: one payload with n-1 readers, one pass over n sources.
+//   |  \/  |     ReduceScatter, AllGather: the same with blocks. Reduce: all to the root. Broadcast: the root to all.
+//   |  /\  |     The cheapest for small messages, where a hop is what costs.
+//   | /  \ |
+//   2 <--> 3
 #include "algorithms/cost.h"
 #include "algorithms/mover.h"
 #include "algorithms/rows.h"

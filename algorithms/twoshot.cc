@@ -1,9 +1,8 @@
 // twoshot: one hop to scatter, one hop to gather.   2 hops, bytes per rank 2(n-1)/n * S
-//   chunk:  0 -> rank 0     AllReduce: everyone sends chunk c to rank c, which adds all and sends the sum to everyone. Each
-//   rank
-//           1 -> rank 1     adds only its share, so this is the algorithm for large messages where all ranks are one hop
-//           apart. 2 -> rank 2     Broadcast: the root deals the chunks, then everyone sends its chunk to all the others. 3
-//           -> rank 3     Reduce: the same backwards.
+//   chunk:  0 -> rank 0     AllReduce: everyone sends chunk c to rank c, which adds all and sends the sum to everyone.
+//           1 -> rank 1     Each rank adds only its share: for large messages where all ranks are one hop apart.
+//           2 -> rank 2     Broadcast: the root deals the chunks, then everyone sends its chunk to all the others.
+//           3 -> rank 3     Reduce: the same backwards.
 #include "algorithms/cost.h"
 #include "algorithms/nested.h"
 #include "algorithms/rows.h"

@@ -1,14 +1,11 @@
 // floor: what this machine can do at all, in the benchmarks' table, to hold their figures against.
 //
-//  hop   one 8-byte cell handed from core to core: a token goes round all ranks, each waiting for its own cache line; the
-//  time
-//        of one hand-over. No collective of several ranks can be faster.
-//  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two. A
-//  message
-//        that has to be read once and written once cannot be faster.
-//  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile. That is
-//  what
-//        an all-reduce must move between caches. Writing the tiles is not timed.
+//  hop   one 8-byte cell handed from core to core: a token goes round all ranks, each waiting for its own cache line;
+//        the time of one hand-over. No collective of several ranks can be faster.
+//  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two.
+//        A message that has to be read once and written once cannot be faster.
+//  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile.
+//        That is what an all-reduce must move between caches. Writing the tiles is not timed.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
 // over the ranks of each rank's median: a floor is not raised by what else the machine does.
