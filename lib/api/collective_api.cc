@@ -51,7 +51,8 @@ size_t times(size_t count, int ranks) {
   return __builtin_mul_overflow(count, static_cast<size_t>(ranks), &product) ? SIZE_MAX : product;
 }
 
-// `shape(call, me, ranks)` says which buffers are used. A call of no elements is over at once, on every rank alike.
+// `shape(me, ranks)` says which buffers are used. A call of no elements runs like any other, so that ranks whose counts differ
+// hear of it.
 template <typename Shape>
 tuttiResult_t collective(const char* function, CallKind kind, const void* send, void* recv, size_t count, int type, int op,
                          int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
@@ -73,7 +74,6 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
       if (op != 0) TUTTI_TRY(guard->check_op(op, call.type));
       const Buffers buffers = shape(guard->rank(), guard->ranks());
       TUTTI_TRY(check_buffers(function, call, buffers));
-      if (count == 0) return {};
       return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };
     Status status = body();
@@ -101,7 +101,7 @@ tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_
       } else {
         call.recv = data;
       }
-      if (guard->ranks() == 1 && !in_group())
+      if (peer == guard->rank() && !stream && !in_group())
         return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
       TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
       return dispatch(function, comm, *guard.get(), stream, std::move(call));

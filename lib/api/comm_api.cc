@@ -53,7 +53,12 @@ void take_back(tuttiComm_t* out) {
 }
 
 Status run_init(Setup& setup) {
-  Status status = setup.comm->init();
+  Status status;
+  {
+    // The handle is out already: a watchdog may abort through it, but must not free it under this call.
+    const CommGuard guard(reinterpret_cast<tuttiComm_t>(setup.handle));
+    status = guard ? guard->init() : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
+  }
   if (!status.ok()) take_back(setup.out);
   return status;
 }
@@ -71,6 +76,7 @@ Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings
   Result<tuttiComm_t> handle = enter_table(std::move(comm));
   if (!handle.ok()) return handle.status();
   *out = handle.value();
+  setup.handle = reinterpret_cast<uintptr_t>(handle.value());
   return setup;
 }
 
@@ -97,7 +103,10 @@ Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tutt
   Result<Setup> setup = prepare_init(comm, std::move(options), settings.value());
   if (!setup.ok()) return setup.status();
   if (config.value().blocking) return dispatch({std::move(setup.value())});
-  setup.value().comm->init_in_background();
+  if (Status started = setup.value().comm->init_in_background(); !started.ok()) {
+    take_back(comm);
+    return started;
+  }
   return fail(Code::InProgress, "");
 }
 

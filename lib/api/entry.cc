@@ -11,12 +11,12 @@ thread_local std::string t_shown_error;
 }  // namespace
 
 HandleTable<Comm, 16384>& comm_handles() {
-  static auto* table = new HandleTable<Comm, 16384>;  // never destroyed: handles may be used by static destructors
+  static auto* table = HandleTable<Comm, 16384>::make();
   return *table;
 }
 
 HandleTable<Stream, 4096>& stream_handles() {
-  static auto* table = new HandleTable<Stream, 4096>;
+  static auto* table = HandleTable<Stream, 4096>::make();
   return *table;
 }
 

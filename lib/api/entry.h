@@ -85,7 +85,7 @@ struct Setup {
   void (*drop)(Setup& setup) = nullptr;  // instead of run; null: nothing to undo
   Comm* comm = nullptr;         // init: the new one; split: the parent
   tuttiComm_t* out = nullptr;   // where the handle goes; NULL is written on failure
-  uintptr_t handle = 0;         // split: the parent's
+  uintptr_t handle = 0;         // init: the new one's; split: the parent's
   int color = 0, key = 0;
   double timeout_s = 0;
   std::string name;

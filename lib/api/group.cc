@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "lib/api/entry.h"
+#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {
@@ -26,9 +27,21 @@ thread_local Group t_group;
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
   if (setups.size() == 1) return setups[0].status = setups[0].run(setups[0]);
-  std::vector<std::thread> threads;
-  for (Setup& setup : setups) threads.emplace_back([&setup] { setup.status = setup.run(setup); });
-  for (std::thread& thread : threads) thread.join();
+  std::vector<std::thread> threads(setups.size());
+  for (size_t i = 0; i < setups.size(); ++i) {
+    Setup& setup = setups[i];
+    Status started = start_thread(&threads[i], "tutti-setup", [&setup] { setup.status = setup.run(setup); });
+    if (started.ok()) continue;
+    setup.status = std::move(started);
+    // Those under way cannot finish without this one: they are told.
+    for (size_t k = 0; k < i; ++k)
+      if (setups[k].comm) setups[k].comm->fail_all(setup.status.code(), -1, setup.status.text());
+    for (size_t k = i; k < setups.size(); ++k)
+      if (setups[k].drop) setups[k].drop(setups[k]);
+    break;
+  }
+  for (std::thread& thread : threads)
+    if (thread.joinable()) thread.join();
   for (const Setup& setup : setups)
     if (!setup.status.ok()) return setup.status;
   return {};
@@ -44,6 +57,7 @@ Status run_calls(std::vector<Pending>& calls) {
     comms.push_back(std::make_unique<CommGuard>(pending.comm));
     Comm* comm = comms.back()->get();
     if (!comm) return bad_comm("tuttiGroupEnd");
+    if (!comm->ready()) return comm->refusal();
     Stream* stream = nullptr;
     if (pending.stream) {
       stream_guards.push_back(std::make_unique<StreamGuard>(pending.stream));
@@ -74,9 +88,11 @@ Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStrea
   }
   if (!stream) [[likely]] {
     object.wait_turn(object.take_ticket());
-    Status status = object.run({&call, 1});
-    object.end_turn();
-    return status;
+    struct Turn {  // ends also when memory runs out
+      Comm& comm;
+      ~Turn() { comm.end_turn(); }
+    } turn{object};
+    return object.run({&call, 1});
   }
   const StreamGuard guard(stream);
   if (!guard) return bad_stream(function);

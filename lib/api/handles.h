@@ -5,10 +5,12 @@
 // data come from one thread at a time and count themselves in with plain stores (enter, leave): remove() pays for the fence.
 #pragma once
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <new>
 
 #include "lib/base/fence.h"
 
@@ -17,9 +19,21 @@ namespace tutti {
 template <typename Object, uint32_t kPlaces>
 class HandleTable {
  public:
+  // A table that lives as long as the process, and is empty in a forked child: what stands behind its handles are threads,
+  // connections and shared counters of the parent, which the child must not touch.
+  static HandleTable* make() {
+    void* memory = mmap(nullptr, sizeof(HandleTable), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return new HandleTable;
+    (void)madvise(memory, sizeof(HandleTable), MADV_WIPEONFORK);
+    return new (memory) HandleTable;
+  }
+
   // 0 when the table is full.
   uintptr_t insert(Object* object) {
-    for (uint32_t i = 0; i < kPlaces; ++i) {
+    // Round about, so that a place is not taken again soon and a stale handle stays stale.
+    const uint32_t start = next_.fetch_add(1, std::memory_order_relaxed);
+    for (uint32_t k = 0; k < kPlaces; ++k) {
+      const uint32_t i = (start + k) % kPlaces;
       Place& place = places_[i];
       bool free = false;
       if (place.object.load(std::memory_order_relaxed) || !place.taken.compare_exchange_strong(free, true)) continue;
@@ -51,7 +65,8 @@ class HandleTable {
     const uint32_t callers = place->callers.load(std::memory_order_relaxed);
     place->callers.store(callers + 1, std::memory_order_relaxed);
     light_fence();
-    if (place->alive.load(std::memory_order_acquire)) return place->object.load(std::memory_order_relaxed);
+    if (place->alive.load(std::memory_order_acquire) && place->generation.load(std::memory_order_relaxed) == generation_of(handle))
+      return place->object.load(std::memory_order_relaxed);
     place->callers.store(callers, std::memory_order_relaxed);
     return nullptr;
   }
@@ -94,6 +109,7 @@ class HandleTable {
   }
 
   std::array<Place, kPlaces> places_;
+  std::atomic<uint32_t> next_{0};
 };
 
 }  // namespace tutti

@@ -9,10 +9,11 @@ tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream) {
   return enter([&]() -> Status {
     if (!stream) return fail(Code::InvalidArgument, "tuttiStreamCreate: stream is NULL");
     *stream = nullptr;
-    auto object = std::make_unique<Stream>();
-    const uintptr_t handle = stream_handles().insert(object.get());
+    Result<std::unique_ptr<Stream>> object = Stream::start();
+    if (!object.ok()) return object.status();
+    const uintptr_t handle = stream_handles().insert(object.value().get());
     if (handle == 0) return fail(Code::InvalidUsage, "too many streams in this process (4096)");
-    (void)object.release();
+    (void)object.value().release();
     *stream = reinterpret_cast<tuttiStream_t>(handle);
     return {};
   });
@@ -37,7 +38,7 @@ tuttiResult_t tuttiStreamQuery(tuttiStream_t stream) {
 tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream) {
   return enter([&]() -> Status {
     const std::unique_ptr<Stream> object(stream_handles().remove(reinterpret_cast<uintptr_t>(stream)));
-    return object ? Status() : bad_stream("tuttiStreamDestroy");
+    return object ? object->synchronize() : bad_stream("tuttiStreamDestroy");
   });
 }
 

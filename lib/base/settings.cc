@@ -20,14 +20,18 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::Text, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
-    {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds until an operation that does not finish is an error"},
+    {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
     {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Text, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
     {Setting::Algo, "TUTTI_ALGO", SettingKind::Text, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
     {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
     {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
+    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
+
+constexpr double kMostSeconds = 1e9;  // thirty years; nanoseconds of it fit 64 bits
+constexpr double kLeastTile = 4096, kMostTile = 64 << 20;
 
 // Set by tutti-run for the programs it starts; not settings of the library.
 constexpr const char* kLauncherNames[] = {"TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK"};
@@ -103,13 +107,17 @@ Status Settings::set(const SettingRow& row, std::string text, std::string origin
     Result<uint64_t> bytes = parse_bytes(text);
     if (!bytes.ok()) return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): ", bytes.status().text());
     value.number = static_cast<double>(bytes.value());
+    if (value.number < kLeastTile || value.number > kMostTile)
+      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 4K to 64M");
   } else if (row.kind != SettingKind::Text) {
     char* end = nullptr;
     value.number = std::strtod(text.c_str(), &end);
-    if (text.empty() || *end != '\0' || !std::isfinite(value.number) || value.number < 0 ||
-        (row.kind == SettingKind::Seconds && value.number == 0))
+    const bool seconds = row.kind == SettingKind::Seconds;
+    if (text.empty() || *end != '\0' || !(value.number >= 0) || value.number > kMostSeconds || (seconds && value.number == 0))
       return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): not a ",
-                  row.kind == SettingKind::Seconds ? "positive number of seconds" : "number");
+                  seconds ? "positive number of seconds" : "number", " up to ", kMostSeconds);
+    if (row.setting == Setting::TilesInFlight && (value.number < 1 || value.number > 16))
+      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 1 to 16");
   }
   value.text = std::move(text);
   value.origin = std::move(origin);
@@ -134,19 +142,19 @@ Status Settings::read_file(const std::string& path) {
   return {};
 }
 
+// Once per process: a communicator more must not repeat it. Also when logging is off: a misspelled setting is silent otherwise.
 void Settings::warn_unknown() const {
-  for (char** entry = environ; entry && *entry; ++entry) {
-    if (std::strncmp(*entry, "TUTTI_", 6) != 0) continue;
-    const std::string name(*entry, std::strcspn(*entry, "="));
-    if (find_row(name) || std::find(std::begin(kLauncherNames), std::end(kLauncherNames), name) != std::end(kLauncherNames))
-      continue;
-    // Once per process: a communicator more must not repeat it.
-    static const bool warned = [&] {
-      log_line(LogLevel::Warn, -1, concat("unknown setting ", name, " is ignored; nearest: ", nearest_name(name)));
-      return true;
-    }();
-    (void)warned;
-  }
+  static const bool warned = [] {
+    for (char** entry = environ; entry && *entry; ++entry) {
+      if (std::strncmp(*entry, "TUTTI_", 6) != 0) continue;
+      const std::string name(*entry, std::strcspn(*entry, "="));
+      const bool launchers = std::find(std::begin(kLauncherNames), std::end(kLauncherNames), name) != std::end(kLauncherNames);
+      if (!launchers && !find_row(name))
+        log_line(LogLevel::Warn, -1, concat("unknown setting ", name, " is ignored; nearest: ", nearest_name(name)));
+    }
+    return true;
+  }();
+  (void)warned;
 }
 
 Result<Settings> Settings::load() {

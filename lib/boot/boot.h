@@ -24,7 +24,7 @@ namespace tutti {
 
 using UniqueId = std::array<char, 128>;
 
-inline constexpr int kMaxRanks = 65'536;  // of one communicator
+inline constexpr int kMaxRanks = 1024;  // of one communicator
 
 // Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced (or the
 // attempt failed). With TUTTI_COMM_ID set: the id is a pure function of that text; no rendezvous is started here, rank 0's

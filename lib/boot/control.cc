@@ -16,7 +16,7 @@
 #include "lib/base/log.h"
 #include "lib/boot/boot.h"
 #include "lib/boot/join.h"
-#include "lib/boot/thread.h"
+#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {

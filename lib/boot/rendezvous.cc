@@ -169,6 +169,7 @@ Result<UniqueId> make_unique_id(const Settings& settings) {
   if (const std::string& text = settings.text(Setting::CommId); !text.empty()) {
     Result<IdContent> content = id_from_text(text, settings.origin(Setting::CommId));
     if (!content.ok()) return content.status();
+    if (!settings.text(Setting::SocketIfname).empty()) TUTTI_TRY(choose_interface(settings).status());  // wrong now, not later
     return encode_id(content.value());
   }
   return make_child_id(settings);

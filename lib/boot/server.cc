@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "lib/base/clock.h"
-#include "lib/boot/thread.h"
+#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {
@@ -25,16 +26,31 @@ Comm::~Comm() {
 }
 
 Status Comm::init() {
-  Status status = connect();
+  init_ = Init::Runs;
+  Status status;
+  try {
+    status = connect();
+  } catch (const std::exception& error) {  // out of memory
+    status = fail(Code::SystemError, "the communicator could not be made: ", error.what());
+  }
   if (!status.ok()) fail_all(status.code(), -1, status.text());
-  std::lock_guard lock(mutex_);
-  initialized_ = true;
+  {
+    std::lock_guard lock(mutex_);
+    initialized_ = true;
+  }
+  init_ = Init::Over;
+  init_.notify_all();
   return status;
 }
 
-void Comm::init_in_background() {
-  init_thread_ = std::thread([this] { (void)init(); });  // state() reports
+Status Comm::init_in_background() {
+  init_ = Init::Runs;
+  Status status = start_thread(&init_thread_, "tutti-init", [this] { (void)init(); });  // state() reports
+  if (!status.ok()) init_ = Init::Over;
+  return status;
 }
+
+void Comm::wait_init() { init_.wait(Init::Runs); }
 
 Status Comm::state() const {
   std::lock_guard lock(mutex_);
@@ -53,10 +69,12 @@ Status Comm::refusal() const {
 // A thread that waits here is rare (an abort, or a synchronous call behind queued ones), so that who ends a turn need not know
 // of it: it looks again every millisecond at the latest.
 void Comm::wait_turn(uint64_t ticket) {
-  if (turn_.load(std::memory_order_acquire) == ticket) [[likely]]
+  // Not "equal": who waits for all before a ticket may find later ones over, too.
+  const auto come = [&] { return turn_.load(std::memory_order_acquire) >= ticket; };
+  if (come()) [[likely]]
     return;
   std::unique_lock lock(turn_mutex_);
-  while (turn_.load(std::memory_order_acquire) != ticket) turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
+  while (!come()) turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
 }
 
 // Only the thread whose turn it is changes turn_.
@@ -96,7 +114,7 @@ void Comm::on_abort(const Cause& cause) {
 void Comm::abort() {
   cancel_.store(true, std::memory_order_release);
   on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
-  if (init_thread_.joinable()) init_thread_.join();  // control_ is being made there
+  wait_init();  // control_ is being made there
   if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
 }
 
@@ -256,6 +274,7 @@ Status Comm::run(std::span<const Call> calls) {
 // ---- leaving
 
 void Comm::finalize() {
+  wait_init();
   finalized_.store(true, std::memory_order_relaxed);
   wait_idle();
   if (control_) control_->leave();

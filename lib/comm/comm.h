@@ -37,7 +37,7 @@ class Comm {
   // Joins the other ranks; blocks. Ends early when abort() is called.
   Status init();
   // Runs init() in a thread of this object; state() tells.
-  void init_in_background();
+  Status init_in_background();
   // InProgress until init() has ended, then the communicator's first failure, or success. Any thread.
   Status state() const;
 
@@ -107,10 +107,13 @@ class Comm {
     const void* scalar;  // read when a call runs; null: `scale` is the value
   };
 
+  // Until an init() that runs in another thread is over: before control_ is touched.
+  void wait_init();
   Status connect();
   Result<std::vector<std::string>> everyones(const std::string& mine, Deadline deadline);
   Status open_transports(std::vector<std::string>& addresses);
   Status connect_transports(const std::vector<std::vector<std::string>>& addresses, Deadline deadline);
+  Status set_topology();
   Status choose_routes();
   Status agree(const Status& mine, Deadline deadline);
   void on_abort(const Cause& cause);
@@ -141,6 +144,8 @@ class Comm {
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
   std::thread init_thread_;
+  enum class Init : int { NotYet, Runs, Over };
+  std::atomic<Init> init_{Init::NotYet};
 
   // The batch under way.
   std::span<const Call> calls_;

@@ -15,7 +15,6 @@
 namespace tutti {
 namespace {
 
-constexpr size_t kMinTile = 4096;
 constexpr int kMaxTilesInFlight = 16;
 
 // Fields one after the other, each with its length in front.
@@ -69,13 +68,13 @@ Status Comm::check(const Settings& settings) {
 
 Status Comm::connect() {
   if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
-  tile_bytes_ = std::max<size_t>(kMinTile, settings_.number(Setting::Tile));
+  tile_bytes_ = settings_.number(Setting::Tile);
   cache_bytes_ = last_cache_bytes();
   window_ = static_cast<uint32_t>(std::clamp<uint64_t>(settings_.number(Setting::TilesInFlight), 1, kMaxTilesInFlight));
   Result<ForcedAlgorithms> forced = ForcedAlgorithms::parse(settings_.text(Setting::Algo));
   if (!forced.ok()) return forced.status();
 
-  topology_ = Topology::flat(ranks());
+  TUTTI_TRY(set_topology());
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
   const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
@@ -91,7 +90,7 @@ Status Comm::connect() {
   std::vector<std::string> addresses;
   const Status opened = open_transports(addresses);
   std::string blob;
-  append(blob, concat(TUTTI_VERSION_CODE, "|", settings_.text(Setting::Algo), "|", tile_bytes_));
+  append(blob, concat(TUTTI_VERSION_CODE, "|", settings_.text(Setting::Algo), "|", tile_bytes_, "|", settings_.text(Setting::Topo)));
   append(blob, opened.text());
   for (const std::string& address : addresses) append(blob, address);
   Result<std::vector<std::string>> blobs = everyones(blob, deadline);
@@ -102,13 +101,28 @@ Status Comm::connect() {
   for (int peer = 0; peer < ranks(); ++peer) {
     if (by_rank[peer].size() != 2 + addresses.size() || by_rank[peer][0] != by_rank[0][0])
       return fail(Code::InvalidUsage, "ranks 0 and ", peer,
-                  " run different versions of Tutti, or with different TUTTI_ALGO or TUTTI_TILE");
+                  " run different versions of Tutti, or with different TUTTI_ALGO, TUTTI_TILE or TUTTI_TOPO");
     if (!by_rank[peer][1].empty()) return fail(Code::SystemError, "rank ", peer, ": ", by_rank[peer][1]);
   }
   Status connected = connect_transports(by_rank, deadline);
   if (connected.ok()) connected = choose_routes();
   TUTTI_TRY(agree(connected, deadline));
-  plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()));
+  plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
+  return plans_->check_forced();
+}
+
+// All transports of today stay within one host: ranks sit side by side, unless a person says otherwise.
+Status Comm::set_topology() {
+  topology_ = Topology::flat(ranks());
+  const std::string& text = settings_.text(Setting::Topo);
+  if (text.empty()) return {};
+  Result<Topology> topology = Topology::synthetic(text);
+  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO: ", topology.status().text());
+  if (topology.value().ranks() == ranks()) {
+    topology_ = std::move(topology.value());
+  } else {
+    log_info(rank(), "TUTTI_TOPO describes ", topology.value().ranks(), " ranks, this communicator has ", ranks(), ": not used");
+  }
   return {};
 }
 

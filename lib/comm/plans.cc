@@ -58,8 +58,18 @@ Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
   return forced;
 }
 
-Plans::Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced)
-    : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)) {}
+Plans::Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced, size_t tile_bytes)
+    : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)), tile_bytes_(tile_bytes) {}
+
+Status Plans::check_forced() const {
+  for (int c = 0; c < kCollectives; ++c) {
+    const Collective collective = static_cast<Collective>(c);
+    if (!forced_.strict(collective)) continue;
+    const Status chosen = select({collective, 0, 0, topology_.ranks(), false, true, topology_}, 0, forced_.name(collective)).status();
+    if (!chosen.ok()) return fail(Code::InvalidArgument, "TUTTI_ALGO: ", chosen.text());
+  }
+  return {};
+}
 
 Result<const Plan*> Plans::find(Collective collective, int root, bool in_place, bool uniform, size_t bytes) {
   const int bucket = std::min<int>(std::bit_width(bytes), kBuckets - 1);
@@ -81,7 +91,8 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   shared.in_place = false;
   const std::string& name = forced_.name(problem.collective);
   Result<const Algorithm*> chosen = select(shared, bytes, name);
-  if (!chosen.ok() && !name.empty() && !forced_.strict(problem.collective)) chosen = select(shared, bytes, "");
+  // A name for all collectives, or for blocks of one size, serves where it can.
+  if (!chosen.ok() && !name.empty()) chosen = select(shared, bytes, "");
   if (!chosen.ok()) return chosen.status();
 
   const Algorithm* algorithm = chosen.value();
@@ -89,6 +100,11 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
       made_[{algorithm, problem.collective, problem.root, problem.in_place, problem.uniform}];
   if (!plan) {
     plan = bind_plan(program_of(*algorithm, problem), blocks_of(problem.collective, problem.ranks), routes_);
+    if (least_message_bytes(*plan) > tile_bytes_) {
+      plan.reset();
+      return fail(Code::InvalidUsage, name_of(problem.collective), " by ", algorithm->name, " on ", problem.ranks,
+                  " ranks needs messages longer than TUTTI_TILE (", tile_bytes_, " bytes): raise it");
+    }
     log_info(rank_, name_of(problem.collective), " of up to ", bytes, " bytes: ", algorithm->name, ", ", plan->works.size(),
              " works");
   }

@@ -29,7 +29,10 @@ class ForcedAlgorithms {
 
 class Plans {
  public:
-  Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced);
+  Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced, size_t tile_bytes);
+
+  // Whether every algorithm that was forced for one collective by name can serve it.
+  Status check_forced() const;
 
   // bytes: of the whole message (all blocks), or the largest block's share of it where blocks differ.
   Result<const Plan*> find(Collective collective, int root, bool in_place, bool uniform, size_t bytes);
@@ -47,6 +50,7 @@ class Plans {
   const Topology& topology_;
   const std::vector<Route> routes_;
   const ForcedAlgorithms forced_;
+  const size_t tile_bytes_;
   std::array<std::array<std::array<Variant, kBuckets>, 4>, kCollectives> table_;  // [collective][in_place, uniform][bucket]
   // One plan per (algorithm, problem), whatever the size.
   std::map<std::tuple<const Algorithm*, Collective, int, bool, bool>, std::unique_ptr<Plan>> made_;

@@ -2,9 +2,23 @@
 #include "lib/comm/stream.h"
 
 #include <algorithm>
+#include <exception>
+
+#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {
+
+// For a worker, whose thread no exception may leave: running out of memory in the middle ends the communicators.
+Status run_batch_guarded(Batch& batch) {
+  try {
+    return run_batch(batch);
+  } catch (const std::exception& error) {
+    Status status = fail(Code::SystemError, "a queued call could not be run: ", error.what());
+    for (Part& part : batch.parts) part.comm->fail_all(status.code(), part.comm->rank(), status.text());
+    return status;
+  }
+}
 
 // Orders the submissions of all threads: guards no data, only that tickets and queue places are taken together.
 std::mutex& submission_mutex() {
@@ -14,7 +28,12 @@ std::mutex& submission_mutex() {
 
 }  // namespace
 
-Stream::Stream() : thread_([this] { work(); }) {}
+Result<std::unique_ptr<Stream>> Stream::start() {
+  std::unique_ptr<Stream> stream(new Stream);
+  Stream* const self = stream.get();
+  TUTTI_TRY(start_thread(&stream->thread_, "tutti-stream", [self] { self->work(); }));
+  return stream;
+}
 
 Stream::~Stream() {
   {
@@ -22,7 +41,7 @@ Stream::~Stream() {
     ending_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 Status Stream::synchronize() {
@@ -61,7 +80,7 @@ void Stream::work() {
     if (entry.leads) {
       batch.changed.wait(batch_lock, [&] { return batch.streams_to_come == 0; });
       batch_lock.unlock();
-      Status status = run_batch(batch);
+      Status status = run_batch_guarded(batch);
       batch_lock.lock();
       batch.status = std::move(status);
       batch.done = true;
@@ -80,26 +99,24 @@ void Stream::work() {
 }
 
 Status run_batch(Batch& batch) {
-  if (batch.parts.size() == 1) {
-    Part& part = batch.parts[0];
-    part.comm->wait_turn(part.ticket);
-    Status status = part.comm->run(part.calls);
-    part.comm->end_turn_and_tell();
-    return status;
-  }
-  std::vector<Comm*> comms;
+  // Whatever happens, the next in line gets its turn.
+  struct Turns {
+    std::vector<Comm*> taken;
+    ~Turns() {
+      for (Comm* comm : taken) comm->end_turn_and_tell();
+    }
+  } turns;
+  turns.taken.reserve(batch.parts.size());
   for (Part& part : batch.parts) {
     part.comm->wait_turn(part.ticket);
-    part.comm->load(part.calls);
-    comms.push_back(part.comm);
+    turns.taken.push_back(part.comm);
   }
-  drive(comms);
-  Status first;
-  for (Part& part : batch.parts) {
-    if (first.ok()) first = part.comm->batch_status();
-    part.comm->end_turn_and_tell();
-  }
-  return first;
+  if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
+  for (Part& part : batch.parts) part.comm->load(part.calls);
+  drive(turns.taken);
+  for (Part& part : batch.parts)
+    if (!part.comm->batch_status().ok()) return part.comm->batch_status();
+  return {};
 }
 
 Status submit(std::shared_ptr<Batch> batch, const std::vector<Stream*>& streams) {

@@ -32,7 +32,7 @@ struct Batch {
 
 class Stream {
  public:
-  Stream();
+  static Result<std::unique_ptr<Stream>> start();
   ~Stream();  // runs what is queued, then ends the thread
   Status synchronize();
   bool idle();
@@ -45,6 +45,7 @@ class Stream {
     std::shared_ptr<Batch> batch;
     bool leads;  // this worker runs it; others only wait for it
   };
+  Stream() = default;
   void work();
 
   std::mutex mutex_;

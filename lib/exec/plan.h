@@ -60,6 +60,9 @@ struct Plan {
   bool point_to_point = false;         // a single message of a Send or Recv call, no collective
 };
 
+// The longest message of a plan when a chunk is as short as it can be: one element of the largest type.
+inline size_t least_message_bytes(const Plan& plan) { return size_t{plan.largest_message} * 8; }
+
 // routes: by rank. The program must only name peers that have a route.
 std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::span<const Route> routes);
 

@@ -136,11 +136,13 @@ TEST_CASE("abort ends a non-blocking init, and the others hear of it", "[fault]"
           const double begin = now_s();
           rank.check(tuttiCommAbort(comm), "abort");
           expect(now_s() - begin < 1, "abort did not return promptly");
+          rank.wait_flag(2, 1);  // the rendezvous may be in this process: the other one has heard
           return;
         }
         rank.raise_flag(0);
         wait_until([&] { return tuttiCommGetAsyncError(comm, &state) == tuttiSuccess && state != tuttiInProgress; }, 5,
                    "the end of init");
+        rank.raise_flag(2);
         std::strncpy(board->slots[rank.rank].text, tuttiGetLastError(comm), sizeof board->slots[rank.rank].text - 1);
         board->slots[rank.rank].result = state;
         rank.check(tuttiCommDestroy(comm), "destroy");

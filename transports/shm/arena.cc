@@ -111,6 +111,8 @@ Arena::~Arena() {
 }
 
 void ring(Doorbell& doorbell) {
+  // The sleeper's heavy fence orders the processors; this keeps the compiler from looking before it has written.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   if (doorbell.sleeping.load(std::memory_order_relaxed) == 0) return;
   if (doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
   doorbell.rings.fetch_add(1, std::memory_order_release);
