@@ -94,7 +94,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
       ->check(CLI::Range(0, 1));
   app.add_option("-T,--timeout", o.timeout_s, "seconds until a call that does not finish is an error")
       ->check(CLI::PositiveNumber);
-  app.add_option("-R,--local_register", o.registration, "1, 2: registered memory that ranks can share")
+  app.add_option("-R,--local_register", o.registration, "1, 2: memory from tuttiMemAlloc, registered")
       ->check(CLI::Range(0, 2));
   app.add_option("-J,--output_file,--json", o.json_path, "write the results as JSON; -: on stdout, instead of the table");
   app.add_flag("--percentiles", o.percentiles, "add columns p50 and p99");

@@ -18,7 +18,7 @@ namespace {
 
 using namespace tutti;
 
-constexpr int kMaxRanks = 4096;
+constexpr int kMaxRanks = 1024;
 
 struct Arguments {
   std::string collective = "allreduce", algorithm, topology, size = "1M", verb;

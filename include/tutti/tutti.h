@@ -13,7 +13,8 @@
  *    root. Calls that differ end in tuttiInvalidUsage on the ranks that see it, with a text that names both calls.
  *  - A communicator is used by one thread at a time. Different communicators are independent. tuttiCommAbort(),
  *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
- *  - A count of zero is legal everywhere and moves nothing.
+ *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
+ *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument.
  *  - An error leaves a sentence behind: tuttiGetLastError(). tuttiInvalidArgument means that nothing has happened.
  *  - Nothing waits for ever: TUTTI_INIT_TIMEOUT and TUTTI_TIMEOUT (seconds) bound start-up and operations.
  */
@@ -111,7 +112,7 @@ typedef struct {
   unsigned int version; /* TUTTI_VERSION_CODE, by the initializer */
   int blocking;         /* 1 (default): init returns when the communicator is ready. 0: init returns at once; poll
                            tuttiCommGetAsyncError() until it no longer says tuttiInProgress */
-  int timeoutMs;        /* deadline of one operation; default: TUTTI_TIMEOUT */
+  int timeoutMs;        /* an operation without progress for so long is an error; default: TUTTI_TIMEOUT */
   const char* commName; /* a name for logs and errors; copied; default: none */
 } tuttiConfig_t;
 
@@ -130,7 +131,8 @@ TUTTI_API tuttiResult_t tuttiGetVersion(int* version);
 TUTTI_API const char* tuttiGetErrorString(tuttiResult_t result);
 
 /* The last error's full sentence: what was wrong, with which rank, in which operation, and what to do about it.
- * comm: the communicator asked about; NULL: this thread's last failed call. "" when nothing failed. The text stays valid
+ * comm: that communicator's first failure, or, if it has none, this thread's last failed call; NULL: the latter. "" when nothing
+ * failed. The text stays valid
  * until the same thread calls this function again. Any thread. */
 TUTTI_API const char* tuttiGetLastError(tuttiComm_t comm);
 
@@ -142,7 +144,7 @@ TUTTI_API const char* tuttiGetLastError(tuttiComm_t comm);
  * opens the rendezvous at that address. Errors: InvalidArgument (NULL), SystemError (no usable network interface). */
 TUTTI_API tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId);
 
-/* Joins a communicator of `nranks` ranks as `rank` (0..nranks-1). Blocks until all ranks have come, TUTTI_INIT_TIMEOUT
+/* Joins a communicator of `nranks` ranks (1..1024) as `rank` (0..nranks-1). Blocks until all ranks have come, TUTTI_INIT_TIMEOUT
  * seconds (default 120) at most. On success *comm is owned by the caller until tuttiCommDestroy or tuttiCommAbort.
  * Errors: InvalidArgument (rank, nranks, a damaged id), RemoteError (ranks that did not come, named), InvalidUsage (a rank
  * given twice, or another nranks), SystemError. On error *comm is NULL. Ranks may be processes or threads, in any mix. */
@@ -159,7 +161,8 @@ TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int
 
 /* Splits a communicator: ranks that give the same color (>= 0) form a new one, ordered by key, then by rank in `comm`.
  * TUTTI_SPLIT_NOCOLOR: this rank takes part in the call, and *newcomm becomes NULL. Collective over all ranks of comm, which
- * must have no other call in flight. config may be NULL (the parent's settings). */
+ * must have no other call in flight. config may be NULL (the parent's settings); its `blocking` is not looked at, the call
+ * always blocks. */
 TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config);
 
 /* Completes all queued operations and takes leave of the other ranks, so that their later death or exit is no error here.
@@ -167,7 +170,8 @@ TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tut
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
- * answered with tuttiInvalidArgument. Does not wait for other ranks. */
+ * answered with tuttiInvalidArgument. Waits for other ranks only as far as queued operations do. Not inside a group that has
+ * collected calls on it: they would find it gone. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
 
 /* Ends everything on this communicator here and on all other ranks: operations in flight return tuttiRemoteError (on this
@@ -267,7 +271,8 @@ TUTTI_API tuttiResult_t tuttiGroupEnd(void);
 
 /* ---------------------------------------------------------------- host streams (beyond NCCL) */
 
-/* A stream runs its calls in order in a thread of its own. Destroy waits for what is queued. Query: tuttiSuccess when
+/* A stream runs its calls in order in a thread of its own. Destroy waits for what is queued and returns what Synchronize would.
+ * Query: tuttiSuccess when
  * everything queued is done, tuttiInProgress otherwise. Synchronize returns the first error of a call on the stream since
  * the last Synchronize. Synchronize and Query may be called from any thread. */
 TUTTI_API tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream);
@@ -277,13 +282,15 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 
 /* ---------------------------------------------------------------- memory */
 
-/* Page-aligned zeroed memory of `size` bytes that transports may share with peers. MemFree takes what MemAlloc gave, when no
+/* Page-aligned zeroed memory of `size` bytes, meant to be shared with peers by transports that can; none of today's does, so it
+ * works like any other memory. MemFree takes what MemAlloc gave, when no
  * operation uses it any more; anything else is InvalidArgument. Any thread. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 
 /* Announces a buffer that will be used often, so that a transport can prepare it. *handle is for Deregister, which must come
- * before the memory is freed and before the communicator is destroyed. Local, optional, may do nothing. */
+ * before the memory is freed and before the communicator is destroyed. Local and optional; no transport of today makes use of
+ * it. */
 TUTTI_API tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void** handle);
 TUTTI_API tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle);
 

@@ -101,9 +101,9 @@ tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_
       } else {
         call.recv = data;
       }
+      TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
       if (peer == guard->rank() && !stream && !in_group())
         return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
-      TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
       return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };
     Status status = body();
@@ -154,8 +154,6 @@ tuttiResult_t vector_collective(const char* function, CallKind kind, const void*
       Result<Buffers> buffers = prepare(*blocks, static_cast<size_t>(guard->rank()), static_cast<size_t>(guard->ranks()));
       if (!buffers.ok()) return buffers.status();
       TUTTI_TRY(check_buffers(function, call, buffers.value()));
-      // The same on every rank; AllToAllV's counts are not, so it always runs.
-      if (kind != CallKind::AllToAllV && extent(packed(blocks->recv_counts), blocks->recv_counts) == 0) return {};
       call.blocks = std::move(blocks);
       return dispatch(function, comm, *guard.get(), stream, std::move(call));
     };

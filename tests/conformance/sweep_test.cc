@@ -196,14 +196,24 @@ TEST_CASE("large messages", "[sweep]") {
     play_all("large", shape, world_of(shape), large_cases(shape.ranks, 1));
 }
 
+// On one host, and on uneven hosts and racks that TUTTI_TOPO makes up, where hierarchical has something to do.
 TEST_CASE("every algorithm", "[sweep]") {
+  const std::pair<Shape, const char*> places[] = {{Shape{3, Drivers::Processes}, ""},
+                                                  {Shape{4, Drivers::Processes}, "host:2 core:3+1"},
+                                                  {Shape{8, Drivers::OneThread}, "rack:2 host:1+2 core:2+3+3"}};
   for (const Algorithm& algorithm : all_algorithms()) {
-    for (const Shape& shape : {Shape{3, Drivers::Processes}, Shape{4, Drivers::Processes}, Shape{8, Drivers::OneThread}}) {
+    bool serves = false;
+    for (const auto& [shape, text] : places) {
+      const Topology topology = *text ? Topology::synthetic(text).value() : Topology::flat(shape.ranks);
+      for (int c = 0; c < kCollectives; ++c)
+        serves |= algorithm.applies({static_cast<Collective>(c), 0, 0, shape.ranks, false, true, topology});
       World world = world_of(shape);
       world.environment.emplace_back("TUTTI_ALGO", algorithm.name);
+      if (*text) world.environment.emplace_back("TUTTI_TOPO", text);
       play_all(std::string("algorithm ") + algorithm.name, shape, world,
                some_combinations(shape.ranks, hash(7, static_cast<uint64_t>(shape.ranks)), 2));
     }
+    CHECK(serves);
   }
 }
 
