@@ -33,8 +33,13 @@ Json library_facts() {
 
 Json transport_facts() {
   Json transports = Json::array();
-  for (const tutti::TransportKind& kind : tutti::all_transports())
-    transports.push_back({{"name", kind.name}, {"help", kind.help}});
+  const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
+  for (const tutti::TransportKind& kind : tutti::all_transports()) {
+    // A real trial, as a communicator of one rank makes it.
+    std::string why = settings.ok() ? "" : settings.status().text();
+    if (settings.ok()) why = kind.create({0, 1, 4096, settings.value()}).status().text();
+    transports.push_back({{"name", kind.name}, {"help", kind.help}, {"usable", why.empty()}, {"why_not", why}});
+  }
   return transports;
 }
 
@@ -120,7 +125,8 @@ void print(const Json& facts) {
 
   std::printf("\nTransports\n");
   for (const Json& row : facts["transports"])
-    std::printf("  %-8s %s\n", text_of(row["name"]).c_str(), text_of(row["help"]).c_str());
+    std::printf("  %-8s %s%s%s\n", text_of(row["name"]).c_str(), text_of(row["help"]).c_str(),
+                row["usable"] ? "" : "; NOT usable here: ", text_of(row["why_not"]).c_str());
 
   if (const Json& machine = facts["topology"]; !machine.is_null()) {
     const auto number = [&](const char* name) { return machine[name].get<int>(); };

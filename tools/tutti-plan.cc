@@ -23,7 +23,7 @@ constexpr int kMaxRanks = 1024;
 struct Arguments {
   std::string collective = "allreduce", algorithm, topology, size = "1M", verb;
   std::vector<std::string> explain;
-  int ranks = 0, root = 0, rank = 0;
+  int ranks = -1, root = 0, rank = 0;  // ranks -1: not given
   bool all = false, in_place = false, varying = false;
 };
 
@@ -44,7 +44,7 @@ Result<Collective> parse_collective(const std::string& name) {
 
 Result<Topology> parse_topology(const Arguments& arguments) {
   if (arguments.topology.empty()) {
-    const int ranks = arguments.ranks == 0 ? 4 : arguments.ranks;
+    const int ranks = arguments.ranks == -1 ? 4 : arguments.ranks;
     if (ranks < 1 || ranks > kMaxRanks)
       return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
     return Topology::flat(ranks);
@@ -54,7 +54,7 @@ Result<Topology> parse_topology(const Arguments& arguments) {
   const int ranks = topology.value().ranks();
   if (ranks > kMaxRanks)
     return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMaxRanks, " are shown");
-  if (arguments.ranks != 0 && arguments.ranks != ranks)
+  if (arguments.ranks != -1 && arguments.ranks != ranks)
     return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks,
                 " ranks contradict each other");
   return topology;

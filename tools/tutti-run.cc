@@ -3,7 +3,7 @@
 // Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a free port of the loopback interface and a
 // random secret), so that tuttiGetUniqueId() needs no exchange; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
 // MASTER_ADDR and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others
-// are ended (SIGTERM, SIGKILL after 2 s), and its exit code is ours (128 + signal). Nothing that a rank has started outlives
+// are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours (128 + signal). Nothing that a rank has started outlives
 // it, unless it leaves the rank's process group.
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -125,7 +125,7 @@ int run(const Config& config) {
   }
   const std::vector<int> cores = config.bind ? tutti::perf::usable_cores() : std::vector<int>{};
   tutti::perf::Children children(
-      {.program = kProgram, .patience_s = 0, .own_groups = true, .tag_output = config.tag_output});
+      {.program = kProgram, .patience_s = 1, .own_groups = true, .tag_output = config.tag_output});
   for (int rank = 0; rank < config.ranks; ++rank) {
     if (children.start([&] { return run_rank(config, rank, cores); })) continue;
     std::fprintf(stderr, "%s: cannot start rank %d: %s\n", kProgram, rank, std::strerror(errno));

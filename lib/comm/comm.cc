@@ -120,7 +120,8 @@ void Comm::abort() {
 
 std::string Comm::what_runs() const {
   const uint64_t entered = entered_.load(std::memory_order_relaxed);
-  const std::string call = describe(signature_.load(std::memory_order_relaxed));
+  std::string call = describe(signature_.load(std::memory_order_relaxed));
+  if (!name().empty()) call += concat(" of communicator '", name(), "'");
   return entered == 0 ? call : concat(call, " [collective #", entered, "]");
 }
 
