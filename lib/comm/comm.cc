@@ -26,7 +26,11 @@ Comm::~Comm() {
 
 Status Comm::init() {
   Status status = connect();
-  if (!status.ok()) fail_all(status.code(), -1, status.text());
+  if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
+    on_abort({status.code(), -1, status.text()});  // abort() tells the others, and why
+  } else if (!status.ok()) {
+    fail_all(status.code(), -1, status.text());
+  }
   std::lock_guard lock(mutex_);
   initialized_ = true;
   return status;
@@ -96,8 +100,14 @@ void Comm::on_abort(const Cause& cause) {
 void Comm::abort() {
   cancel_.store(true, std::memory_order_release);
   on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
-  if (init_thread_.joinable()) init_thread_.join();  // control_ is being made there
-  if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+  const auto tell = [this] {
+    std::lock_guard lock(mutex_);
+    if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+  };
+  tell();  // ends an exchange of init() with the others, too
+  if (!init_thread_.joinable()) return;
+  init_thread_.join();
+  tell();  // unless it was before control_ was made there
 }
 
 std::string Comm::what_runs() const {
