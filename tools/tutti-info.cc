@@ -3,6 +3,7 @@
 // Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where
 // that came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
 // The secret of TUTTI_COMM_ID is never shown.
+#include <atomic>
 #include <arpa/inet.h>
 #include <hwloc.h>
 #include <ifaddrs.h>
@@ -34,10 +35,11 @@ Json library_facts() {
 Json transport_facts() {
   Json transports = Json::array();
   const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
+  const std::atomic<bool> cancel{false};
   for (const tutti::TransportKind& kind : tutti::all_transports()) {
     // A real trial, as a communicator of one rank makes it.
     std::string why = settings.ok() ? "" : settings.status().text();
-    if (settings.ok()) why = kind.create({0, 1, 4096, settings.value()}).status().text();
+    if (settings.ok()) why = kind.create({0, 1, 4096, settings.value(), cancel}).status().text();
     transports.push_back({{"name", kind.name}, {"help", kind.help}, {"usable", why.empty()}, {"why_not", why}});
   }
   return transports;
@@ -166,6 +168,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
+  const std::atomic<bool> cancel{false};
   if (!settings.ok()) {
     std::cerr << "tutti-info: " << settings.status().text() << "\n";
     return 1;

@@ -3,8 +3,8 @@
 // Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a free port of the loopback interface and a
 // random secret), so that tuttiGetUniqueId() needs no exchange; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
 // MASTER_ADDR and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others
-// are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours (128 + signal). Nothing that a rank has started outlives
-// it, unless it leaves the rank's process group.
+// are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours
+// (128 + signal). Nothing that a rank has started outlives it, unless it leaves the rank's process group.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/random.h>

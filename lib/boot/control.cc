@@ -312,10 +312,12 @@ void ControlPlane::deliver(const Cause& cause) {
   {
     Lock lock(mutex_);
     if (aborted_ || leaving_) return;
-    aborted_ = cause;
-    changed_.notify_all();
   }
+  // Before all_gather() returns the cause: whoever sees it fail finds the communicator failed. Only this thread aborts.
   if (callbacks_.on_abort) callbacks_.on_abort(cause);
+  Lock lock(mutex_);
+  aborted_ = cause;
+  changed_.notify_all();
 }
 
 // Sends what is left, then waits for the hub to see the end: closing earlier might reset the connection under our last

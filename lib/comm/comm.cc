@@ -33,7 +33,11 @@ Status Comm::init() {
   } catch (const std::exception& error) {  // out of memory
     status = fail(Code::SystemError, "the communicator could not be made: ", error.what());
   }
-  if (!status.ok()) fail_all(status.code(), -1, status.text());
+  if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
+    on_abort({status.code(), -1, status.text()});  // abort() tells the others, and why
+  } else if (!status.ok()) {
+    fail_all(status.code(), -1, status.text());
+  }
   {
     std::lock_guard lock(mutex_);
     initialized_ = true;
@@ -114,8 +118,14 @@ void Comm::on_abort(const Cause& cause) {
 void Comm::abort() {
   cancel_.store(true, std::memory_order_release);
   on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
-  wait_init();  // control_ is being made there
-  if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+  const auto tell = [this] {
+    std::lock_guard lock(mutex_);
+    if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+  };
+  tell();  // ends an exchange of init() with the others, too
+  if (init_ != Init::Runs) return;
+  wait_init();
+  tell();  // unless it was before control_ was made there
 }
 
 std::string Comm::what_runs() const {

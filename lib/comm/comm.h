@@ -175,7 +175,7 @@ class Comm {
   std::mutex turn_mutex_;  // for turn_changed_ only
   std::condition_variable turn_changed_;
 
-  mutable std::mutex mutex_;  // guards failure_, ops_, regions_, and that transports_ are complete once initialized_
+  mutable std::mutex mutex_;  // guards failure_, ops_, regions_, the making of control_, and that transports_ are complete once initialized_
   Status failure_;
   std::atomic<bool> initialized_{false};
   std::vector<UserOp> ops_;

@@ -83,7 +83,9 @@ Status Comm::connect() {
         Control::join(settings_, options_.id, rank(), ranks(),
                       {[this](const Cause& cause) { on_abort(cause); }, [this] { return activity(); }}, cancel_);
     if (!control.ok()) return control.status();
+    std::lock_guard lock(mutex_);  // abort() may look for it
     control_ = std::move(control.value());
+    if (!failure_.ok()) return failure_;
   }
 
   // A single rank needs a transport, too: it may send to itself.
@@ -106,7 +108,9 @@ Status Comm::connect() {
   }
   Status connected = connect_transports(by_rank, deadline);
   if (connected.ok()) connected = choose_routes();
-  TUTTI_TRY(agree(connected, deadline));
+  // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
+  if (!aborted()) connected = agree(connected, deadline);
+  if (!connected.ok()) return aborted() ? first_failure() : connected;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
   return plans_->check_forced();
 }
@@ -139,7 +143,7 @@ Status Comm::open_transports(std::vector<std::string>& addresses) {
     addresses.emplace_back();
     transports_.emplace_back();
     if (!allowed(settings_.text(Setting::Transports), kind.name)) continue;
-    Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_});
+    Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_, aborted_});
     if (made.ok()) made = make_faulty(std::move(made.value()), settings_.text(Setting::Fault), rank(), ranks());
     if (made.ok()) {
       Result<std::string> address = made.value()->address();

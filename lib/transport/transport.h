@@ -11,6 +11,7 @@
 //  - payload written before post() is seen by the reader after receive() says Done (release/acquire);
 //  - bounded memory; nothing outside the process is left behind after a crash.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -86,7 +87,8 @@ class Transport {
   virtual bool lands() const { return false; }
 
   // Start-up, in this order, by all ranks: address() is published to all; connect() gets everyone's. It may block until the
-  // deadline. Afterwards reach() and endpoint() answer for every rank, this one included.
+  // deadline, or until shortly after TransportOptions::cancel is set; it then fails. Afterwards reach() and endpoint() answer
+  // for every rank, this one included.
   virtual Result<std::string> address() = 0;
   virtual Status connect(std::span<const std::string> addresses, Deadline deadline) = 0;
   virtual Reach reach(int peer) const = 0;
@@ -110,6 +112,9 @@ struct TransportOptions {
   int rank, ranks;
   size_t largest_message;  // bytes; no message is longer
   const Settings& settings;
+  // Set by another thread when start-up is to end early (a rank has died, the caller aborts): connect() then returns a
+  // failure soon, within a tenth of a second. Outlives the transport.
+  const std::atomic<bool>& cancel;
 };
 
 struct TransportKind {

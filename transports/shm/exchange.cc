@@ -20,6 +20,8 @@ namespace tutti::shm {
 namespace {
 
 constexpr size_t kBatch = 64;  // descriptors per message; the kernel's limit is 253
+constexpr int kSliceMs = 25;    // how soon `cancel` is seen
+constexpr int kBacklogMs = 2;   // between tries while the collector's backlog is full
 
 class Descriptor {
  public:
@@ -58,18 +60,38 @@ socklen_t abstract_name(const Token& token, sockaddr_un& name) {
   return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(length));
 }
 
-Status wait_for(int descriptor, short events, Deadline deadline, const char* what) {
+// Fails when waiting for `what` has to end.
+Status go_on(const Patience& patience, const char* what) {
+  if (patience.cancel.load(std::memory_order_acquire)) return fail(Code::RemoteError, "shm: ", what, " was cancelled");
+  if (patience.deadline.passed()) return fail(Code::RemoteError, "shm: ", what, " did not happen in time");
+  return {};
+}
+
+Status wait_for(int descriptor, short events, const Patience& patience, const char* what) {
   for (;;) {
     pollfd entry{descriptor, events, 0};
-    const int ready = poll(&entry, 1, deadline.left_ms(1000));
+    const int ready = poll(&entry, 1, patience.deadline.left_ms(kSliceMs));
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return system_failure(concat("shm: poll for ", what), errno);
-    if (deadline.passed()) return fail(Code::RemoteError, "shm: ", what, " did not happen in time");
+    TUTTI_TRY(go_on(patience, what));
   }
 }
 
+// Without blocking: the kernel would wait for room in the backlog as long as the collector lives.
+Status connect_to(int socket, const Token& token, int rank, const Patience& patience) {
+  sockaddr_un name;
+  const socklen_t length = abstract_name(token, name);
+  while (connect(socket, reinterpret_cast<sockaddr*>(&name), length) != 0) {
+    if (errno != EAGAIN && errno != EINTR)
+      return system_failure(concat("shm: cannot reach rank ", rank, " on this host"), errno);
+    TUTTI_TRY(go_on(patience, "a connection to a rank on this host"));
+    poll(nullptr, 0, kBacklogMs);  // there is nothing to wait on
+  }
+  return {};
+}
+
 template <typename Message>
-Status send_with_descriptors(int socket, const Message& message, std::span<const int> descriptors, Deadline deadline) {
+Status send_with_descriptors(int socket, const Message& message, std::span<const int> descriptors, const Patience& patience) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kBatch)] = {};
   iovec data{const_cast<Message*>(&message), sizeof message};
   msghdr header{};
@@ -89,13 +111,14 @@ Status send_with_descriptors(int socket, const Message& message, std::span<const
     if (sent == static_cast<ssize_t>(sizeof message)) return {};
     if (sent >= 0) return fail(Code::SystemError, "shm: a short write on a unix socket");
     if (errno != EAGAIN && errno != EINTR) return system_failure("shm: passing descriptors to a rank on this host", errno);
-    TUTTI_TRY(wait_for(socket, POLLOUT, deadline, "passing descriptors"));
+    TUTTI_TRY(wait_for(socket, POLLOUT, patience, "passing descriptors"));
   }
 }
 
 // Reads one message and the descriptors that came with it.
 template <typename Message>
-Status receive_with_descriptors(int socket, Message& message, std::vector<Descriptor>& descriptors, Deadline deadline) {
+Status receive_with_descriptors(int socket, Message& message, std::vector<Descriptor>& descriptors,
+                               const Patience& patience) {
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kBatch)];
   iovec data{&message, sizeof message};
   msghdr header{};
@@ -104,7 +127,7 @@ Status receive_with_descriptors(int socket, Message& message, std::vector<Descri
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   for (;;) {
-    TUTTI_TRY(wait_for(socket, POLLIN, deadline, "a message from a rank on this host"));
+    TUTTI_TRY(wait_for(socket, POLLIN, patience, "a message from a rank on this host"));
     const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
     if (got < 0) return system_failure("shm: receiving descriptors", errno);
@@ -138,9 +161,9 @@ struct Member {
 
 // Accepts every other rank of this host. What does not show the right token is hung up on.
 Status collect(const Listener& listener, const Token& token, std::span<const int> expected, std::vector<Member>& members,
-               Deadline deadline) {
+               const Patience& patience) {
   while (members.size() < expected.size()) {
-    TUTTI_TRY(wait_for(listener.descriptor(), POLLIN, deadline, "the arrival of all ranks of this host"));
+    TUTTI_TRY(wait_for(listener.descriptor(), POLLIN, patience, "the arrival of all ranks of this host"));
     Descriptor socket(accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
     if (socket.get() < 0) {
       if (errno == EMFILE || errno == ENFILE)
@@ -151,7 +174,7 @@ Status collect(const Listener& listener, const Token& token, std::span<const int
     Hello hello{};
     std::vector<Descriptor> descriptors;
     // Members write their hello before they wait for anything, so a second is ample; a stranger cannot stall the others.
-    if (!receive_with_descriptors(socket.get(), hello, descriptors, Deadline::after_s(1)).ok()) continue;
+    if (!receive_with_descriptors(socket.get(), hello, descriptors, {Deadline::after_s(1), patience.cancel}).ok()) continue;
     if (hello.admission != token || descriptors.size() != 1) continue;
     const auto is_same = [&](const Member& member) { return member.rank == hello.rank; };
     if (std::find(expected.begin(), expected.end(), hello.rank) == expected.end()) continue;
@@ -163,12 +186,12 @@ Status collect(const Listener& listener, const Token& token, std::span<const int
 
 // Hands `to` the arenas of every local rank that lives in another process.
 Status distribute(const Member& to, std::span<const Contact> contacts, std::span<const std::pair<int, int>> all,
-                  Deadline deadline) {
+                  const Patience& patience) {
   Batch batch{};
   std::vector<int> descriptors;
   const auto flush = [&] {
     batch.count = static_cast<uint32_t>(descriptors.size());
-    Status status = send_with_descriptors(to.socket.get(), batch, descriptors, deadline);
+    Status status = send_with_descriptors(to.socket.get(), batch, descriptors, patience);
     descriptors.clear();
     return status;
   };
@@ -223,7 +246,7 @@ Contact contact_of_this_process() {
 }
 
 Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, Deadline deadline) {
+                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, const Patience& patience) {
   const Contact& self = contacts[rank];
   std::vector<int> local;  // all ranks of this host
   bool one_process = true;
@@ -244,11 +267,11 @@ Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaL
   const int collector = local.front();
   if (rank == collector) {
     std::vector<Member> members;
-    TUTTI_TRY(collect(listener, self.token, std::span(local).subspan(1), members, deadline));
+    TUTTI_TRY(collect(listener, self.token, std::span(local).subspan(1), members, patience));
     std::vector<std::pair<int, int>> all{{rank, mine.descriptor()}};
     for (const Member& member : members) all.emplace_back(member.rank, member.arena.get());
     for (const Member& member : members) {
-      TUTTI_TRY(distribute(member, contacts, all, deadline));
+      TUTTI_TRY(distribute(member, contacts, all, patience));
       if (arenas[member.rank]) continue;  // same process
       Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contacts[member.rank].token, member.arena.get());
       if (!arena.ok()) return arena.status();
@@ -257,19 +280,16 @@ Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaL
     return {};
   }
 
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (socket.get() < 0) return system_failure("shm: cannot open a unix socket", errno);
-  sockaddr_un name;
-  const socklen_t length = abstract_name(contacts[collector].token, name);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&name), length) != 0)
-    return system_failure(concat("shm: cannot reach rank ", collector, " on this host"), errno);
+  TUTTI_TRY(connect_to(socket.get(), contacts[collector].token, collector, patience));
   if (!from_this_user(socket.get())) return fail(Code::RemoteError, "shm: rank ", collector, " runs as another user");
   const int own = mine.descriptor();
-  TUTTI_TRY(send_with_descriptors(socket.get(), Hello{contacts[collector].token, rank}, {&own, 1}, deadline));
+  TUTTI_TRY(send_with_descriptors(socket.get(), Hello{contacts[collector].token, rank}, {&own, 1}, patience));
   for (;;) {
     Batch batch{};
     std::vector<Descriptor> descriptors;
-    TUTTI_TRY(receive_with_descriptors(socket.get(), batch, descriptors, deadline));
+    TUTTI_TRY(receive_with_descriptors(socket.get(), batch, descriptors, patience));
     if (batch.count != descriptors.size()) return fail(Code::InternalError, "shm: descriptors do not match their list");
     for (uint32_t i = 0; i < batch.count; ++i) {
       const int peer = batch.ranks[i];

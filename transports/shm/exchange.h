@@ -4,6 +4,7 @@
 // descriptors of the arenas in other processes. A connection must come from the same user (or root) and show the token of the
 // collector's arena, which only members of the communicator have been told.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,8 +36,15 @@ class Listener {
 
 Contact contact_of_this_process();
 
-// arenas[p] is filled for every rank p on this host (own arena excluded, it is `mine`). Blocks until the deadline at most.
+// How long to wait: until the deadline, or soon after `cancel` is set by another thread.
+struct Patience {
+  Deadline deadline;
+  const std::atomic<bool>& cancel;
+};
+
+// arenas[p] is filled for every rank p on this host (own arena excluded, it is `mine`). Blocks as long as `patience` lasts.
+// After a failure the caller closes the listener, so that ranks in its backlog hear of it.
 Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, Deadline deadline);
+                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, const Patience& patience);
 
 }  // namespace tutti::shm

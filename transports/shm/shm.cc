@@ -71,7 +71,10 @@ class ShmEndpoint final : public Endpoint {
 class Shm final : public Transport {
  public:
   explicit Shm(const TransportOptions& options)
-      : rank_(options.rank), ranks_(options.ranks), layout_(static_cast<uint32_t>(options.ranks), options.largest_message) {}
+      : rank_(options.rank),
+        ranks_(options.ranks),
+        cancel_(options.cancel),
+        layout_(static_cast<uint32_t>(options.ranks), options.largest_message) {}
 
   Status open();
   const char* name() const override { return "shm"; }
@@ -96,6 +99,7 @@ class Shm final : public Transport {
   void drop(int32_t slot) { pools_[slot & 1].drop(static_cast<uint32_t>(slot) >> 1); }
 
   const int rank_, ranks_;
+  const std::atomic<bool>& cancel_;  // of start-up
   const ArenaLayout layout_;
   Token token_{};
   std::unique_ptr<Arena> mine_;
@@ -135,14 +139,15 @@ Result<std::string> Shm::address() {
 }
 
 Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
+  // Closed on return, whatever came of it: ranks that wait in the backlog see the end.
+  const std::unique_ptr<Listener> listener = std::move(listener_);
   std::vector<Contact> contacts(ranks_);
   for (int peer = 0; peer < ranks_; ++peer) {
     if (addresses[peer].size() != sizeof(Contact))
       return fail(Code::InvalidUsage, "shm: rank ", peer, " runs another version of Tutti");
     std::memcpy(&contacts[peer], addresses[peer].data(), sizeof(Contact));
   }
-  TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener_, *mine_, attached_, deadline));
-  listener_.reset();
+  TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, attached_, {deadline, cancel_}));
   mine_->close_descriptor();
 
   uint64_t cpus[16] = {};

@@ -1,0 +1,108 @@
+// startup_fault: a rank that is lost between joining the control plane and connecting the transports. The others are then
+// inside a transport's connect(), where they must hear of it as promptly as everywhere else.
+//
+// The lost rank is played with the library's own parts: it joins, opens its transports, publishes their addresses as
+// Comm::connect() does, and goes no further.
+#include "lib/boot/boot.h"
+#include "lib/transport/transport.h"
+#include "tests/fault/board.h"
+
+using namespace tutti;
+using namespace tutti::test;
+
+namespace {
+
+constexpr int kMet = 0, kOver = 1;  // flags
+
+void append(std::string& to, const std::string& field) {
+  const auto length = static_cast<uint32_t>(field.size());
+  to.append(reinterpret_cast<const char*>(&length), sizeof length);
+  to += field;
+}
+
+// A rank that comes as far as everyone's addresses.
+class HalfStarted {
+ public:
+  HalfStarted(Rank& rank, const tuttiUniqueId& public_id) {
+    Result<Settings> settings = Settings::load();
+    expect(settings.ok(), settings.status().text());
+    UniqueId id;
+    std::memcpy(id.data(), public_id.internal, id.size());
+    Result<std::unique_ptr<Control>> joined = Control::join(settings.value(), id, rank.rank, rank.ranks, {}, never_);
+    expect(joined.ok(), joined.status().text());
+    control_ = std::move(joined.value());
+
+    const size_t tile = std::max<size_t>(4096, settings.value().number(Setting::Tile));
+    std::string blob;
+    append(blob, concat(TUTTI_VERSION_CODE, "|", settings.value().text(Setting::Algo), "|", tile));
+    append(blob, "");
+    for (const TransportKind& kind : all_transports()) {
+      Result<std::unique_ptr<Transport>> made = kind.create({rank.rank, rank.ranks, tile, settings.value(), never_});
+      Result<std::string> address = made.ok() ? made.value()->address() : Result<std::string>(made.status());
+      append(blob, address.ok() ? address.value() : "");
+      if (made.ok()) transports_.push_back(std::move(made.value()));
+    }
+    const auto all = control_->all_gather(blob, Deadline::after_s(10));
+    expect(all.ok(), all.status().text());
+  }
+
+ private:
+  const std::atomic<bool> never_{false};
+  std::vector<std::unique_ptr<Transport>> transports_;
+  std::unique_ptr<Control> control_;
+};
+
+}  // namespace
+
+TEST_CASE("a rank that dies before it connects its transports is named by the others", "[fault]") {
+  const int victim = GENERATE(2, 0);  // 0: the one that the others connect to
+  INFO("rank " << victim << " dies");
+  SharedBoard board;
+  run_with_faults({.ranks = 4}, victim, [&](Rank& rank) {
+    const tuttiUniqueId id = rank.id(0, 1);
+    if (rank.rank == victim) {
+      const HalfStarted half(rank, id);
+      usleep(200'000);  // the others have gone on to connect
+      board->slots[victim].at_ns = now_ns();
+      kill(getpid(), SIGKILL);
+    }
+    tuttiComm_t comm = nullptr;
+    board->take(rank.rank, tuttiCommInitRank(&comm, 4, id, rank.rank));
+    expect(comm == nullptr, "a communicator came of it");
+  });
+  for (int rank = 0; rank < 4; ++rank) {
+    if (rank == victim) continue;
+    check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(victim), "died"});
+    CHECK(board->slots[rank].at_ns - board->slots[victim].at_ns < 2'000'000'000);
+  }
+}
+
+TEST_CASE("abort ends a non-blocking init while the transports connect", "[fault]") {
+  const int stuck = GENERATE(2, 0), aborter = 1, other = 2 - stuck;
+  INFO("rank " << stuck << " is stuck");
+  SharedBoard board;
+  run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
+    const tuttiUniqueId id = rank.id(0, 1);
+    if (rank.rank == stuck) {
+      const HalfStarted half(rank, id);
+      rank.raise_flag(kMet);
+      rank.wait_flag(kOver, 2);
+      return;
+    }
+    tuttiComm_t comm = nullptr;
+    if (rank.rank == other) {
+      board->take(rank.rank, tuttiCommInitRank(&comm, 3, id, rank.rank));
+      return rank.raise_flag(kOver);
+    }
+    tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    rank.check(tuttiCommInitRankConfig(&comm, 3, id, rank.rank, &config), "init", tuttiInProgress);
+    rank.wait_flag(kMet, 1);
+    usleep(200'000);  // this rank and the other have gone on to connect
+    const double begin = now_s();
+    rank.check(tuttiCommAbort(comm), "abort");
+    expect(now_s() - begin < 1, "abort did not return promptly");
+    rank.raise_flag(kOver);
+  });
+  check_failure(*board.get(), other, tuttiRemoteError, {"rank " + std::to_string(aborter) + " aborted"});
+}
