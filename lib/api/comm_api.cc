@@ -65,6 +65,12 @@ Status run_init(Setup& setup) {
 
 void drop_init(Setup& setup) { take_back(setup.out); }
 
+// For the first rank of CommInitAll: no other process knows the id.
+void drop_init_and_id(Setup& setup) {
+  if (const CommGuard comm(*setup.out); comm) retire_unique_id(comm->settings(), comm->id());
+  take_back(setup.out);
+}
+
 // Makes the object and its handle; the setup then joins the others.
 Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings& settings) {
   auto comm = std::make_unique<Comm>(std::move(options), settings);
@@ -182,6 +188,7 @@ tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist)
       }
       setups.push_back(std::move(setup.value()));
     }
+    if (ndev > 1) setups.front().drop = &drop_init_and_id;
     return dispatch(std::move(setups));
   });
 }

@@ -27,18 +27,19 @@ using UniqueId = std::array<char, 128>;
 inline constexpr int kMaxRanks = 1024;  // of one communicator
 
 // Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced (or the
-// attempt failed). With TUTTI_COMM_ID set: the id is a pure function of that text; no rendezvous is started here, rank 0's
-// join() does it.
+// attempt failed). Until the first rank comes it waits without end, since only the user knows when that is. With TUTTI_COMM_ID
+// set: the id is a pure function of that text; no rendezvous is started here, rank 0's join() does it.
 Result<UniqueId> make_unique_id(const Settings& settings);
 
-// The same, but never from TUTTI_COMM_ID: for the communicators that come of a split.
+// The same, but never from TUTTI_COMM_ID: for the communicators that come of a split or of CommInitAll. Their ranks come at
+// once, so that a rendezvous to which nobody has come ends after TUTTI_INIT_TIMEOUT.
 Result<UniqueId> make_child_id(const Settings& settings);
 
 // InvalidArgument unless the bytes are an id, whole and undamaged.
 Status check_unique_id(const UniqueId& id);
 
-// For an id that no ranks will meet by (a communicator of one rank needs no one else): ends its rendezvous, which would wait
-// for ever. Does nothing if there is none.
+// For an id that no ranks will meet by (a communicator of one rank needs no one else, or none comes into being): ends its
+// rendezvous, which would go on waiting. Does nothing if there is none.
 void retire_unique_id(const Settings& settings, const UniqueId& id);
 
 // Why a communicator failed; the first cause wins.

@@ -177,7 +177,7 @@ Status Joiner::meet(Hello* hello) {
     Address address = id_.address;
     Result<Descriptor> listener = listen_at(&address);
     if (!listener.ok()) return fail(Code::SystemError, "TUTTI_COMM_ID: rank 0 ", listener.status().text());
-    Result<std::unique_ptr<Server>> rendezvous = make_rendezvous(std::move(listener.value()), id_.secret, kOwnLingerS);
+    Result<std::unique_ptr<Server>> rendezvous = make_rendezvous(std::move(listener.value()), id_.secret, kOwnLingerS, 0);
     if (!rendezvous.ok()) return rendezvous.status();
     rendezvous_ = std::move(rendezvous.value());
     TUTTI_TRY(rendezvous_->start("tutti-meet"));

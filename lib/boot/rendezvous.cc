@@ -17,7 +17,9 @@ constexpr int64_t kLongestWaitMs = 7 * 24 * 3600 * int64_t{1000};
 
 class Rendezvous final : public Service {
  public:
-  explicit Rendezvous(double linger_s) : linger_ns_(static_cast<int64_t>(linger_s * 1e9)) {}
+  Rendezvous(double linger_s, double unused_s)
+      : linger_ns_(static_cast<int64_t>(linger_s * 1e9)),
+        deadline_ns_(unused_s > 0 ? now_ns() + static_cast<int64_t>(unused_s * 1e9) : kNever) {}
 
   void on_frame(Peer& peer, const Frame& frame) override;
   void on_closed(Peer& peer) override;
@@ -44,7 +46,7 @@ class Rendezvous final : public Service {
   void introduce();
 
   const int64_t linger_ns_;
-  int64_t deadline_ns_ = kNever;  // of the first rank to lose patience; after a failure: of lingering
+  int64_t deadline_ns_;  // for the first rank to come; then of the first one to lose patience; after a failure: of lingering
   bool finished_ = false, failed_ = false;
   Cause cause_{};
   int ranks_ = 0;  // as the first guest said; 0: nobody has come
@@ -69,7 +71,10 @@ void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
   const bool taken = same != guests_.end();
   const Identity other = taken ? same->who : Identity{};
   guests_.push_back(guest);
-  if (ranks_ == 0) ranks_ = hello.ranks;
+  if (ranks_ == 0) {
+    ranks_ = hello.ranks;
+    deadline_ns_ = kNever;  // from here on it is the ranks' own
+  }
   if (hello.ranks != ranks_)
     return give_up({Code::InvalidUsage, hello.who.rank,
                     concat("the ranks disagree about their number: ", to_text(hello.who), " says ", hello.ranks, ", ",
@@ -109,7 +114,8 @@ void Rendezvous::on_closed(Peer& peer) {
 
 void Rendezvous::on_clock(int64_t now) {
   if (now < deadline_ns_) return;
-  if (failed_) {
+  if (failed_ || ranks_ == 0) {
+    if (!failed_) log_info(-1, "rendezvous: nobody has come");
     finished_ = true;
     return;
   }
@@ -160,9 +166,28 @@ bool unpack(const std::string& bytes, Hello* hello) {
   return in.ok() && hello->ranks >= 1 && hello->ranks <= kMaxRanks && hello->who.rank >= 0 && hello->who.rank < hello->ranks;
 }
 
-Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s) {
-  return Server::make(std::move(listener), rendezvous_key(secret), std::make_unique<Rendezvous>(linger_s));
+Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s) {
+  return Server::make(std::move(listener), rendezvous_key(secret), std::make_unique<Rendezvous>(linger_s, unused_s));
 }
+
+namespace {
+
+Result<UniqueId> start_rendezvous(const Settings& settings, double unused_s) {
+  IdContent content;
+  Result<Address> address = choose_interface(settings);
+  if (!address.ok()) return address.status();
+  content.address = address.value();
+  Result<Descriptor> listener = listen_at(&content.address);
+  if (!listener.ok()) return listener.status();
+  content.secret = random_nonce();
+  Result<std::unique_ptr<Server>> server = make_rendezvous(std::move(listener.value()), content.secret, kLingerS, unused_s);
+  if (!server.ok()) return server.status();
+  TUTTI_TRY(Server::start_detached(std::move(server.value()), "tutti-meet"));
+  log_info(-1, "rendezvous at ", to_text(content.address));
+  return encode_id(content);
+}
+
+}  // namespace
 
 Result<UniqueId> make_unique_id(const Settings& settings) {
   TUTTI_TRY(prepare_crypto());
@@ -172,23 +197,12 @@ Result<UniqueId> make_unique_id(const Settings& settings) {
     if (!settings.text(Setting::SocketIfname).empty()) TUTTI_TRY(choose_interface(settings).status());  // wrong now, not later
     return encode_id(content.value());
   }
-  return make_child_id(settings);
+  return start_rendezvous(settings, 0);  // who knows when the user hands it out
 }
 
 Result<UniqueId> make_child_id(const Settings& settings) {
   TUTTI_TRY(prepare_crypto());
-  IdContent content;
-  Result<Address> address = choose_interface(settings);
-  if (!address.ok()) return address.status();
-  content.address = address.value();
-  Result<Descriptor> listener = listen_at(&content.address);
-  if (!listener.ok()) return listener.status();
-  content.secret = random_nonce();
-  Result<std::unique_ptr<Server>> server = make_rendezvous(std::move(listener.value()), content.secret, kLingerS);
-  if (!server.ok()) return server.status();
-  TUTTI_TRY(Server::start_detached(std::move(server.value()), "tutti-meet"));
-  log_info(-1, "rendezvous at ", to_text(content.address));
-  return encode_id(content);
+  return start_rendezvous(settings, settings.seconds(Setting::InitTimeout));
 }
 
 }  // namespace tutti

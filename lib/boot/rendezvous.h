@@ -23,7 +23,7 @@ std::string pack(const Hello& hello);
 bool unpack(const std::string& bytes, Hello* hello);
 
 // Serves at `listener` in a server that has yet to be started. `linger_s`: how long a failed one waits for those who have
-// not heard of it.
-Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s);
+// not heard of it. `unused_s`: how long it waits for the first rank; 0: for ever.
+Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s);
 
 }  // namespace tutti

@@ -43,6 +43,7 @@ class Comm {
 
   int rank() const { return options_.rank; }
   int ranks() const { return options_.ranks; }
+  const UniqueId& id() const { return options_.id; }
   const Settings& settings() const { return settings_; }
   double timeout_s() const { return options_.timeout_s; }
   const std::string& name() const { return options_.name; }

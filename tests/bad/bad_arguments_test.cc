@@ -1,7 +1,13 @@
 // bad_arguments: the calls that move no data (communicators, groups, streams, memory, ops), with every argument wrong in
 // turn. The collectives have a file of their own.
+#include <dirent.h>
+#include <unistd.h>
+
 #include <climits>
 #include <cstring>
+#include <fstream>
+
+#include "lib/base/clock.h"
 
 #include "tests/bad/refused.h"
 
@@ -21,6 +27,19 @@ tuttiComm_t destroyed_comm() {
   REQUIRE(tuttiCommInitAll(&comm, 1, nullptr) == tuttiSuccess);
   REQUIRE(tuttiCommDestroy(comm) == tuttiSuccess);
   return comm;
+}
+
+// Threads of this process in which a rendezvous waits for ranks.
+int meeting_places() {
+  int count = 0;
+  DIR* const tasks = opendir("/proc/self/task");
+  while (const dirent* task = readdir(tasks)) {
+    std::string name;
+    std::getline(std::ifstream("/proc/self/task/" + std::string(task->d_name) + "/comm"), name);
+    count += name == "tutti-meet";
+  }
+  closedir(tasks);
+  return count;
 }
 
 tuttiComm_t const kPoison = reinterpret_cast<tuttiComm_t>(0x55);
@@ -201,6 +220,22 @@ TEST_CASE("groups: End wants Start, and an error stops communicators from being 
   for (int rank = 0; rank < 2; ++rank) CHECK(tuttiCommInitRank(&comms[rank], 2, id, rank) == tuttiSuccess);
   REQUIRE(tuttiGroupEnd() == tuttiSuccess);
   for (tuttiComm_t comm : comms) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
+}
+
+TEST_CASE("InitAll in a group that fails leaves no rendezvous behind", "[bad]") {
+  const tuttiUniqueId id = fresh_id();
+  const int before = meeting_places();
+  tuttiComm_t comms[3] = {kPoison, kPoison, kPoison}, wrong = kPoison;
+  REQUIRE(tuttiGroupStart() == tuttiSuccess);
+  CHECK(tuttiCommInitAll(comms, 3, nullptr) == tuttiSuccess);
+  CHECK(meeting_places() == before + 1);
+  CHECK(tuttiCommInitRank(&wrong, 2, id, 9) == tuttiInvalidArgument);
+  REFUSED(tuttiGroupEnd(), "tuttiCommInitRank", "rank is 9");
+  for (tuttiComm_t comm : comms) CHECK(comm == nullptr);
+  // Long before TUTTI_INIT_TIMEOUT.
+  const tutti::Deadline deadline = tutti::Deadline::after_s(5);
+  while (meeting_places() > before && !deadline.passed()) usleep(1000);
+  CHECK(meeting_places() == before);
 }
 
 TEST_CASE("streams refuse what is none, and NULL", "[bad]") {

@@ -63,6 +63,40 @@ TEST_CASE("a bad TUTTI_COMM_ID is named, its secret is not") {
   }
 }
 
+TEST_CASE("a rendezvous for ranks that come at once ends when nobody does, a user's waits on") {
+  const Settings settings = loopback("0.5");
+  const Result<UniqueId> mine = make_unique_id(settings);
+  REQUIRE(mine.ok());
+  const auto held = [] { return std::pair(count_entries("/proc/self/task"), count_entries("/proc/self/fd")); };
+  const auto before = held();
+  const Result<UniqueId> child = make_child_id(settings);
+  REQUIRE(child.ok());
+  CHECK(held().first > before.first);
+  CHECK(held().second > before.second);
+  // At most: what earlier tests left lingering may end meanwhile.
+  CHECK(eventually(5, [&] { return held().first <= before.first && held().second <= before.second; }));
+
+  Crew late(2), in_time(2);
+  CHECK(!late.join(settings, child.value()));
+  CHECK(in_time.join(loopback(), mine.value()));  // although more than the timeout has passed
+  in_time.leave_and_destroy();
+}
+
+TEST_CASE("ranks that come late to a rendezvous have all of their own time") {
+  const Settings brief = loopback("0.5"), patient = loopback();
+  const Result<UniqueId> child = make_child_id(brief);
+  REQUIRE(child.ok());
+  Crew crew(2);
+  CHECK(crew.each([&](int rank) {
+    const auto at = static_cast<size_t>(rank);
+    if (rank == 1) usleep(800'000);  // the rendezvous' own time is over
+    auto control = Control::join(patient, child.value(), rank, 2, crew.watches[at].callbacks(), kNoCancel);
+    if (control.ok()) crew.controls[at] = std::move(control.value());
+    return control.ok();
+  }));
+  crew.leave_and_destroy();
+}
+
 TEST_CASE("TUTTI_SOCKET_IFNAME chooses") {
   const auto choose = [](const char* filter) {
     loopback();
