@@ -34,7 +34,7 @@ class HalfStarted {
 
     const size_t tile = std::max<size_t>(4096, settings.value().number(Setting::Tile));
     std::string blob;
-    append(blob, concat(TUTTI_VERSION_CODE, "|", settings.value().text(Setting::Algo), "|", tile));
+    append(blob, concat(TUTTI_VERSION_CODE, "|", settings.value().text(Setting::Algo), "|", tile, "|", ""));
     append(blob, "");
     for (const TransportKind& kind : all_transports()) {
       Result<std::unique_ptr<Transport>> made = kind.create({rank.rank, rank.ranks, tile, settings.value(), never_});
