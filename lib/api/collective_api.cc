@@ -51,63 +51,62 @@ size_t times(size_t count, int ranks) {
   return __builtin_mul_overflow(count, static_cast<size_t>(ranks), &product) ? SIZE_MAX : product;
 }
 
+// What every call that moves data begins with; `body(comm)` has a communicator that can be used.
+template <typename Body>
+tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, Body body) {
+  return enter([&]() -> Status {
+    const auto checked = [&]() -> Status {
+      const CallGuard guard(comm);
+      if (!guard) return bad_comm(function);
+      if (!guard->ready()) return guard->refusal();
+      TUTTI_TRY(check_type(function, type));
+      return body(*guard.get());
+    };
+    Status status = checked();
+    return status.ok() ? Status() : noted_in_group(std::move(status));
+  });
+}
+
 // `shape(me, ranks)` says which buffers are used. A call of no elements runs like any other, so that ranks whose counts differ
 // hear of it.
 template <typename Shape>
 tuttiResult_t collective(const char* function, CallKind kind, const void* send, void* recv, size_t count, int type, int op,
                          int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
-  return enter([&]() -> Status {
-    const auto body = [&]() -> Status {
-      const CallGuard guard(comm);
-      if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->refusal();
-      TUTTI_TRY(check_type(function, type));
-      TUTTI_TRY(check_rank(function, "root", root, guard->ranks()));
-      Call call;
-      call.kind = kind;
-      call.type = static_cast<Type>(type);
-      call.op = op;
-      call.root = root;
-      call.count = count;
-      call.send = send;
-      call.recv = recv;
-      if (op != 0) TUTTI_TRY(guard->check_op(op, call.type));
-      const Buffers buffers = shape(guard->rank(), guard->ranks());
-      TUTTI_TRY(check_buffers(function, call, buffers));
-      return dispatch(function, comm, *guard.get(), stream, std::move(call));
-    };
-    Status status = body();
-    return status.ok() ? Status() : noted_in_group(std::move(status));
+  return call_on(function, comm, type, [&](Comm& object) -> Status {
+    TUTTI_TRY(check_rank(function, "root", root, object.ranks()));
+    Call call;
+    call.kind = kind;
+    call.type = static_cast<Type>(type);
+    call.op = op;
+    call.root = root;
+    call.count = count;
+    call.send = send;
+    call.recv = recv;
+    if (op != 0) TUTTI_TRY(object.check_op(op, call.type));
+    TUTTI_TRY(check_buffers(function, call, shape(object.rank(), object.ranks())));
+    return dispatch(function, comm, object, stream, std::move(call));
   });
 }
 
 tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_t count, int type, int peer, tuttiComm_t comm,
                              tuttiStream_t stream) {
-  return enter([&]() -> Status {
-    const auto body = [&]() -> Status {
-      const CallGuard guard(comm);
-      if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->refusal();
-      TUTTI_TRY(check_type(function, type));
-      TUTTI_TRY(check_rank(function, "peer", peer, guard->ranks()));
-      Call call;
-      call.kind = CallKind::PointToPoint;
-      call.sends = sends;
-      call.type = static_cast<Type>(type);
-      call.root = peer;
-      call.count = count;
-      if (sends) {
-        call.send = data;
-      } else {
-        call.recv = data;
-      }
-      TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
-      if (peer == guard->rank() && !stream && !in_group())
-        return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
-      return dispatch(function, comm, *guard.get(), stream, std::move(call));
-    };
-    Status status = body();
-    return status.ok() ? Status() : noted_in_group(std::move(status));
+  return call_on(function, comm, type, [&](Comm& object) -> Status {
+    TUTTI_TRY(check_rank(function, "peer", peer, object.ranks()));
+    Call call;
+    call.kind = CallKind::PointToPoint;
+    call.sends = sends;
+    call.type = static_cast<Type>(type);
+    call.root = peer;
+    call.count = count;
+    if (sends) {
+      call.send = data;
+    } else {
+      call.recv = data;
+    }
+    TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
+    if (peer == object.rank() && !stream && !in_group())
+      return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
+    return dispatch(function, comm, object, stream, std::move(call));
   });
 }
 
@@ -134,31 +133,23 @@ size_t extent(const std::vector<size_t>& starts, const std::vector<size_t>& coun
   return end;
 }
 
-template <typename Prepare>  // prepare(call, blocks, me) -> Result<Buffers>
+template <typename Prepare>  // prepare(blocks, me, ranks) -> Result<Buffers>
 tuttiResult_t vector_collective(const char* function, CallKind kind, const void* send, void* recv, int type, int op,
                                 tuttiComm_t comm, tuttiStream_t stream, Prepare prepare) {
-  return enter([&]() -> Status {
-    const auto body = [&]() -> Status {
-      const CallGuard guard(comm);
-      if (!guard) return bad_comm(function);
-      if (!guard->ready()) return guard->refusal();
-      TUTTI_TRY(check_type(function, type));
-      Call call;
-      call.kind = kind;
-      call.type = static_cast<Type>(type);
-      call.op = op;
-      call.send = send;
-      call.recv = recv;
-      TUTTI_TRY(guard->check_op(op, call.type));
-      auto blocks = std::make_unique<Call::Blocks>();
-      Result<Buffers> buffers = prepare(*blocks, static_cast<size_t>(guard->rank()), static_cast<size_t>(guard->ranks()));
-      if (!buffers.ok()) return buffers.status();
-      TUTTI_TRY(check_buffers(function, call, buffers.value()));
-      call.blocks = std::move(blocks);
-      return dispatch(function, comm, *guard.get(), stream, std::move(call));
-    };
-    Status status = body();
-    return status.ok() ? Status() : noted_in_group(std::move(status));
+  return call_on(function, comm, type, [&](Comm& object) -> Status {
+    Call call;
+    call.kind = kind;
+    call.type = static_cast<Type>(type);
+    call.op = op;
+    call.send = send;
+    call.recv = recv;
+    TUTTI_TRY(object.check_op(op, call.type));
+    auto blocks = std::make_unique<Call::Blocks>();
+    Result<Buffers> buffers = prepare(*blocks, static_cast<size_t>(object.rank()), static_cast<size_t>(object.ranks()));
+    if (!buffers.ok()) return buffers.status();
+    TUTTI_TRY(check_buffers(function, call, buffers.value()));
+    call.blocks = std::move(blocks);
+    return dispatch(function, comm, object, stream, std::move(call));
   });
 }
 
@@ -232,12 +223,8 @@ tuttiResult_t tuttiScatter(const void* sendbuff, void* recvbuff, size_t count, t
 }
 
 tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
-  return enter([&]() -> Status {
-    const CallGuard guard(comm);
-    if (!guard) return noted_in_group(bad_comm("tuttiBarrier"));
-    if (!guard->ready()) return noted_in_group(guard->refusal());
-    return dispatch("tuttiBarrier", comm, *guard.get(), stream, Call{});
-  });
+  return call_on("tuttiBarrier", comm, 0,
+                 [&](Comm& object) -> Status { return dispatch("tuttiBarrier", comm, object, stream, Call{}); });
 }
 
 tuttiResult_t tuttiSend(const void* sendbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
