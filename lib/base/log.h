@@ -1,6 +1,6 @@
 // log: lines on stderr, off by default (TUTTI_DEBUG=WARN|INFO|TRACE), each written whole: "host:pid:rank tutti LEVEL text".
 //
-// The level is the one mutable global of the library.
+// The level is the one mutable global that is not a table of live objects (handles, arenas, allocations).
 #pragma once
 #include <string>
 
