@@ -107,6 +107,8 @@ TEST_CASE("a rank that dies while the others wait for the last one is named", "[
         const double begin = now_s();
         board->take(rank.rank, tuttiCommInitRank(&comm, 4, id, rank.rank));
         expect(now_s() - begin < 3, "it took more than 3 s");
+        rank.raise_flag(3);
+        rank.wait_flag(3, 2);  // the rendezvous is in one of these processes: it must not go before the other has heard
       },
       Ends::Lingering);
   for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiRemoteError, {"rank 2", "died"});
