@@ -78,6 +78,7 @@ class Shm final : public Transport {
 
   Status open();
   const char* name() const override { return "shm"; }
+  bool copies() const override { return true; }
   Result<std::string> address() override;
   Status connect(std::span<const std::string> addresses, Deadline deadline) override;
   Reach reach(int peer) const override {
