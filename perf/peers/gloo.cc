@@ -321,7 +321,9 @@ tuttiResult_t tuttiRecv(void* recv, size_t count, tuttiDataType_t type, int peer
   });
 }
 
-tuttiResult_t tuttiGroupStart(void) { return tuttiSuccess; }
+tuttiResult_t tuttiGroupStart(void) {
+  return tuttiSuccess;
+}
 tuttiResult_t tuttiGroupEnd(void) {
   return guarded(nullptr, [&] {
     for (const Buffer& buffer : g_receives) buffer->waitRecv();

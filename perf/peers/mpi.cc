@@ -69,9 +69,13 @@ tuttiResult_t with(size_t count, tuttiDataType_t type, tuttiRedOp_t op, tuttiStr
   return result_of(body(static_cast<int>(count), mpi_type, mpi_op, bytes));
 }
 
-const void* in_place_if(bool in_place, const void* buffer) { return in_place ? MPI_IN_PLACE : buffer; }
+const void* in_place_if(bool in_place, const void* buffer) {
+  return in_place ? MPI_IN_PLACE : buffer;
+}
 
-const char* at(const void* base, size_t elements, size_t bytes) { return static_cast<const char*>(base) + elements * bytes; }
+const char* at(const void* base, size_t elements, size_t bytes) {
+  return static_cast<const char*>(base) + elements * bytes;
+}
 
 }  // namespace
 
@@ -173,7 +177,8 @@ tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const
     const size_t* const given[] = {send_counts, send_starts, recv_counts, recv_starts};
     std::vector<int> lists[4];
     for (int i = 0; i < 4; ++i) lists[i].assign(given[i], given[i] + comm->ranks);
-    return MPI_Alltoallv(send, lists[0].data(), lists[1].data(), t, recv, lists[2].data(), lists[3].data(), t, MPI_COMM_WORLD);
+    return MPI_Alltoallv(send, lists[0].data(), lists[1].data(), t, recv, lists[2].data(), lists[3].data(), t,
+                         MPI_COMM_WORLD);
   });
 }
 
@@ -194,13 +199,17 @@ tuttiResult_t tuttiRecv(void* recv, size_t count, tuttiDataType_t type, int peer
   });
 }
 
-tuttiResult_t tuttiGroupStart(void) { return tuttiSuccess; }
+tuttiResult_t tuttiGroupStart(void) {
+  return tuttiSuccess;
+}
 tuttiResult_t tuttiGroupEnd(void) {
   const int code = MPI_Waitall(static_cast<int>(g_requests.size()), g_requests.data(), MPI_STATUSES_IGNORE);
   g_requests.clear();
   return result_of(code);
 }
 
-tuttiResult_t tuttiBarrier(tuttiComm_t, tuttiStream_t) { return result_of(MPI_Barrier(MPI_COMM_WORLD)); }
+tuttiResult_t tuttiBarrier(tuttiComm_t, tuttiStream_t) {
+  return result_of(MPI_Barrier(MPI_COMM_WORLD));
+}
 
 }  // extern "C"

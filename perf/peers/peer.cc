@@ -27,14 +27,26 @@ tuttiResult_t tuttiGetVersion(int* version) {
   *version = TUTTI_VERSION_CODE;
   return tuttiSuccess;
 }
-const char* tuttiGetErrorString(tuttiResult_t result) { return result == tuttiSuccess ? "no error" : "the peer library failed"; }
-const char* tuttiGetLastError(tuttiComm_t) { return tutti::perf::g_last_error.c_str(); }
+const char* tuttiGetErrorString(tuttiResult_t result) {
+  return result == tuttiSuccess ? "no error" : "the peer library failed";
+}
+const char* tuttiGetLastError(tuttiComm_t) {
+  return tutti::perf::g_last_error.c_str();
+}
 
-tuttiResult_t tuttiCommInitAll(tuttiComm_t*, int, const int*) { return tutti::perf::unsupported("one rank per process: no -g"); }
+tuttiResult_t tuttiCommInitAll(tuttiComm_t*, int, const int*) {
+  return tutti::perf::unsupported("one rank per process: no -g");
+}
 
-tuttiResult_t tuttiStreamCreate(tuttiStream_t*) { return tutti::perf::unsupported("no streams: use -y 1"); }
-tuttiResult_t tuttiStreamSynchronize(tuttiStream_t) { return tuttiSuccess; }
-tuttiResult_t tuttiStreamDestroy(tuttiStream_t) { return tuttiSuccess; }
+tuttiResult_t tuttiStreamCreate(tuttiStream_t*) {
+  return tutti::perf::unsupported("no streams: use -y 1");
+}
+tuttiResult_t tuttiStreamSynchronize(tuttiStream_t) {
+  return tuttiSuccess;
+}
+tuttiResult_t tuttiStreamDestroy(tuttiStream_t) {
+  return tuttiSuccess;
+}
 
 tuttiResult_t tuttiMemAlloc(void** memory, size_t size) {
   *memory = std::calloc(1, size);
@@ -48,6 +60,8 @@ tuttiResult_t tuttiCommRegister(tuttiComm_t, void*, size_t, void** handle) {
   *handle = nullptr;
   return tuttiSuccess;
 }
-tuttiResult_t tuttiCommDeregister(tuttiComm_t, void*) { return tuttiSuccess; }
+tuttiResult_t tuttiCommDeregister(tuttiComm_t, void*) {
+  return tuttiSuccess;
+}
 
 }  // extern "C"
