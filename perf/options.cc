@@ -98,7 +98,9 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
       ->check(CLI::Range(0, 2));
   app.add_option("-J,--output_file,--json", o.json_path, "write the results as JSON; -: on stdout, instead of the table");
   app.add_flag("--percentiles", o.percentiles, "add columns p50 and p99");
-  app.add_flag("--bind,!--no-bind", o.bind, "pin rank i to core i (default), or not");
+  app.add_flag_function(
+      "--bind,!--no-bind", [&o](int64_t times) { o.bind = times > 0 ? Bind::Always : Bind::Never; },
+      "pin rank i to core i, or not (default: unless the launcher has)");
 
   int ignored = 0;
   std::vector<CLI::Option*> deaf;

@@ -49,11 +49,16 @@ expect 0 '"wrong": 0' "$all_reduce" $small -p 2 --json -
 expect 0 'p99' "$all_reduce" $small -p 2 --percentiles
 expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
 expect 0 'pull' "$floor" -p 2 -b 1K -e 1K -n 2
+expect 0 '^ *24 .* pull ' "$floor" -p 2 --sizes 24,1K -n 2
+expect 2 'nothing to move' "$floor" --sizes 0
 
 # Launchers.
 expect 0 'Out of bounds values : 0 OK' "$run" -n 2 "$all_reduce" $small
 expect 0 'Out of bounds values : 0 OK' sh -c 'PMI_RANK=1 PMI_SIZE=2 "$@" & PMI_RANK=0 PMI_SIZE=2 "$@" && wait' \
   sh env -u TUTTI_COMM_ID "$all_reduce" $small
+# Placed by a launcher on fewer processors than there are, ranks are pinned if asked only.
+processor=$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')
+expect 0 "core $processor\$" taskset -c "$processor" "$run" -n 2 "$all_reduce" $small --bind
 
 # tutti-run.
 expect 127 'command not found' "$run" -n 2 no-such-command
