@@ -37,7 +37,7 @@ void run_size(Driver& driver, const Options& options, const Collective& collecti
   }
   Row row{count * unit,
           count,
-          name_of(type),
+          collective.has_data ? name_of(type) : "none",
           collective.reduces ? name_of(op) : "none",
           collective.rooted ? root : -1,
           collective.bus_factor(driver.ranks()),

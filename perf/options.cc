@@ -109,6 +109,10 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
     o.types = chosen<tuttiDataType_t>(type, kTypeNames, "-d");
     o.ops = chosen<tuttiRedOp_t>(op, kOpNames, "-o");
     if (!collective.reduces) o.ops = {tuttiSum};
+    if (!collective.has_data) {
+      o.types = {tuttiInt8};
+      o.min_bytes = o.max_bytes = 0;
+    }
     if (root == "all" || root == "-1")
       o.root = kAllRoots;
     else if (!CLI::detail::lexical_cast(root, o.root) || o.root < 0)

@@ -4,6 +4,7 @@
 # Arguments: all_reduce_perf, broadcast_perf, floor, tutti-run, tutti-info.
 set -u
 all_reduce=$1 broadcast=$2 floor=$3 run=$4 info=$5
+perf=$(dirname "$all_reduce")
 failures=0
 
 # expect CODE TEXT COMMAND...: COMMAND must exit with CODE and print TEXT (a basic regular expression).
@@ -45,6 +46,11 @@ for way in '-p 2' '-p 1 -t 3' '-p 2 -g 2' '-p 1 -g 3' '-p 2 -m 3' '-p 2 -y 0 -z 
 done
 expect 0 'Out of bounds values : 0 OK' "$all_reduce" $small -p 2 -d all -o all
 expect 0 'Out of bounds values : 0 OK' "$broadcast" $small -p 3 -r all
+for collective in all_gather_v reduce_scatter_v; do
+  expect 0 'Out of bounds values : 0 OK' "$perf/${collective}_perf" $small -p 3 -d all -o all
+  expect 0 'Out of bounds values : 0 OK' "$perf/${collective}_perf" $small -p 2 -g 2
+done
+expect 0 '^  *0  *0  *none  *none  *-1  .*  0  .*N/A' "$perf/barrier_perf" $small -p 3 -d all
 expect 0 '"wrong": 0' "$all_reduce" $small -p 2 --json -
 expect 0 'p99' "$all_reduce" $small -p 2 --percentiles
 expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
