@@ -60,6 +60,8 @@ expect 0 'pull' "$floor" -p 2 -b 1K -e 1K -n 2
 expect 0 'Out of bounds values : 0 OK' "$run" -n 2 "$all_reduce" $small
 expect 0 'Out of bounds values : 0 OK' sh -c 'PMI_RANK=1 PMI_SIZE=2 "$@" & PMI_RANK=0 PMI_SIZE=2 "$@" && wait' \
   sh env -u TUTTI_COMM_ID "$all_reduce" $small
+expect 1 'only 0 of 1 other' env -u TUTTI_COMM_ID TUTTI_INIT_TIMEOUT=0.2 PMI_RANK=0 PMI_SIZE=2 "$all_reduce" $small
+expect 1 'gave no unique id' env -u TUTTI_COMM_ID TUTTI_INIT_TIMEOUT=0.2 PMI_RANK=1 PMI_SIZE=2 "$all_reduce" $small
 
 # tutti-run.
 expect 127 'command not found' "$run" -n 2 no-such-command
