@@ -29,6 +29,7 @@ struct Options {
   int processes = 0;  // 0: the launcher's, else 2
   int registration = 0;
   bool percentiles = false, bind = true;
+  std::string as;         // mock-up to measure instead of the collective, "": none
   std::string json_path;  // "": none, "-": stdout
 };
 

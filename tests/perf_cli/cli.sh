@@ -5,19 +5,7 @@
 set -u
 all_reduce=$1 broadcast=$2 floor=$3 run=$4 info=$5
 perf=$(dirname "$all_reduce")
-failures=0
-
-# expect CODE TEXT COMMAND...: COMMAND must exit with CODE and print TEXT (a basic regular expression).
-expect() {
-  code=$1 text=$2
-  shift 2
-  output=$("$@" 2>&1 </dev/null)
-  got=$?
-  if [ "$got" != "$code" ] || ! printf '%s\n' "$output" | grep -q -e "$text"; then
-    printf 'FAILED (exit code %s, not %s, or no "%s"): %s\n%s\n' "$got" "$code" "$text" "$*" "$output"
-    failures=$((failures + 1))
-  fi
-}
+. "${0%/*}/expect.sh"
 
 # The command line.
 for program in "$all_reduce" "$floor" "$info"; do
@@ -51,6 +39,9 @@ for collective in all_gather_v reduce_scatter_v; do
   expect 0 'Out of bounds values : 0 OK' "$perf/${collective}_perf" $small -p 2 -g 2
 done
 expect 0 '^  *0  *0  *none  *none  *-1  .*  0  .*N/A' "$perf/barrier_perf" $small -p 3 -d all
+expect 0 'Out of bounds values : 0 OK' "$all_reduce" $small -p 3 --as reduce+broadcast
+expect 2 'nonsense not in' "$all_reduce" --as nonsense
+expect 2 'not in groups or on a stream' "$all_reduce" $small --as reduce+broadcast -g 2
 expect 0 '"wrong": 0' "$all_reduce" $small -p 2 --json -
 expect 0 'p99' "$all_reduce" $small -p 2 --percentiles
 expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
@@ -83,5 +74,4 @@ expect 0 '#(hidden)' env 'TUTTI_COMM_ID=127.0.0.1:1#word' "$info"
 expect 0 '"transports"' "$info" --json
 expect 1 'TUTTI_TIMEOUT' env TUTTI_TIMEOUT=soon "$info"
 
-[ $failures = 0 ] && echo 'all as expected'
-exit $((failures != 0))
+conclude

@@ -1,0 +1,15 @@
+#!/bin/sh
+# The programs that make figures: each runs, in seconds, and says what it is there to say. No figure decides.
+# Arguments: the root of the source tree, the build folder.
+set -u
+perf=$1/perf build=$2
+. "${0%/*}/expect.sh"
+
+# With that much slack nothing is violated, with that little everything.
+tiny="--build $build -p 2 -b 8 -e 512 -f 8 -n 1 --rounds 1"
+expect 0 '^# 0 of [1-9][0-9]* cases violated' "$perf/consistency.py" $tiny --slack 1e9
+expect 1 'all_reduce <= reduce+broadcast' "$perf/consistency.py" $tiny --slack=-99 all_reduce
+expect 2 'no collective: all_redoose' "$perf/consistency.py" all_redoose
+expect 2 'invalid ranks_of value' "$perf/consistency.py" -p 1
+
+conclude
