@@ -31,6 +31,7 @@ struct Options {
   int registration = 0;
   bool percentiles = false;
   Bind bind = Bind::IfFree;
+  std::string as;         // mock-up to measure instead of the collective, "": none
   std::string json_path;  // "": none, "-": stdout
 };
 

@@ -7,6 +7,7 @@
 // class with buffers of its own only: the message is copied in and the result out. It wants a result's room on every rank of a
 // reduce, and has no all-to-all in place: scratch serves both.
 #include <gloo/allgather.h>
+#include <gloo/allgatherv.h>
 #include <gloo/allreduce.h>
 #include <gloo/alltoall.h>
 #include <gloo/alltoallv.h>
@@ -300,6 +301,24 @@ tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const
     options.setOutput(bytes_at(recv), received);
     gloo::alltoallv(options);
   });
+}
+
+tuttiResult_t tuttiAllGatherV(const void* send, void* recv, const size_t recv_counts[], const size_t[], tuttiDataType_t type,
+                              tuttiComm_t comm, tuttiStream_t stream) {
+  return guarded(stream, [&] {
+    std::vector<size_t> bytes;
+    for (size_t r = 0; r < ranks_of(comm); ++r) bytes.push_back(recv_counts[r] * tutti::perf::size_of(type));
+    const size_t mine = bytes[static_cast<size_t>(comm->context->rank)];
+    gloo::AllgathervOptions options(comm->context);
+    options.setInput(bytes_at(send), mine);
+    options.setOutput(bytes_at(recv), bytes);
+    gloo::allgatherv(options);
+  });
+}
+
+tuttiResult_t tuttiReduceScatterV(const void*, void*, const size_t[], tuttiDataType_t, tuttiRedOp_t, tuttiComm_t,
+                                  tuttiStream_t) {
+  return unsupported("reduce-scatter over Gloo has blocks of one length here");
 }
 
 // The benchmark's exchanges are one send and one receive in a group: started here, completed by GroupEnd.

@@ -182,6 +182,40 @@ tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const
   });
 }
 
+// The blocks' lengths, and where each starts, packed, as MPI wants them.
+struct Blocks {
+  std::vector<int> counts, starts;
+  Blocks(const size_t given[], int ranks) : counts(given, given + ranks), starts(counts.size()) {
+    for (size_t r = 1; r < counts.size(); ++r) starts[r] = starts[r - 1] + counts[r - 1];
+  }
+};
+
+// The benchmark's blocks are packed: displacements are NULL.
+tuttiResult_t tuttiAllGatherV(const void* send, void* recv, const size_t counts[], const size_t[], tuttiDataType_t type,
+                              tuttiComm_t comm, tuttiStream_t stream) {
+  return with(0, type, tuttiSum, stream, [&](int, MPI_Datatype t, MPI_Op, size_t bytes) {
+    const Blocks blocks(counts, comm->ranks);
+    const auto rank = static_cast<size_t>(comm->rank);
+    const bool in_place = send == at(recv, static_cast<size_t>(blocks.starts[rank]), bytes);
+    return MPI_Allgatherv(in_place_if(in_place, send), blocks.counts[rank], t, recv, blocks.counts.data(),
+                          blocks.starts.data(), t, MPI_COMM_WORLD);
+  });
+}
+
+// In place as with ReduceScatter.
+tuttiResult_t tuttiReduceScatterV(const void* send, void* recv, const size_t counts[], tuttiDataType_t type, tuttiRedOp_t op,
+                                  tuttiComm_t comm, tuttiStream_t stream) {
+  return with(0, type, op, stream, [&](int, MPI_Datatype t, MPI_Op o, size_t bytes) {
+    const Blocks blocks(counts, comm->ranks);
+    const auto rank = static_cast<size_t>(comm->rank);
+    if (recv != at(send, static_cast<size_t>(blocks.starts[rank]), bytes))
+      return MPI_Reduce_scatter(send, recv, blocks.counts.data(), t, o, MPI_COMM_WORLD);
+    const int code = MPI_Reduce_scatter(MPI_IN_PLACE, const_cast<void*>(send), blocks.counts.data(), t, o, MPI_COMM_WORLD);
+    std::memmove(recv, send, counts[rank] * bytes);
+    return code;
+  });
+}
+
 // The benchmark's exchanges are one send and one receive in a group: started here, completed by GroupEnd.
 static std::vector<MPI_Request> g_requests;
 

@@ -110,7 +110,7 @@ class Shm final : public Transport {
   std::vector<ShmEndpoint> endpoints_;
   std::vector<ShmEndpoint::Lane*> holding_;        // lanes with slots_held > 0
   SlotPool pools_[2];                              // small, large
-  bool crowded_ = false, fence_ = false;
+  bool crowded_ = false;
   uint32_t seen_rings_ = 0;
 };
 
@@ -124,7 +124,6 @@ Status Shm::open() {
   listener_ = std::move(listener.value());
   pools_[0].open(layout_.small_slots, kSmallSlotBytes, layout_.slots);
   pools_[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.slots);
-  fence_ = enable_heavy_fence_all();
   arenas_.resize(ranks_);
   attached_.resize(ranks_);
   endpoints_.resize(ranks_);
@@ -292,7 +291,7 @@ void Shm::arm() {
 void Shm::sleep(int64_t max_ns) {
   Doorbell& doorbell = mine_->header().doorbell;
   // Without that fence a ring can be missed: then a short nap bounds the delay.
-  if (max_ns > 0) wait(doorbell, seen_rings_, fence_ ? max_ns : std::min<int64_t>(max_ns, 500'000));
+  if (max_ns > 0) wait(doorbell, seen_rings_, kHeavyFenceAllWorks ? max_ns : std::min<int64_t>(max_ns, 500'000));
   doorbell.sleeping.store(0, std::memory_order_relaxed);
 }
 
