@@ -282,15 +282,17 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 
 /* ---------------------------------------------------------------- memory */
 
-/* Page-aligned zeroed memory of `size` bytes, meant to be shared with peers by transports that can; none of today's does, so it
- * works like any other memory. MemFree takes what MemAlloc gave, when no
- * operation uses it any more; anything else is InvalidArgument. Any thread. */
+/* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place: a large message from or to it
+ * is not copied on the way. While an operation runs, ranks of the same communicator (and no others) may access the buffers it was
+ * given, never anything else. Otherwise it works like any other memory. After fork() the child's memory is its own: what it
+ * inherited is used like memory from malloc. MemFree takes what MemAlloc gave, when no operation uses it any more; anything else
+ * is InvalidArgument. Any thread. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 
 /* Announces a buffer that will be used often, so that a transport can prepare it. *handle is for Deregister, which must come
- * before the memory is freed and before the communicator is destroyed. Local and optional; no transport of today makes use of
- * it. */
+ * before the memory is freed and before the communicator is destroyed. Local and optional; between the ranks
+ * of one host, memory from tuttiMemAlloc needs no announcement and other memory gains nothing from it. */
 TUTTI_API tuttiResult_t tuttiCommRegister(tuttiComm_t comm, void* buff, size_t size, void** handle);
 TUTTI_API tuttiResult_t tuttiCommDeregister(tuttiComm_t comm, void* handle);
 

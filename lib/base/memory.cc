@@ -1,44 +1,164 @@
 // memory: see memory.h.
 #include "lib/base/memory.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace tutti {
 namespace {
 
-// What is allocated, so that a wrong pointer is answered instead of followed.
-struct Allocations {
+constexpr size_t kPage = 4096;
+
+std::atomic<bool> g_unshared{false};
+
+// All members are guarded by `mutex`.
+struct Heap {
   std::mutex mutex;
-  std::map<void*, size_t> bytes;
+  pid_t owner = 0;  // the process whose memory it is; a forked child gets a new file
+  HeapFile file;
+  std::map<size_t, size_t> free;  // offset -> length, no two adjacent
+  struct Block {
+    size_t bytes;
+    pid_t owner;
+    bool in_file;
+  };
+  std::map<void*, Block> blocks;  // so that a wrong pointer is answered instead of followed
+
+  void open();
+  std::byte* take(size_t bytes);
+  void give_back(size_t offset, size_t bytes);
 };
-Allocations& allocations() {
-  static auto* all = new Allocations;  // never destroyed: memory may be freed by static destructors
-  return *all;
+
+Heap& heap() {
+  static auto* one = new Heap;  // never destroyed: memory may be freed by static destructors
+  return *one;
+}
+
+// As large as the machine's memory: what does not fit would not work anyway.
+void Heap::open() {
+  if (owner == getpid()) return;
+  owner = getpid();
+  file = {};
+  free.clear();
+  const size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const int descriptor = memfd_create("tutti-heap", MFD_CLOEXEC);
+  if (descriptor < 0) return;
+  void* base = MAP_FAILED;
+  if (ftruncate(descriptor, static_cast<off_t>(bytes)) == 0)
+    base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base == MAP_FAILED) {
+    close(descriptor);
+    return;
+  }
+  file = {descriptor, static_cast<std::byte*>(base), bytes};
+  free[0] = bytes;
+}
+
+// The first place that fits. Null: none.
+std::byte* Heap::take(size_t bytes) {
+  for (auto entry = free.begin(); entry != free.end(); ++entry) {
+    const auto [offset, length] = *entry;
+    if (length < bytes) continue;
+    free.erase(entry);
+    if (length > bytes) free[offset + bytes] = length - bytes;
+    return file.base + offset;
+  }
+  return nullptr;
+}
+
+void Heap::give_back(size_t offset, size_t bytes) {
+  auto next = free.lower_bound(offset);
+  if (next != free.end() && next->first == offset + bytes) {
+    bytes += next->second;
+    next = free.erase(next);
+  }
+  if (next != free.begin()) {
+    const auto before = std::prev(next);
+    if (before->first + before->second == offset) {
+      before->second += bytes;
+      return;
+    }
+  }
+  free[offset] = bytes;
 }
 
 }  // namespace
 
 Result<void*> allocate_shared(size_t bytes) {
-  void* pointer = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (pointer == MAP_FAILED) return system_failure(concat("cannot allocate ", bytes, " bytes"), errno);
-  Allocations& all = allocations();
+  if (bytes > SIZE_MAX - kPage) return fail(Code::SystemError, "cannot allocate ", bytes, " bytes");
+  const size_t whole = (bytes + kPage - 1) / kPage * kPage;
+  Heap& all = heap();
   std::lock_guard lock(all.mutex);
-  all.bytes[pointer] = bytes;
+  all.open();
+  if (std::byte* pointer = g_unshared ? nullptr : all.take(whole)) {
+    all.blocks[pointer] = {whole, all.owner, true};
+    return static_cast<void*>(pointer);
+  }
+  void* pointer = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (pointer == MAP_FAILED) return system_failure(concat("cannot allocate ", bytes, " bytes"), errno);
+  all.blocks[pointer] = {whole, all.owner, false};
   return pointer;
 }
 
 bool free_shared(void* pointer) {
-  Allocations& all = allocations();
+  Heap& all = heap();
   std::lock_guard lock(all.mutex);
-  const auto found = all.bytes.find(pointer);
-  if (found == all.bytes.end()) return false;
-  munmap(pointer, found->second);
-  all.bytes.erase(found);
+  const auto found = all.blocks.find(pointer);
+  if (found == all.blocks.end()) return false;
+  const Heap::Block block = found->second;
+  all.blocks.erase(found);
+  // A child that frees what its parent allocated lets go of its own view only.
+  if (!block.in_file || block.owner != getpid() || g_unshared) {
+    munmap(pointer, block.bytes);
+    return true;
+  }
+  const size_t offset = static_cast<size_t>(static_cast<std::byte*>(pointer) - all.file.base);
+  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  if (fallocate(all.file.descriptor, mode, static_cast<off_t>(offset), static_cast<off_t>(block.bytes)) != 0)
+    std::memset(pointer, 0, block.bytes);
+  all.give_back(offset, block.bytes);
   return true;
 }
+
+HeapFile heap_file() {
+  Heap& all = heap();
+  std::lock_guard lock(all.mutex);
+  all.open();
+  return all.file;
+}
+
+bool heap_is_shared() { return !g_unshared.load(std::memory_order_acquire); }
+
+void unshare(void* data, size_t bytes) {
+  Heap& all = heap();
+  std::lock_guard lock(all.mutex);
+  g_unshared = true;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(data) / kPage * kPage;
+  const size_t whole = (reinterpret_cast<uintptr_t>(data) + bytes - first + kPage - 1) / kPage * kPage;
+  void* const pages = reinterpret_cast<void*>(first);
+  const std::byte* const from = static_cast<const std::byte*>(pages);
+  const std::vector<std::byte> copy(from, from + whole);
+  if (mmap(pages, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
+    std::memcpy(pages, copy.data(), whole);
+}
+
+std::unique_ptr<HeapView> HeapView::map(int descriptor, size_t bytes) {
+  struct stat file;
+  if (fstat(descriptor, &file) != 0 || static_cast<size_t>(file.st_size) != bytes) return nullptr;
+  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base == MAP_FAILED) return nullptr;
+  return std::unique_ptr<HeapView>(new HeapView(static_cast<std::byte*>(base), bytes));
+}
+
+HeapView::~HeapView() { munmap(base_, bytes_); }
 
 }  // namespace tutti

@@ -1,14 +1,48 @@
 // memory: the only large allocator; what tuttiMemAlloc hands out.
+//
+// Everything comes from one file per process, the heap, which other processes can map to reach into this memory. Where the
+// system gives no such file, memory is this process's alone.
 #pragma once
 #include <cstddef>
+#include <memory>
 
 #include "lib/base/status.h"
 
 namespace tutti {
 
-// Page-aligned, zeroed. Pages come into being when touched.
+// Page-aligned, zeroed. Pages come into being when touched. Any thread.
 Result<void*> allocate_shared(size_t bytes);
 // False: not a pointer that allocate_shared() gave and nobody has freed.
 bool free_shared(void* pointer);
+
+struct HeapFile {
+  int descriptor = -1;  // -1: there is none
+  std::byte* base = nullptr;
+  size_t bytes = 0;
+};
+// This process's heap; made when first asked for, also in a forked child, whose memory is then its own.
+HeapFile heap_file();
+
+// Whether other processes may still be let at the heap: until unshare() was called.
+bool heap_is_shared();
+// For when a peer may write to [data, data + bytes) of the heap at any time but must not any more: from now on these pages are
+// this process's alone, as they are, and the heap is let to nobody again.
+void unshare(void* data, size_t bytes);
+
+// The heap of another process, or its absence.
+class HeapView {
+ public:
+  // Null where it cannot be mapped. The descriptor stays the caller's.
+  static std::unique_ptr<HeapView> map(int descriptor, size_t bytes);
+  ~HeapView();
+  HeapView(const HeapView&) = delete;
+  HeapView& operator=(const HeapView&) = delete;
+  std::byte* base() const { return base_; }
+
+ private:
+  HeapView(std::byte* base, size_t bytes) : base_(base), bytes_(bytes) {}
+  std::byte* const base_;
+  const size_t bytes_;
+};
 
 }  // namespace tutti

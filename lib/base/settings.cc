@@ -25,6 +25,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Algo, "TUTTI_ALGO", SettingKind::Text, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
     {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
     {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
+    {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
     {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
@@ -107,7 +108,7 @@ Status Settings::set(const SettingRow& row, std::string text, std::string origin
     Result<uint64_t> bytes = parse_bytes(text);
     if (!bytes.ok()) return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): ", bytes.status().text());
     value.number = static_cast<double>(bytes.value());
-    if (value.number < kLeastTile || value.number > kMostTile)
+    if (row.setting == Setting::Tile && (value.number < kLeastTile || value.number > kMostTile))
       return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 4K to 64M");
   } else if (row.kind != SettingKind::Text) {
     char* end = nullptr;

@@ -14,9 +14,9 @@
 namespace tutti {
 
 enum class Setting : uint8_t {
-  Debug, ConfFile, CommId, SocketIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, SpinUs, Topo, Fault,
+  Debug, ConfFile, CommId, SocketIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs, Topo, Fault,
 };
-inline constexpr int kSettings = 13;
+inline constexpr int kSettings = 14;
 
 enum class SettingKind : uint8_t { Text, Seconds, Bytes, Count };
 

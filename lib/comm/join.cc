@@ -69,7 +69,7 @@ Status Comm::check(const Settings& settings) {
 Status Comm::connect() {
   if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
   tile_bytes_ = settings_.number(Setting::Tile);
-  cache_bytes_ = last_cache_bytes();
+  cache_bytes_ = settings_.number(Setting::Cache) > 0 ? settings_.number(Setting::Cache) : last_cache_bytes();
   window_ = static_cast<uint32_t>(std::clamp<uint64_t>(settings_.number(Setting::TilesInFlight), 1, kMaxTilesInFlight));
   Result<ForcedAlgorithms> forced = ForcedAlgorithms::parse(settings_.text(Setting::Algo));
   if (!forced.ok()) return forced.status();

@@ -5,18 +5,18 @@
 
 namespace tutti {
 
-// payload: where the result goes besides, or null.
-void Execution::combine_all(Instance& instance, const PlanWork& work, std::byte* payload) {
+// The result goes to its place in the buffers and to payloads_.
+void Execution::combine_all(Instance& instance, const PlanWork& work) {
   const Place& whole = place(instance, work);
   if (whole.one) {
-    combine_run(instance, work, {whole.element, whole.count}, payload, 0,
+    combine_run(instance, work, {whole.element, whole.count}, 0,
                 [&](uint32_t source) { return instance.sources[source].element; });
     return;
   }
   size_t offset_bytes = 0;
   for_each_block(work.ref, work.chunks, [&](uint32_t offset, uint32_t run) {
     const Range range = locate(instance, {work.ref.buffer, work.ref.chunk + offset}, run);
-    combine_run(instance, work, range, payload, offset_bytes, [&](uint32_t source) {
+    combine_run(instance, work, range, offset_bytes, [&](uint32_t source) {
       const Ref ref = operation_.plan->sources[source].ref;
       return locate(instance, {ref.buffer, ref.chunk + offset}, run).begin;
     });
@@ -24,11 +24,10 @@ void Execution::combine_all(Instance& instance, const PlanWork& work, std::byte*
   });
 }
 
-// The part of a Combine that lies in one place; offset_bytes: of this part in messages and payload. element_of(source): where a
-// local source lies.
+// The part of a Combine that lies in one place; offset_bytes: of this part in messages. element_of(source): where a local source
+// lies.
 template <typename ElementOf>
-void Execution::combine_run(Instance& instance, const PlanWork& work, Range range, std::byte* payload, size_t offset_bytes,
-                            ElementOf element_of) {
+void Execution::combine_run(Instance& instance, const PlanWork& work, Range range, size_t offset_bytes, ElementOf element_of) {
   const Plan& plan = *operation_.plan;
   const std::byte** const from = pointers_.data();
   size_t scaled = SIZE_MAX;
@@ -42,18 +41,24 @@ void Execution::combine_run(Instance& instance, const PlanWork& work, Range rang
     }
   }
   std::byte* const to = address(instance, work.ref.buffer, range.begin);
-  const std::span<const std::byte*> sources(from, work.count);
-  // Who reads the result from where it belongs: with a payload, the Send that is fed does not.
-  const bool streamed = operation_.streaming && work.dependents == (payload ? 1 : 0);
-  if (!payload && !streamed && scaled == SIZE_MAX) {
-    if (work.count > 1 || from[0] != to) combine(to, sources, range.count, operation_.type, operation_.op);
-    return;
+  // Who reads the result from where it belongs: a Send that is fed does not.
+  const bool streamed = operation_.streaming && work.dependents == (payloads_.empty() ? 0 : 1);
+  if (!payloads_.empty() || streamed || scaled != SIZE_MAX) {
+    combine_places(work, {to, streamed}, offset_bytes, {from, work.count}, scaled, range.count);
+  } else if (work.count > 1 || from[0] != to) {
+    combine(to, {from, work.count}, range.count, operation_.type, operation_.op);
   }
-  Destination places[2] = {{to, streamed}};
-  if (payload) places[1] = {payload + offset_bytes};
-  const std::span<Destination> all(places, payload ? 2 : 1);
-  if (scaled == SIZE_MAX) return combine(all, sources, range.count, operation_.type, operation_.op);
-  combine_scaled(all, sources, scaled, range.count);
+}
+
+void Execution::combine_places(const PlanWork& work, Destination to, size_t offset_bytes, std::span<const std::byte*> sources,
+                               size_t scaled, size_t count) {
+  places_.clear();
+  // A message may have landed where it belongs.
+  if (work.count > 1 || sources[0] != to.at || scaled != SIZE_MAX) places_.push_back(to);
+  for (const Destination& payload : payloads_) places_.push_back({payload.at + offset_bytes, payload.streamed});
+  if (places_.empty()) return;
+  if (scaled == SIZE_MAX) return combine(places_, sources, count, operation_.type, operation_.op);
+  combine_scaled(places_, sources, scaled, count);
 }
 
 // One of the sources is this rank's Input, to be multiplied first: block by block through a buffer that stays in L1.

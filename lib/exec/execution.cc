@@ -4,6 +4,11 @@
 #include <cstring>
 
 namespace tutti {
+namespace {
+
+constexpr size_t kLeastDelivered = 4096;  // bytes from which it is worth to ask where the reader wants a message
+
+}  // namespace
 
 // The last call once more, but for addresses.
 bool Execution::cut_before() const {
@@ -101,7 +106,7 @@ void Execution::lay_out(Instance& instance) {
   if (instance.landing.size() < landing_bytes) instance.landing.resize(landing_bytes);
   std::byte* landing = instance.landing.data();
   for (Receiving& receiving : instance.receivings) {
-    receiving.landing = landing;
+    receiving.buffer = landing;
     landing += receiving.capacity;
   }
 }
@@ -186,7 +191,8 @@ void Execution::pack(Outgoing& outgoing, std::byte* to) {
 void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
   Sending& sending = static_cast<Sending&>(outgoing);
   Execution& self = *sending.execution;
-  self.combine_all(*sending.instance, *sending.combine, to);
+  self.payloads_.push_back({to});
+  self.combine_all(*sending.instance, *sending.combine);
   self.set_payload(sending);  // for what is still to be posted
 }
 
@@ -195,6 +201,7 @@ void Execution::set_payload(Sending& sending) {
   const Place& whole = place(*sending.instance, *sending.work);
   const bool scaled = operation_.scale && ref.buffer == Buffer::Input;
   sending.bytes = whole.count * element_bytes_;
+  sending.combine = nullptr;
   sending.contiguous = nullptr;
   sending.pack = &Execution::pack;
   if (whole.one && !scaled) sending.contiguous = address(*sending.instance, ref.buffer, whole.element);
@@ -212,22 +219,42 @@ void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t gr
   set_payload(sending);
 }
 
+Wire Execution::wire_of(const Instance& instance, const PlanTarget& target) const {
+  const uint32_t sends = operation_.plan->lanes[target.lane].sends;
+  return {lanes_[target.lane].send_base + static_cast<uint32_t>(instance.tile * sends) + target.message, target.channel,
+          operation_.signature};
+}
+
 Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
-  const Plan& plan = *operation_.plan;
-  const PlanTarget& target = plan.targets[index];
-  const LaneBase& lane = lanes_[target.lane];
-  if (instance.tile < lane.send_tiles) {
-    const uint32_t number =
-        lane.send_base + static_cast<uint32_t>(instance.tile * plan.lanes[target.lane].sends) + target.message;
-    const Progress progress = target.endpoint->post(sending, {number, target.channel, operation_.signature});
-    if (progress == Progress::Failed) {
-      failed_peer_ = target.peer;
-      failure_ = target.endpoint->failure();
+  const PlanTarget& target = operation_.plan->targets[index];
+  if (instance.tile < lanes_[target.lane].send_tiles) {
+    const Wire wire = wire_of(instance, target);
+    if (sending.bytes < kLeastDelivered || sending.combine || !deliver(sending, target, wire)) {
+      const Progress progress = target.endpoint->post(sending, wire);
+      if (progress == Progress::Failed) {
+        failed_peer_ = target.peer;
+        failure_ = target.endpoint->failure();
+      }
+      if (progress != Progress::Done) return progress;
     }
-    if (progress != Progress::Done) return progress;
   }
   instance.posted[index] = 1;
   return Progress::Done;
+}
+
+// Writes a payload straight to where its reader wants it, if that is known.
+bool Execution::deliver(Sending& sending, const PlanTarget& target, const Wire& wire) {
+  std::byte* const to = target.endpoint->claim(wire, sending.bytes);
+  if (!to) return false;
+  if (sending.contiguous) {
+    const Destination place{to, operation_.streaming};
+    const std::byte* const from[] = {sending.contiguous};
+    combine({&place, 1}, from, sending.bytes, Type::U8, Op::Sum);
+  } else {
+    pack(sending, to);
+  }
+  target.endpoint->deliver(sending, wire);
+  return true;
 }
 
 // Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
@@ -262,10 +289,10 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     if (!source.endpoint) continue;
     Receiving& receiving = instance.receivings[source.incoming];
     if (receiving.arrived) continue;
-    const LaneBase& lane = lanes_[source.lane];
-    if (instance.tile >= lane.receive_tiles) return Progress::Done;  // paired: this peer's part has ended
-    receiving.wire.number =
-        lane.receive_base + static_cast<uint32_t>(instance.tile * plan.lanes[source.lane].receives) + source.message;
+    if (!receiving.expected) {
+      if (instance.tile >= lanes_[source.lane].receive_tiles) return Progress::Done;  // paired: this peer's part has ended
+      expect(instance, work, source, receiving);
+    }
     const Progress progress = source.endpoint->receive(receiving);
     if (progress == Progress::Again) {
       all = false;
@@ -281,16 +308,32 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     moved = true;
   }
   if (!all) return Progress::Again;
-  if (work.feeds == kNoWork || !feed(instance, work)) combine_all(instance, work, nullptr);
+  if (work.feeds == kNoWork || !feed(instance, work)) {
+    payloads_.clear();
+    combine_all(instance, work);
+  }
   for (uint32_t i = work.first; i < work.first + work.count; ++i) {
     const PlanSource& source = plan.sources[i];
     if (!source.endpoint) continue;
     Receiving& receiving = instance.receivings[source.incoming];
     source.endpoint->release(receiving);
-    receiving.arrived = false;
+    receiving.expected = receiving.arrived = false;
     receiving.handle = nullptr;
   }
   return Progress::Done;
+}
+
+void Execution::expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving) {
+  receiving.expected = true;
+  receiving.wire.number = lanes_[source.lane].receive_base +
+                          static_cast<uint32_t>(instance.tile * operation_.plan->lanes[source.lane].receives) + source.message;
+  // A message that is all of the result may come straight to its place. Where results stay in the caches, it is better fetched
+  // by this core than written by another.
+  const Place& whole = place(instance, work);
+  receiving.landing = receiving.buffer;
+  if (work.count > 1 || !whole.one || !(operation_.streaming || source.lands)) return;
+  receiving.landing = address(instance, work.ref.buffer, whole.element);
+  receiving.capacity = whole.count * element_bytes_;
 }
 
 // Whether a message is of this call, and as long as it should be. If not, the failure is noted.
@@ -315,12 +358,40 @@ bool Execution::feed(Instance& instance, const PlanWork& work) {
   if (!group.copies || operation_.paired || place(instance, work).count == 0) return false;
   start_send(instance, next, next.first);
   Sending& sending = instance.sendings[next.first];
-  sending.combine = &work;
-  sending.contiguous = nullptr;
-  sending.pack = &Execution::pack_combined;
-  if (post(instance, sending, group.first) == Progress::Done) return true;
-  sending.work = nullptr;
-  return false;
+  payloads_.clear();
+  claimed_.clear();
+  uint32_t other = group.first + group.count;  // the first target that has not said where it wants it
+  for (uint32_t i = group.first + group.count; i-- > group.first;) {
+    std::byte* const to = sending.bytes < kLeastDelivered
+                              ? nullptr
+                              : plan.targets[i].endpoint->claim(wire_of(instance, plan.targets[i]), sending.bytes);
+    if (!to) {
+      other = i;
+      continue;
+    }
+    payloads_.push_back({to, operation_.streaming});
+    claimed_.push_back(i);
+  }
+  bool done = false;
+  if (other < group.first + group.count) {
+    sending.combine = &work;
+    sending.contiguous = nullptr;
+    sending.pack = &Execution::pack_combined;
+    done = post(instance, sending, other) == Progress::Done;
+  }
+  if (!done) {
+    set_payload(sending);
+    if (claimed_.empty()) {
+      sending.work = nullptr;
+      return false;
+    }
+    combine_all(instance, work);
+  }
+  for (const uint32_t i : claimed_) {
+    plan.targets[i].endpoint->deliver(sending, wire_of(instance, plan.targets[i]));
+    instance.posted[i] = 1;
+  }
+  return true;
 }
 
 std::vector<int> Execution::waiting_for() const {
@@ -338,7 +409,7 @@ std::vector<int> Execution::waiting_for() const {
       } else {
         for (uint32_t g = work.first; g < work.first + work.count; ++g)
           for (uint32_t t = plan.groups[g].first; t < plan.groups[g].first + plan.groups[g].count; ++t)
-            if (!instance.posted[t]) peers.push_back(plan.targets[t].peer);
+            if (!instance.posted[t] || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
       }
     }
   }

@@ -60,7 +60,8 @@ class Execution {
     const PlanWork* combine;   // whose result goes straight into the payload, or null
   };
   struct Receiving : Incoming {
-    bool arrived = false;
+    bool expected = false, arrived = false;
+    std::byte* buffer = nullptr;  // to land in where the message cannot land in its place
   };
   // Where a run lies, in elements from its buffer's base. Runs over several blocks lie in several places: `one` is false, and
   // only `count` holds (of all together).
@@ -96,13 +97,17 @@ class Execution {
   void finish(Instance& instance, const PlanWork& work);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
   Progress post(Instance& instance, Sending& sending, uint32_t target);
+  bool deliver(Sending& sending, const PlanTarget& target, const Wire& wire);
+  Wire wire_of(const Instance& instance, const PlanTarget& target) const;
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(const Instance& instance, const PlanWork& work, const Receiving& receiving);
+  void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
-  void combine_all(Instance& instance, const PlanWork& work, std::byte* payload);
+  void combine_all(Instance& instance, const PlanWork& work);
   template <typename ElementOf>
-  void combine_run(Instance& instance, const PlanWork& work, Range range, std::byte* payload, size_t offset_bytes,
-                   ElementOf element_of);
+  void combine_run(Instance& instance, const PlanWork& work, Range range, size_t offset_bytes, ElementOf element_of);
+  void combine_places(const PlanWork& work, Destination to, size_t offset_bytes, std::span<const std::byte*> sources,
+                      size_t scaled, size_t count);
   void combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const;
   void divide_output(const Instance& instance) const;
   void start_send(Instance& instance, const PlanWork& work, uint32_t group);
@@ -148,7 +153,11 @@ class Execution {
   uint32_t window_ = 1;
   std::vector<LaneBase> lanes_;
   std::vector<Instance> instances_;
-  std::vector<const std::byte*> pointers_;  // the sources of one Combine
+  // Of one Combine: its sources; where its result goes besides, as whole messages; all places of a part of it; which targets
+  // of the Send that it feeds have been claimed.
+  std::vector<const std::byte*> pointers_;
+  std::vector<Destination> payloads_, places_;
+  std::vector<uint32_t> claimed_;
   int failed_peer_ = -1;
   std::optional<uint64_t> mismatch_;
   Status failure_;

@@ -39,6 +39,8 @@ class FaultyEndpoint final : public Endpoint {
   FaultyEndpoint(Faulty& transport, Endpoint& inner) : transport_(transport), inner_(inner) {}
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
+  std::byte* claim(const Wire& wire, size_t bytes) override;
+  void deliver(Outgoing& outgoing, const Wire& wire) override;
   void release(Incoming& incoming) override { inner_.release(incoming); }
   Status failure() const override;
 
@@ -92,6 +94,15 @@ Progress FaultyEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   const Progress progress = inner_.post(outgoing, wire);
   if (progress == Progress::Done) ++transport_.posts_;
   return progress;
+}
+
+std::byte* FaultyEndpoint::claim(const Wire& wire, size_t bytes) {
+  return transport_.broken() || transport_.chance(transport_.faults_.press) ? nullptr : inner_.claim(wire, bytes);
+}
+
+void FaultyEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
+  inner_.deliver(outgoing, wire);
+  ++transport_.posts_;
 }
 
 Progress FaultyEndpoint::receive(Incoming& incoming) {

@@ -36,7 +36,8 @@ struct Wire {
   uint64_t signature;  // travels with the message, for the receiver to compare
 };
 
-// A payload on its way to one or more readers of one transport. Owned by the caller, at a stable address until finished.
+// A payload on its way to one or more readers of one transport. Owned by the caller, at a stable address until finished: when all
+// posts are made and `outstanding` is 0, or quiesce() has returned.
 struct Outgoing {
   size_t bytes = 0;
   const std::byte* contiguous = nullptr;  // the payload, if it lies in one piece and goes as it is
@@ -55,7 +56,7 @@ struct View {
 // A message that is expected. Owned by the caller, at a stable address from the first receive() to release().
 struct Incoming {
   Wire wire{};
-  std::byte* landing = nullptr;  // where it may be put; the transport may ignore it and show it in place
+  std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place
   size_t capacity = 0;
   View view;                     // valid from Done to release()
   void* handle = nullptr;        // the transport's own
@@ -67,6 +68,10 @@ class Endpoint {
   // Accepts a message. Done: accepted, and the payload is either copied or counted in outgoing.outstanding.
   virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
   virtual Progress receive(Incoming& incoming) = 0;
+  // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
+  // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
+  virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
+  virtual void deliver(Outgoing&, const Wire&) {}
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
   // Why post() or receive() said Failed.
@@ -85,7 +90,7 @@ class Transport {
   virtual const char* name() const = 0;
   // True if received messages need Incoming::landing.
   virtual bool lands() const { return false; }
-  // True if post() has copied the payload when it says Done, so that it may as well be made where the copy goes (pack).
+  // True if post() copies a payload to be packed before it says Done, so that it may as well be made where the copy goes.
   virtual bool copies() const { return false; }
 
   // Start-up, in this order, by all ranks: address() is published to all; connect() gets everyone's. It may block until the

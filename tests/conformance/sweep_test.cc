@@ -128,7 +128,7 @@ class Pairs {
             c.recv_shift,
             c.variant,
             shape,
-            c.announced};
+            c.announced != 0};
   }
   void add(const Case& c, int shape) {
     const std::vector<int> values = values_of(c, shape);
@@ -194,6 +194,27 @@ TEST_CASE("the sweep covers all pairs of dimensions", "[sweep]") {
 TEST_CASE("large messages", "[sweep]") {
   for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{3, Drivers::Threads}, Shape{4, Drivers::Processes}})
     play_all("large", shape, world_of(shape), large_cases(shape.ranks, 1));
+}
+
+// Memory that peers read and write in place, on some ranks or all, for results that stay in the caches and for results that are
+// written past them.
+TEST_CASE("messages in place", "[sweep]") {
+  for (const char* cache : {"1", "1G"}) {
+    for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{3, Drivers::Threads}, Shape{4, Drivers::Processes},
+                               Shape{5, Drivers::OneThread}, Shape{4, Drivers::Mixed}}) {
+      for (const char* fault : {"", "seed=3,delay=30,reorder=20,press=30"}) {
+        World world = world_of(shape);
+        world.environment.emplace_back("TUTTI_CACHE", cache);
+        if (*fault) world.environment.emplace_back("TUTTI_FAULT", fault);
+        std::vector<Case> cases = some_combinations(shape.ranks, hash(10, static_cast<uint64_t>(cache[1])), 6);
+        for (Case& c : cases) {
+          c.count = 30000 + c.seed % 20000;
+          if (c.announced == 0) c.announced = c.seed % 3 == 0 ? 0b10u : ~0u;
+        }
+        play_all(std::string("in place, cache of ") + cache + (*fault ? ", faulty" : ""), shape, world, cases);
+      }
+    }
+  }
 }
 
 // On one host, and on uneven hosts and racks that TUTTI_TOPO makes up, where hierarchical has something to do.

@@ -42,7 +42,7 @@ std::string describe(const Case& c) {
   out << " count " << c.count;
   if (has_root(c.kind)) out << " root " << c.root;
   out << " in-place " << std::hex << c.in_place << std::dec << " shifts " << c.send_shift << ',' << c.recv_shift
-      << (c.announced ? " announced" : "") << " variant " << c.variant << " stream " << c.stream << " seed " << c.seed;
+      << (c.announced ? " announced " : "") << (c.announced ? std::to_string(c.announced) : "") << " variant " << c.variant << " stream " << c.stream << " seed " << c.seed;
   return out.str();
 }
 
@@ -227,17 +227,17 @@ void Part::allocate() {
   if (in_place_) {
     const size_t elements = std::max(send_at_ + send_count_, recv_at_ + recv_count_);
     recv_memory_ =
-        std::make_unique<Guarded>(elements * bytes_, case_.recv_shift, case_.announced, hash(case_.seed, number(rank_), 2));
+        std::make_unique<Guarded>(elements * bytes_, case_.recv_shift, announced(), hash(case_.seed, number(rank_), 2));
     send_ = recv_memory_->data() + send_at_ * bytes_;
     recv_ = recv_memory_->data() + recv_at_ * bytes_;
   } else {
     if (sends_) {
-      send_memory_ = std::make_unique<Guarded>(send_count_ * bytes_, case_.send_shift, case_.announced,
+      send_memory_ = std::make_unique<Guarded>(send_count_ * bytes_, case_.send_shift, announced(),
                                                hash(case_.seed, number(rank_), 1));
       send_ = send_memory_->data();
     }
     if (receives_) {
-      recv_memory_ = std::make_unique<Guarded>(recv_count_ * bytes_, case_.recv_shift, case_.announced,
+      recv_memory_ = std::make_unique<Guarded>(recv_count_ * bytes_, case_.recv_shift, announced(),
                                                hash(case_.seed, number(rank_), 2));
       recv_ = recv_memory_->data();
     }
@@ -252,7 +252,7 @@ void Part::allocate() {
 void Part::issue(tuttiComm_t comm, tuttiStream_t stream) {
   comm_ = comm;
   for (Guarded* memory : {send_memory_.get(), recv_memory_.get()}) {
-    if (!case_.announced || !memory || memory->size() == 0) continue;
+    if (!announced() || !memory || memory->size() == 0) continue;
     regions_.push_back(nullptr);
     need(tuttiCommRegister(comm, memory->data(), memory->size(), &regions_.back()));
   }

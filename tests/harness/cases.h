@@ -31,7 +31,7 @@ struct Case {
   uint32_t in_place = 0;               // bit r: rank r calls in place, where it can
   int send_shift = 0, recv_shift = 0;  // bytes off a 16-byte boundary
   bool exact = false;                  // inputs that allow no rounding
-  bool announced = false;              // buffers are from tuttiMemAlloc and registered while the call runs
+  uint32_t announced = 0;              // bit r: rank r's buffers are from tuttiMemAlloc, and registered while the call runs
   // What else can be one way or the other. SendRecv: 0 a shift round the ring, 1 two messages from everyone to everyone,
   // 2 a message from root to the next rank outside of a group. Others: bit 0: NULL where it is allowed, bit 1: the
   // scalar of premulsum is read when the call runs.
@@ -88,6 +88,8 @@ class Part {
   [[noreturn]] void fail(const std::string& text) const;
   void need(tuttiResult_t result) const;
   size_t pairs_count(int from, int to) const;
+
+  bool announced() const { return (case_.announced >> (rank_ % 32) & 1) != 0; }
 
   const Case case_;
   const int rank_, ranks_;

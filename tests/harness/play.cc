@@ -78,7 +78,9 @@ Case random_case(uint64_t seed, Kind kind, int ranks, size_t count) {
   c.send_shift = static_cast<int>(draw(4));
   c.recv_shift = static_cast<int>(draw(4));
   c.exact = draw(2);
-  c.announced = draw(4) == 0;
+  // Nobody's, everybody's, or some ranks' memory.
+  const uint64_t announced = draw(8);
+  c.announced = announced < 5 ? 0 : announced == 5 ? static_cast<uint32_t>(hash(c.seed, 0xa)) : ~0u;
   c.variant = static_cast<int>(kind == Kind::SendRecv ? draw(3) : draw(4));
   return c;
 }

@@ -41,8 +41,10 @@ ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(rank
   const size_t lanes = static_cast<size_t>(kLanes) * ranks;
   slots = static_cast<uint32_t>(lanes * kCells + 256);
   large_slot_bytes = page_aligned(largest_message);
-  acks = page_aligned(sizeof(ArenaHeader));
-  cells = page_aligned(acks + lanes * sizeof(AckLine));
+  mappers = sizeof(ArenaHeader);
+  acks = page_aligned(mappers + ranks * sizeof(uint32_t));
+  offers = page_aligned(acks + lanes * sizeof(AckLine));
+  cells = page_aligned(offers + lanes * sizeof(OfferLines));
   small_slots = page_aligned(cells + lanes * kCells * sizeof(Cell));
   large_slots = small_slots + slots * kSmallSlotBytes;
   total = large_slots + slots * large_slot_bytes;

@@ -1,12 +1,14 @@
 // arena: the shared memory that one rank owns and its peers on the host map.
 //
-//   header | doorbell | acks[lane][peer] | cells[lane][peer][16] | small slots | large slots
+//   header | who maps my heap | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][16] | small slots | large slots
 //
-// Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells and p writes the acks:
-//  - cell (message % 16): signature, length and either the payload itself (48 bytes at most) or the offset of a slot, then
-//    `stamp` = message + 1 with release; p's acquire of the stamp makes the cell, and the slot behind it, visible;
+// Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
+//  - cell (message % 16): signature, length, and either the payload itself (48 bytes at most) or where it is: in a slot of the
+//    arena, in r's heap (a reference: r's own memory, read in place), or where p wanted it. Then `stamp` = message + 1 with
+//    release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
 //  - ack (message % 16): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
-//    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read".
+//    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
+//  - offer (message % 16): where in its own heap p would like the message to be written, before r has sent it;
 //  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
 // The file is an unlinked memfd: it is gone with its last mapping, also after kill -9. Pages come into being when touched.
 #pragma once
@@ -27,16 +29,49 @@ inline constexpr uint32_t kCells = 16;          // per lane and peer; the window
 inline constexpr size_t kInlineBytes = 48;
 inline constexpr size_t kSmallSlotBytes = 4096;
 
+// Memory that one rank lets another use for one message, and can take back as long as the other has not begun.
+class Lease {
+ public:
+  void give(uint32_t message) { word_.store(uint64_t{message} << 2 | kGiven, std::memory_order_release); }
+  bool given(uint32_t message) const { return word_.load(std::memory_order_acquire) == (uint64_t{message} << 2 | kGiven); }
+  // By the other: false if it was taken back, or is of another message.
+  bool take(uint32_t message) { return change(message, uint64_t{message} << 2 | kTaken); }
+  // By the giver: false if the other has begun.
+  bool take_back(uint32_t message) { return change(message, 0); }
+
+ private:
+  static constexpr uint64_t kGiven = 1, kTaken = 2;
+  bool change(uint32_t message, uint64_t to) {
+    uint64_t from = uint64_t{message} << 2 | kGiven;
+    return word_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+  }
+  std::atomic<uint64_t> word_;
+};
+
+enum class Where : uint32_t { Slot, Heap, Landed };  // of a payload that is not in its cell
+
 struct alignas(64) Cell {
   std::atomic<uint32_t> stamp;
   uint32_t length;      // bytes of payload
   uint64_t signature;
   union {
     std::byte payload[kInlineBytes];  // length <= kInlineBytes
-    uint64_t slot_offset;             // else: from the arena's start
+    struct {
+      uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap
+      Where where;
+      Lease lease;      // Heap: the reader takes it before it reads
+    } elsewhere;
   };
 };
 static_assert(sizeof(Cell) == 64);
+
+struct Offer {
+  std::atomic<uint64_t> offset;  // in the reader's heap
+  Lease lease;
+};
+struct alignas(64) OfferLines {
+  Offer offers[kCells];
+};
 
 struct alignas(64) AckLine {
   std::atomic<uint32_t> released[kCells];
@@ -65,7 +100,7 @@ struct ArenaLayout {
   uint32_t ranks;
   uint32_t slots;          // of each of the two sizes: enough for every cell of every lane, so slots never run out first
   size_t large_slot_bytes;
-  size_t acks, cells, small_slots, large_slots, total;  // offsets and size in bytes
+  size_t mappers, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
 };
 
 // One mapping of an arena. Ranks of one process share the owner's mapping, others map the descriptor they were sent.
@@ -89,6 +124,13 @@ class Arena {
   }
   AckLine& acks(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<AckLine*>(base_ + layout_.acks)[static_cast<size_t>(lane) * layout_.ranks + peer];
+  }
+  OfferLines& offers(uint8_t lane, uint32_t peer) const {
+    return reinterpret_cast<OfferLines*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
+  }
+  // Whether the peer has mapped the owner's heap. Written by the peer when it connects.
+  std::atomic<uint32_t>& maps_heap(uint32_t peer) const {
+    return reinterpret_cast<std::atomic<uint32_t>*>(base_ + layout_.mappers)[peer];
   }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
   const ArenaLayout& layout() const { return layout_; }

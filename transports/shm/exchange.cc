@@ -19,7 +19,7 @@
 namespace tutti::shm {
 namespace {
 
-constexpr size_t kBatch = 64;  // descriptors per message; the kernel's limit is 253
+constexpr size_t kBatch = 64;  // ranks per message, of two descriptors each; the kernel's limit is 253
 constexpr int kSliceMs = 25;    // how soon `cancel` is seen
 constexpr int kBacklogMs = 2;   // between tries while the collector's backlog is full
 
@@ -92,7 +92,7 @@ Status connect_to(int socket, const Token& token, int rank, const Patience& pati
 
 template <typename Message>
 Status send_with_descriptors(int socket, const Message& message, std::span<const int> descriptors, const Patience& patience) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kBatch)] = {};
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int) * kBatch)] = {};
   iovec data{const_cast<Message*>(&message), sizeof message};
   msghdr header{};
   header.msg_iov = &data;
@@ -119,7 +119,7 @@ Status send_with_descriptors(int socket, const Message& message, std::span<const
 template <typename Message>
 Status receive_with_descriptors(int socket, Message& message, std::vector<Descriptor>& descriptors,
                                const Patience& patience) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kBatch)];
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int) * kBatch)];
   iovec data{&message, sizeof message};
   msghdr header{};
   header.msg_iov = &data;
@@ -154,9 +154,15 @@ bool from_this_user(int socket) {
   return peer.uid == geteuid() || peer.uid == 0;
 }
 
+// What a rank hands out. A rank without a heap sends its arena's descriptor twice, so that there are always two.
+struct Files {
+  Descriptor arena, heap;
+};
+
 struct Member {
   int rank;
-  Descriptor socket, arena;
+  Descriptor socket;
+  Files files;
 };
 
 // Accepts every other rank of this host. What does not show the right token is hung up on.
@@ -175,33 +181,46 @@ Status collect(const Listener& listener, const Token& token, std::span<const int
     std::vector<Descriptor> descriptors;
     // Members write their hello before they wait for anything, so a second is ample; a stranger cannot stall the others.
     if (!receive_with_descriptors(socket.get(), hello, descriptors, {Deadline::after_s(1), patience.cancel}).ok()) continue;
-    if (hello.admission != token || descriptors.size() != 1) continue;
+    if (hello.admission != token || descriptors.size() != 2) continue;
     const auto is_same = [&](const Member& member) { return member.rank == hello.rank; };
     if (std::find(expected.begin(), expected.end(), hello.rank) == expected.end()) continue;
     if (std::any_of(members.begin(), members.end(), is_same)) continue;
-    members.push_back({hello.rank, std::move(socket), std::move(descriptors[0])});
+    members.push_back({hello.rank, std::move(socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
   }
   return {};
 }
 
-// Hands `to` the arenas of every local rank that lives in another process.
-Status distribute(const Member& to, std::span<const Contact> contacts, std::span<const std::pair<int, int>> all,
-                  const Patience& patience) {
+// The descriptors of a rank, and which it is.
+struct Handout {
+  int rank;
+  std::array<int, 2> descriptors;
+};
+
+// Hands `to` the files of every local rank that lives in another process.
+Status distribute(const Member& to, std::span<const Contact> contacts, std::span<const Handout> all, const Patience& patience) {
   Batch batch{};
   std::vector<int> descriptors;
   const auto flush = [&] {
-    batch.count = static_cast<uint32_t>(descriptors.size());
     Status status = send_with_descriptors(to.socket.get(), batch, descriptors, patience);
     descriptors.clear();
+    batch.count = 0;
     return status;
   };
-  for (const auto& [rank, descriptor] : all) {
-    if (std::equal(contacts[rank].process, contacts[rank].process + 2, contacts[to.rank].process)) continue;
-    batch.ranks[descriptors.size()] = rank;
-    descriptors.push_back(descriptor);
-    if (descriptors.size() == kBatch) TUTTI_TRY(flush());
+  for (const Handout& one : all) {
+    if (same_process(contacts[one.rank], contacts[to.rank])) continue;
+    batch.ranks[batch.count++] = one.rank;
+    descriptors.insert(descriptors.end(), one.descriptors.begin(), one.descriptors.end());
+    if (batch.count == kBatch) TUTTI_TRY(flush());
   }
   return flush();  // possibly empty, always shorter than a full batch: the end
+}
+
+Status attach(Neighbour& neighbour, const Contact& contact, const ArenaLayout& layout, int arena_descriptor, int heap_descriptor) {
+  Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contact.token, arena_descriptor);
+  if (!arena.ok()) return arena.status();
+  neighbour.arena = std::move(arena.value());
+  if (contact.heap_bytes > 0) neighbour.heap = HeapView::map(heap_descriptor, contact.heap_bytes);
+  return {};
 }
 
 }  // namespace
@@ -245,37 +264,39 @@ Contact contact_of_this_process() {
   return contact;
 }
 
+bool same_process(const Contact& a, const Contact& b) { return std::equal(a.process, a.process + 2, b.process); }
+
 Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, const Patience& patience) {
+                       Arena& mine, std::vector<Neighbour>& neighbours, const Patience& patience) {
   const Contact& self = contacts[rank];
   std::vector<int> local;  // all ranks of this host
   bool one_process = true;
   for (int peer = 0; peer < static_cast<int>(contacts.size()); ++peer) {
     if (!std::equal(self.host, self.host + 2, contacts[peer].host)) continue;
     local.push_back(peer);
-    if (!std::equal(self.process, self.process + 2, contacts[peer].process)) {
+    if (!same_process(self, contacts[peer])) {
       one_process = false;
       continue;
     }
     if (peer == rank) continue;
     Result<std::unique_ptr<Arena>> arena = Arena::attach_local(layout, contacts[peer].token);
     if (!arena.ok()) return arena.status();
-    arenas[peer] = std::move(arena.value());
+    neighbours[peer].arena = std::move(arena.value());
   }
   if (one_process) return {};
 
+  const std::array own{mine.descriptor(), self.heap_bytes > 0 ? heap_file().descriptor : mine.descriptor()};
   const int collector = local.front();
   if (rank == collector) {
     std::vector<Member> members;
     TUTTI_TRY(collect(listener, self.token, std::span(local).subspan(1), members, patience));
-    std::vector<std::pair<int, int>> all{{rank, mine.descriptor()}};
-    for (const Member& member : members) all.emplace_back(member.rank, member.arena.get());
+    std::vector<Handout> all{{rank, own}};
+    for (const Member& member : members) all.push_back({member.rank, {member.files.arena.get(), member.files.heap.get()}});
     for (const Member& member : members) {
       TUTTI_TRY(distribute(member, contacts, all, patience));
-      if (arenas[member.rank]) continue;  // same process
-      Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contacts[member.rank].token, member.arena.get());
-      if (!arena.ok()) return arena.status();
-      arenas[member.rank] = std::move(arena.value());
+      Neighbour& neighbour = neighbours[member.rank];
+      if (neighbour.arena) continue;  // same process
+      TUTTI_TRY(attach(neighbour, contacts[member.rank], layout, member.files.arena.get(), member.files.heap.get()));
     }
     return {};
   }
@@ -284,18 +305,15 @@ Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaL
   if (socket.get() < 0) return system_failure("shm: cannot open a unix socket", errno);
   TUTTI_TRY(connect_to(socket.get(), contacts[collector].token, collector, patience));
   if (!from_this_user(socket.get())) return fail(Code::RemoteError, "shm: rank ", collector, " runs as another user");
-  const int own = mine.descriptor();
-  TUTTI_TRY(send_with_descriptors(socket.get(), Hello{contacts[collector].token, rank}, {&own, 1}, patience));
+  TUTTI_TRY(send_with_descriptors(socket.get(), Hello{contacts[collector].token, rank}, own, patience));
   for (;;) {
     Batch batch{};
     std::vector<Descriptor> descriptors;
     TUTTI_TRY(receive_with_descriptors(socket.get(), batch, descriptors, patience));
-    if (batch.count != descriptors.size()) return fail(Code::InternalError, "shm: descriptors do not match their list");
+    if (2 * batch.count != descriptors.size()) return fail(Code::InternalError, "shm: descriptors do not match their list");
     for (uint32_t i = 0; i < batch.count; ++i) {
       const int peer = batch.ranks[i];
-      Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contacts[peer].token, descriptors[i].get());
-      if (!arena.ok()) return arena.status();
-      arenas[peer] = std::move(arena.value());
+      TUTTI_TRY(attach(neighbours[peer], contacts[peer], layout, descriptors[2 * i].get(), descriptors[2 * i + 1].get()));
     }
     if (batch.count < kBatch) return {};
   }

@@ -1,7 +1,7 @@
-// exchange: how the ranks of one host get each other's arenas, over an abstract unix socket.
+// exchange: how the ranks of one host get each other's arenas and heaps, over an abstract unix socket.
 //
 // Every rank publishes a Contact. The lowest rank of a host collects the descriptors of all others and hands every rank the
-// descriptors of the arenas in other processes. A connection must come from the same user (or root) and show the token of the
+// descriptors of the arenas and heaps in other processes. A connection must come from the same user (or root) and show the token of the
 // collector's arena, which only members of the communicator have been told.
 #pragma once
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "lib/base/memory.h"
 #include "transports/shm/arena.h"
 
 namespace tutti::shm {
@@ -19,6 +20,7 @@ struct Contact {
   uint64_t process[2];    // random per process (fork included)
   Token token;            // of the arena
   uint64_t arena_bytes;
+  uint64_t heap_bytes;    // 0: there is none
   uint64_t cpus[16];      // the CPUs this rank may run on, as a bit mask (1024 CPUs)
 };
 
@@ -42,9 +44,16 @@ struct Patience {
   const std::atomic<bool>& cancel;
 };
 
-// arenas[p] is filled for every rank p on this host (own arena excluded, it is `mine`). Blocks as long as `patience` lasts.
+// What this process knows of another rank of the host.
+struct Neighbour {
+  std::unique_ptr<Arena> arena;    // null: on another host, or this rank itself
+  std::unique_ptr<HeapView> heap;  // null: in this process, or there is none, or it cannot be mapped
+};
+
+// neighbours[p] is filled for every other rank p on this host. Blocks as long as `patience` lasts.
 // After a failure the caller closes the listener, so that ranks in its backlog hear of it.
 Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<std::unique_ptr<Arena>>& arenas, const Patience& patience);
+                       Arena& mine, std::vector<Neighbour>& neighbours, const Patience& patience);
+bool same_process(const Contact& a, const Contact& b);
 
 }  // namespace tutti::shm

@@ -1,0 +1,105 @@
+// endpoint: a peer of this host: the lanes to and from it, and what this rank's messages hold until they have been read.
+#pragma once
+#include <vector>
+
+#include "lib/base/memory.h"
+#include "transports/shm/arena.h"
+
+namespace tutti::shm {
+
+// The sender's slots of one size. Each slot counts the cells that refer to it; only the owner touches these counts.
+class SlotPool {
+ public:
+  void open(size_t first_offset, size_t slot_bytes, uint32_t slots);
+  bool empty() const { return free_.empty(); }
+  uint32_t take() {
+    const uint32_t slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+  void refer(uint32_t slot) { ++references_[slot]; }
+  void drop(uint32_t slot) {
+    if (--references_[slot] == 0) free_.push_back(slot);
+  }
+  uint64_t offset(uint32_t slot) const { return first_offset_ + slot * slot_bytes_; }
+
+ private:
+  size_t first_offset_ = 0, slot_bytes_ = 0;
+  std::vector<uint32_t> references_, free_;  // capacity is reserved: no allocation later
+};
+
+// One lane, both directions.
+struct Lane {
+  Cell* out;  // in this rank's arena
+  AckLine* out_acks;
+  OfferLines* out_offers;
+  Cell* in;  // in the peer's
+  AckLine* in_acks;
+  OfferLines* in_offers;
+
+  // What my message in a cell holds until it has been read: a slot (index * 2 + (1 if large)), or memory read in place.
+  struct Held {
+    int32_t slot = -1;
+    uint32_t message = 0;
+    Outgoing* reference = nullptr;
+    bool empty() const { return slot < 0 && !reference; }
+  };
+  Held held[kCells];
+  uint32_t holds = 0;            // that are not empty
+  uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
+  Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
+};
+
+// What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
+// between cores is little.
+inline constexpr size_t kLeastDirect = 16384;
+struct Sender {
+  Arena* arena = nullptr;
+  HeapFile heap;
+  SlotPool pools[2];            // small, large
+  std::vector<Lane*> holding;   // lanes with holds > 0
+  uint32_t references = 0;      // held by all lanes together
+
+  // Takes a slot and fills it. False: none is free now.
+  bool stage(Outgoing& outgoing);
+  // Takes back what has been read by all.
+  void reap();
+  void hold(Lane& lane, uint32_t message, int32_t slot, Outgoing* reference);
+  void let_go(Lane& lane, uint32_t cell);
+  void drop(int32_t slot) { pools[slot & 1].drop(static_cast<uint32_t>(slot) >> 1); }
+  bool in_heap(const std::byte* data) const {
+    return heap.base && data >= heap.base && data < heap.base + heap.bytes && heap_is_shared();
+  }
+};
+
+class ShmEndpoint final : public Endpoint {
+ public:
+  // peer_heap: where this process sees the peer's heap, or null.
+  void open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, int rank, int peer);
+
+  Progress post(Outgoing& outgoing, const Wire& wire) override;
+  Progress receive(Incoming& incoming) override;
+  std::byte* claim(const Wire& wire, size_t bytes) override;
+  void deliver(Outgoing& outgoing, const Wire& wire) override;
+  void release(Incoming& incoming) override;
+  // Nobody reads or writes this rank's memory on behalf of a message any more.
+  void quiesce();
+
+ private:
+  bool writable(Lane& lane, uint32_t number);
+  void publish(Cell& cell, const Wire& wire, size_t bytes);
+  void count_post(Outgoing& outgoing);
+  bool may_refer(const Outgoing& outgoing) const;
+  void offer(Lane& lane, Incoming& incoming);
+  // Looks at `done` for a second at most.
+  template <typename Done>
+  bool wait_for(Done done) const;
+
+  Sender* sender_ = nullptr;
+  Arena* peer_ = nullptr;
+  std::byte* peer_heap_ = nullptr;
+  std::atomic<uint32_t>* peer_maps_ = nullptr;  // whether the peer has mapped my heap
+  Lane lanes_[kLanes];
+};
+
+}  // namespace tutti::shm
