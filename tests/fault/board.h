@@ -88,6 +88,8 @@ struct Holdings {
 
   static Holdings now() {
     Holdings holdings;
+    void* memory = nullptr;  // makes the heap, which a process keeps once it has it
+    if (tuttiMemAlloc(&memory, 1) != tuttiSuccess || tuttiMemFree(memory) != tuttiSuccess) throw Failure{"no memory"};
     holdings.descriptors = entries("/proc/self/fd");
     holdings.threads = entries("/proc/self/task");
     std::ifstream maps("/proc/self/maps");

@@ -1,0 +1,168 @@
+// send: what an execution does for the Sends of a plan: a payload is sent from where it lies, packed, or made on the way.
+#include <cstring>
+
+#include "lib/exec/execution.h"
+
+namespace tutti {
+namespace {
+
+constexpr size_t kLeastDelivered = 4096;  // bytes from which it is worth to ask where the reader wants a message
+
+}  // namespace
+
+void Execution::pack(Outgoing& outgoing, std::byte* to) {
+  const Sending& sending = static_cast<Sending&>(outgoing);
+  const Execution& self = *sending.execution;
+  const Ref ref = sending.work->ref;
+  self.for_each_block(ref, sending.work->chunks, [&](uint32_t offset, uint32_t run) {
+    const Range range = self.locate(*sending.instance, {ref.buffer, ref.chunk + offset}, run);
+    const std::byte* from = self.address(*sending.instance, ref.buffer, range.begin);
+    const size_t bytes = range.count * self.element_bytes_;
+    if (self.operation_.scale && ref.buffer == Buffer::Input) {
+      scale(to, from, range.count, *self.operation_.scale);
+    } else if (bytes > 0) {
+      std::memcpy(to, from, bytes);
+    }
+    to += bytes;
+  });
+}
+
+// The result goes where it belongs and into the payload at once.
+void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
+  Sending& sending = static_cast<Sending&>(outgoing);
+  Execution& self = *sending.execution;
+  self.payloads_.push_back({to});
+  self.combine_all(*sending.instance, *sending.combine);
+  self.set_payload(sending);  // for what is still to be posted
+}
+
+void Execution::set_payload(Sending& sending) {
+  const Ref ref = sending.work->ref;
+  const Place& whole = place(*sending.instance, *sending.work);
+  const bool scaled = operation_.scale && ref.buffer == Buffer::Input;
+  sending.bytes = whole.count * element_bytes_;
+  sending.combine = nullptr;
+  sending.contiguous = nullptr;
+  sending.pack = &Execution::pack;
+  if (whole.one && !scaled) sending.contiguous = address(*sending.instance, ref.buffer, whole.element);
+  if (sending.bytes == 0) sending.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
+}
+
+void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t group) {
+  Sending& sending = instance.sendings[group];
+  sending.execution = this;
+  sending.instance = &instance;
+  sending.work = &work;
+  sending.posts_left = operation_.plan->groups[group].count;
+  sending.outstanding = 0;
+  sending.handle = 0;
+  set_payload(sending);
+}
+
+Wire Execution::wire_of(const Instance& instance, const PlanTarget& target) const {
+  const uint32_t sends = operation_.plan->lanes[target.lane].sends;
+  return {lanes_[target.lane].send_base + static_cast<uint32_t>(instance.tile * sends) + target.message, target.channel,
+          operation_.signature};
+}
+
+Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
+  const PlanTarget& target = operation_.plan->targets[index];
+  if (instance.tile < lanes_[target.lane].send_tiles) {
+    const Wire wire = wire_of(instance, target);
+    if (sending.bytes < kLeastDelivered || sending.combine || !deliver(sending, target, wire)) {
+      const Progress progress = target.endpoint->post(sending, wire);
+      if (progress == Progress::Failed) {
+        failed_peer_ = target.peer;
+        failure_ = target.endpoint->failure();
+      }
+      if (progress != Progress::Done) return progress;
+    }
+  }
+  instance.posted[index] = 1;
+  return Progress::Done;
+}
+
+// Writes a payload straight to where its reader wants it, if that is known.
+bool Execution::deliver(Sending& sending, const PlanTarget& target, const Wire& wire) {
+  std::byte* const to = target.endpoint->claim(wire, sending.bytes);
+  if (!to) return false;
+  if (sending.contiguous) {
+    const Destination place{to, operation_.streaming};
+    const std::byte* const from[] = {sending.contiguous};
+    combine({&place, 1}, from, sending.bytes, Type::U8, Op::Sum);
+  } else {
+    pack(sending, to);
+  }
+  target.endpoint->deliver(sending, wire);
+  return true;
+}
+
+// Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
+Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) {
+  const Plan& plan = *operation_.plan;
+  bool all = true;
+  for (uint32_t g = work.first; g < work.first + work.count; ++g) {
+    Sending& sending = instance.sendings[g];
+    if (!sending.work) start_send(instance, work, g);
+    for (uint32_t i = plan.groups[g].first; i < plan.groups[g].first + plan.groups[g].count; ++i) {
+      if (instance.posted[i]) continue;
+      const Progress progress = post(instance, sending, i);
+      if (progress == Progress::Failed) return progress;
+      progress == Progress::Done ? moved = true : all = false;
+    }
+    all &= sending.outstanding == 0;
+  }
+  if (!all) return Progress::Again;
+  for (uint32_t g = work.first; g < work.first + work.count; ++g) {
+    instance.sendings[g].work = nullptr;
+    for (uint32_t i = 0; i < plan.groups[g].count; ++i) instance.posted[plan.groups[g].first + i] = 0;
+  }
+  return Progress::Done;
+}
+
+// A Combine and the Send of its result in one pass, if the transport takes the message now. False: the Combine is still to be
+// done, and the Send goes its own way; so this never waits for anything that the Combine alone would not wait for.
+bool Execution::feed(Instance& instance, const PlanWork& work) {
+  const Plan& plan = *operation_.plan;
+  const PlanWork& next = plan.works[work.feeds];
+  const PostGroup& group = plan.groups[next.first];
+  if (!group.copies || operation_.paired || place(instance, work).count == 0) return false;
+  start_send(instance, next, next.first);
+  Sending& sending = instance.sendings[next.first];
+  payloads_.clear();
+  claimed_.clear();
+  uint32_t other = group.first + group.count;  // the first target that has not said where it wants it
+  for (uint32_t i = group.first + group.count; i-- > group.first;) {
+    std::byte* const to = sending.bytes < kLeastDelivered
+                              ? nullptr
+                              : plan.targets[i].endpoint->claim(wire_of(instance, plan.targets[i]), sending.bytes);
+    if (!to) {
+      other = i;
+      continue;
+    }
+    payloads_.push_back({to, operation_.streaming});
+    claimed_.push_back(i);
+  }
+  bool done = false;
+  if (other < group.first + group.count) {
+    sending.combine = &work;
+    sending.contiguous = nullptr;
+    sending.pack = &Execution::pack_combined;
+    done = post(instance, sending, other) == Progress::Done;
+  }
+  if (!done) {
+    set_payload(sending);
+    if (claimed_.empty()) {
+      sending.work = nullptr;
+      return false;
+    }
+    combine_all(instance, work);
+  }
+  for (const uint32_t i : claimed_) {
+    plan.targets[i].endpoint->deliver(sending, wire_of(instance, plan.targets[i]));
+    instance.posted[i] = 1;
+  }
+  return true;
+}
+
+}  // namespace tutti
