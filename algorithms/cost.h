@@ -14,7 +14,9 @@ namespace tutti::cost {
 
 inline constexpr double kMessageSeconds = 40e-9;       // a rank is busy with one message: a cell written or read
 inline constexpr double kMessageShare = 0.05;          // ... or this share of its link's latency, where that is more
-inline constexpr double kReduceBytesPerSecond = 10e9;  // one rank's reduction of one source
+inline constexpr double kReduceBytesPerSecond = 30e9;  // one rank's work on what others sent: adding it, or copying it
+inline constexpr double kMemoryBytesPerSecond = 15e9;  // one rank's reading of what no cache holds
+inline constexpr double kCachedBytes = 8 << 20;        // a message up to here is taken to be in a cache
 
 inline const Link& link_of(const Topology& topology, const Topology::Split& split) {
   return topology.levels()[split.level].link;
@@ -114,6 +116,11 @@ inline double messages_to_partners(const Topology& topology) {
 // For `count` messages over the outermost level: the rank there sets the pace.
 inline double messages_outward(const Topology& topology, double count) {
   return topology.splits().empty() ? 0 : count * message(topology, topology.splits().front());
+}
+
+// To read a message of `bytes` a number of times more than once, where the peers have to read their memory for it.
+inline double read_again(double bytes, double times) {
+  return bytes > kCachedBytes ? times * bytes / kMemoryBytesPerSecond : 0;
 }
 
 inline double reduction(double bytes) {

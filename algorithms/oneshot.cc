@@ -60,8 +60,9 @@ double price(const Problem& problem, size_t size) {
   const double bytes = static_cast<double>(size), n = problem.ranks;
   const double start = cost::hop(topology) + cost::messages_to_all(topology);
   switch (problem.collective) {
-    case Collective::AllReduce: return start + cost::everyone(topology, bytes) + cost::reduction(n * bytes);
-    case Collective::Reduce: return start + cost::one_to_all(topology, bytes) + cost::reduction(n * bytes);
+    case Collective::AllReduce:
+      return start + cost::everyone(topology, bytes) + cost::reduction((n - 1) * bytes) + cost::read_again(bytes, n - 1);
+    case Collective::Reduce: return start + cost::one_to_all(topology, bytes) + cost::reduction((n - 1) * bytes);
     case Collective::Broadcast: return start + cost::one_to_all(topology, bytes);
     case Collective::ReduceScatter: return start + cost::everyone(topology, bytes / n) + cost::reduction(bytes);
     default: return start + cost::everyone(topology, bytes / n);

@@ -25,8 +25,9 @@ double price(const Problem& problem, size_t size) {
   const double start = 2 * cost::hop(topology) + 2 * cost::messages_to_all(topology);
   const double exchange = cost::everyone(topology, bytes / n);  // everyone's share to or from everyone
   switch (problem.collective) {
-    case Collective::AllReduce: return start + 2 * exchange + cost::reduction(bytes);
-    case Collective::Reduce: return start + exchange + cost::one_to_all(topology, bytes / n) + cost::reduction(bytes);
+    case Collective::AllReduce: return start + 2 * exchange + cost::reduction(2 * (n - 1) / n * bytes);
+    case Collective::Reduce:
+      return start + exchange + cost::one_to_all(topology, bytes / n) + cost::reduction(2 * (n - 1) / n * bytes);
     default: return start + exchange + cost::one_to_all(topology, bytes / n);
   }
 }

@@ -151,6 +151,7 @@ class Comm {
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<Route> routes_;
   Topology topology_ = Topology::flat(1);
+  bool topology_given_ = false;  // by TUTTI_TOPO
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
   int inline_polls_ = 1;  // an unfinished batch of this many goes on in the waiting loop; below it, no clock, no allocation

@@ -115,15 +115,15 @@ Status Comm::connect() {
   return plans_->check_forced();
 }
 
-// All transports of today stay within one host: ranks sit side by side, unless a person says otherwise.
+// Where a person says that ranks sit. If none does, choose_routes() knows.
 Status Comm::set_topology() {
-  topology_ = Topology::flat(ranks());
   const std::string& text = settings_.text(Setting::Topo);
   if (text.empty()) return {};
   Result<Topology> topology = Topology::synthetic(text);
   if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO: ", topology.status().text());
   if (topology.value().ranks() == ranks()) {
     topology_ = std::move(topology.value());
+    topology_given_ = true;
   } else {
     log_info(rank(), "TUTTI_TOPO describes ", topology.value().ranks(), " ranks, this communicator has ", ranks(), ": not used");
   }
@@ -178,6 +178,7 @@ Status Comm::connect_transports(const std::vector<std::vector<std::string>>& fie
 }
 
 Status Comm::choose_routes() {
+  Link link{0, 1e12};  // the slowest of all
   for (int peer = 0; peer < ranks(); ++peer) {
     double best_s = 0;
     for (const auto& transport : transports_) {
@@ -191,7 +192,11 @@ Status Comm::choose_routes() {
       return fail(Code::SystemError, "rank ", rank(), " cannot reach rank ", peer,
                   " by any transport: they are on different hosts or in different network namespaces, and only shared memory "
                   "is available");
+    const Reach reach = routes_[peer].transport->reach(peer);
+    link = {std::max(link.latency_s, reach.latency_s), std::min(link.bandwidth_Bps, reach.bandwidth_Bps)};
   }
+  // All transports of today stay within one host: ranks sit side by side.
+  if (!topology_given_) topology_ = Topology::flat(ranks(), link);
   crowded_ = std::any_of(transports_.begin(), transports_.end(), [](const auto& transport) { return transport->crowded(); });
   inline_polls_ = crowded_ ? 1 : 1000;
   return {};

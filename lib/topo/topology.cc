@@ -19,8 +19,8 @@ struct DefaultLink {
   Link link;
 };
 constexpr DefaultLink kDefaultLinks[] = {
-    {"core", {200e-9, 10e9}},  {"cache", {250e-9, 9e9}}, {"numa", {400e-9, 7e9}},
-    {"socket", {500e-9, 6e9}}, {"device", {5e-6, 50e9}}, {"host", {20e-6, 1.25e9}},
+    {"core", {150e-9, 25e9}},  {"cache", {250e-9, 20e9}}, {"numa", {400e-9, 15e9}},
+    {"socket", {500e-9, 10e9}}, {"device", {5e-6, 50e9}}, {"host", {20e-6, 1.25e9}},
     {"switch", {25e-6, 1e9}},  {"rack", {30e-6, 1e9}},   {"site", {5e-3, 0.1e9}},
 };
 
@@ -57,10 +57,14 @@ Result<std::vector<int>> parse_counts(std::string_view word, std::string_view te
 }  // namespace
 
 Topology Topology::flat(int ranks) {
-  std::vector<std::vector<uint64_t>> paths;
-  for (int rank = 0; rank < ranks; ++rank) paths.push_back({static_cast<uint64_t>(rank)});
   Link link{};
   default_link("core", link);
+  return flat(ranks, link);
+}
+
+Topology Topology::flat(int ranks, const Link& link) {
+  std::vector<std::vector<uint64_t>> paths;
+  for (int rank = 0; rank < ranks; ++rank) paths.push_back({static_cast<uint64_t>(rank)});
   return from_paths({{"core", link}}, paths);
 }
 

@@ -34,6 +34,7 @@ class Topology {
 
   // All ranks side by side on one host.
   static Topology flat(int ranks);
+  static Topology flat(int ranks, const Link& link);
   // "rack:2 host:4 core:8": 64 ranks; a level whose groups differ lists them in order: "host:3 core:2+3+1" is six ranks on
   // three hosts. The innermost level counts ranks. Levels are core, cache, numa, socket, device, host, switch, rack and
   // site, each with a typical link. Errors name the word that is wrong.

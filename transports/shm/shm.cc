@@ -14,6 +14,11 @@
 namespace tutti::shm {
 namespace {
 
+// Of a line from core to core, and of a stream of lines.
+constexpr double kHopSeconds = 150e-9, kBandwidthBps = 25e9;
+// Where ranks share cores, a message waits until its reader's turn comes: this long for each rank of a core.
+constexpr double kSwitchSeconds = 4e-6;
+
 class Shm final : public Transport {
  public:
   explicit Shm(const TransportOptions& options)
@@ -29,7 +34,7 @@ class Shm final : public Transport {
   Status connect(std::span<const std::string> addresses, Deadline deadline) override;
   Reach reach(int peer) const override {
     if (!arenas_[peer]) return {};
-    return {true, 100e-9, 10e9};
+    return {true, latency_s_, kBandwidthBps};
   }
   Endpoint& endpoint(int peer) override { return endpoints_[peer]; }
   void progress() override {
@@ -55,6 +60,7 @@ class Shm final : public Transport {
   Sender sender_;
   std::vector<ShmEndpoint> endpoints_;
   bool crowded_ = false;
+  double latency_s_ = kHopSeconds;
   uint32_t seen_rings_ = 0;
 };
 
@@ -112,6 +118,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   }
   for (uint64_t mask : cpus) cores += static_cast<uint32_t>(std::popcount(mask));
   crowded_ = local > cores;
+  if (crowded_) latency_s_ = kSwitchSeconds * local / std::max(cores, 1u);
   return {};
 }
 
