@@ -113,6 +113,53 @@ Pieces expect_all_to_all_v(size_t count, const Who& who) {
   return pieces;
 }
 
+// ---- blocks of unequal size, the same list on all ranks: odd ranks' are three times as long as even ranks'
+//      (of an odd number of ranks the last one's is in between, so that all together are ranks * count)
+
+size_t block_of(size_t count, int rank, int ranks) {
+  if (rank % 2 == 1) return count + count / 2;
+  return rank == ranks - 1 ? count : count - count / 2;
+}
+size_t block_start(size_t count, int rank, int ranks) {
+  size_t start = 0;
+  for (int r = 0; r < rank; ++r) start += block_of(count, r, ranks);
+  return start;
+}
+// Built once per size, so that the timed calls pay for the collective only.
+const size_t* blocks_of(const Call& c) {
+  static thread_local std::vector<size_t> cached;
+  static thread_local size_t cached_count = ~size_t{0};
+  if (cached_count != c.count) {
+    cached.clear();
+    for (int r = 0; r < c.who.ranks; ++r) cached.push_back(block_of(c.count, r, c.who.ranks));
+    cached_count = c.count;
+  }
+  return cached.data();
+}
+
+tuttiResult_t call_all_gather_v(const Call& c) {
+  return tuttiAllGatherV(c.send, c.recv, blocks_of(c), nullptr, c.type, c.comm, c.stream);
+}
+Shape shape_all_gather_v(size_t count, const Who& who) {
+  return {block_of(count, who.rank, who.ranks), who.ranks * count, block_start(count, who.rank, who.ranks), 0};
+}
+Pieces expect_all_gather_v(size_t count, const Who& who) {
+  Pieces pieces;
+  for (int r = 0; r < who.ranks; ++r)
+    pieces.push_back({block_start(count, r, who.ranks), block_of(count, r, who.ranks), r, 0});
+  return pieces;
+}
+
+tuttiResult_t call_reduce_scatter_v(const Call& c) {
+  return tuttiReduceScatterV(c.send, c.recv, blocks_of(c), c.type, c.op, c.comm, c.stream);
+}
+Shape shape_reduce_scatter_v(size_t count, const Who& who) {
+  return {who.ranks * count, block_of(count, who.rank, who.ranks), 0, block_start(count, who.rank, who.ranks)};
+}
+Pieces expect_reduce_scatter_v(size_t count, const Who& who) {
+  return {{0, block_of(count, who.rank, who.ranks), kAllRanks, block_start(count, who.rank, who.ranks)}};
+}
+
 // ---- with a root
 
 tuttiResult_t call_broadcast(const Call& c) {
@@ -171,11 +218,26 @@ Pieces expect_send_recv(size_t count, const Who& who) {
   return {{0, count, left_of(who), 0}};
 }
 
+// ---- without data
+
+tuttiResult_t call_barrier(const Call& c) {
+  return tuttiBarrier(c.comm, c.stream);
+}
+Shape shape_barrier(size_t, const Who&) {
+  return {0, 0};
+}
+Pieces expect_barrier(size_t, const Who&) {
+  return {};
+}
+
 constexpr Collective kTable[] = {
     // name           reduces rooted in_place per_block
     {"all_reduce", true, false, true, false, same, expect_all_reduce, call_all_reduce, twice_others},
     {"all_gather", false, false, true, true, shape_all_gather, expect_all_gather, call_all_gather, others},
     {"reduce_scatter", true, false, true, true, shape_reduce_scatter, expect_reduce_scatter, call_reduce_scatter, others},
+    {"all_gather_v", false, false, true, true, shape_all_gather_v, expect_all_gather_v, call_all_gather_v, others},
+    {"reduce_scatter_v", true, false, true, true, shape_reduce_scatter_v, expect_reduce_scatter_v, call_reduce_scatter_v,
+     others},
     {"broadcast", false, true, true, false, shape_broadcast, expect_broadcast, call_broadcast, all},
     {"reduce", true, true, true, false, shape_reduce, expect_reduce, call_reduce, all},
     {"alltoall", false, false, true, true, all_blocks, expect_all_to_all, call_all_to_all, others},
@@ -183,6 +245,7 @@ constexpr Collective kTable[] = {
     {"gather", false, true, true, true, shape_gather, expect_gather, call_gather, others},
     {"scatter", false, true, true, true, shape_scatter, expect_scatter, call_scatter, others},
     {"sendrecv", false, false, false, false, same, expect_send_recv, call_send_recv, all},
+    {"barrier", false, false, false, false, shape_barrier, expect_barrier, call_barrier, all, false},
 };
 
 }  // namespace

@@ -48,6 +48,7 @@ struct Collective {
   std::vector<Piece> (*expect)(size_t count, const Who& who);
   tuttiResult_t (*call)(const Call& call);
   double (*bus_factor)(double ranks);
+  bool has_data = true;  // false: there is one case, of no size and no type
 };
 
 // nullptr: no such name.

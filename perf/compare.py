@@ -1,14 +1,28 @@
 #!/usr/bin/env python3
-# compare: Tutti, the machine's floor and Open MPI, interleaved, in one table, as JSON and as a picture.
+# compare: Tutti, the machine's floor, Open MPI, MPICH and Gloo, interleaved, in one table, as JSON and as a picture.
 #
-# Every library runs through the very same benchmark program (perf/peers/), so buffers, rewriting of inputs, timing and binding are
-# the same. A round runs each library once; a figure is the median over the rounds of the program's median (p50). Open MPI runs
-# with its defaults, and with mpi_yield_when_idle where ranks outnumber the cores. The picture shows time over the floor's.
+# A round runs the floor and each library in each of its settings once (libraries.py says which, and how they are treated alike); a
+# figure is the median over the rounds of the program's median (p50), and the best of a library's settings counts.
 #
-# floor(collective) = the larger of copy and pull, each scaled to what the collective has to move per rank (n ranks, message S):
-#   all_reduce      every rank pulls 2(n-1)/n S: as `floor` measures; copies S
-#   others          pull (n-1)/n S: half of that; copy S
-# and never less than one hand-over of a cache line (hop), except that of a collective of one direction only.
+# The floor is the larger of copy and pull (floor.cc), over what has to be moved whatever the algorithm: bytes that a rank copies
+# (reads and writes in its own memory) and bytes that it pulls (reads what another has just written). A figure is the mean over the
+# ranks, and so are these. n ranks; S is the size in the table: the whole message, for all_gather the output of all blocks, for
+# reduce_scatter and alltoall the input of all blocks.
+#
+#                   copies       pulls
+#   all_reduce      S            2(n-1)/n S   my block of every other input, then every other block of the result
+#   all_gather      S *           (n-1)/n S   every other block
+#   reduce_scatter  S/n           (n-1)/n S   my block of every other input; one block is written
+#   alltoall        S *           (n-1)/n S   my block of every other input
+#   broadcast       S *           (n-1)/n S   all but the root pull S
+#   reduce          S/n           (n-1)/n S   the root writes S; n-1 inputs, or sums of inputs, are read by a rank that has not made them
+#   sendrecv        S             S           (not in place)
+#   * in place (n-1)/n S: one of n blocks, or the root's, is where it belongs
+#
+# `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
+# needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
+# root, and in reduce the root only. Short calls are timed 20 in a row (measure.cc): in these two, that go one way, they overlap, so
+# that a ratio below 1 is possible, for all libraries alike.
 import argparse
 import json
 import os
@@ -17,25 +31,34 @@ import statistics
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+import libraries  # noqa: E402
+import picture  # noqa: E402
+
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'sendrecv']
-COLOURS = {'tutti': '#0b6', 'tutti registered': '#06b', 'open mpi': '#d50'}
+REDUCING = ['all_reduce', 'reduce_scatter', 'reduce']
+TYPES = ['int8', 'uint8', 'int32', 'uint32', 'int64', 'uint64', 'half', 'float', 'double', 'bfloat16', 'f8e4m3', 'f8e5m2']
 
 
-def run_json(command):
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if result.returncode != 0:
-        sys.exit(f'compare: {" ".join(command)} ended with {result.returncode}:\n{result.stderr}')
-    return json.loads(result.stdout[result.stdout.index('{'):])
+def moved(collective, ranks, size, in_place):
+    """(bytes copied, bytes pulled, hops waited for), the mean over the ranks; see above."""
+    others = (ranks - 1) * size // ranks
+    most = others if in_place else size
+    return {
+        'all_reduce': (size, 2 * others, 1),
+        'all_gather': (most, others, 1),
+        'reduce_scatter': (size // ranks, others, 1),
+        'alltoall': (most, others, 1),
+        'broadcast': (most, others, (ranks - 1) / ranks),
+        'reduce': (size // ranks, others, 1 / ranks),
+        'sendrecv': (size, size, 1),
+    }[collective]
 
 
-def times(report, placement):
-    return {row['size']: row[placement]['p50_us'] for row in report['results']}
-
-
-def measure_floor(build, arguments):
+def measure_floor(build, ranks, sizes):
     """{'hop': us, 'copy': {size: us}, 'pull': {size: us}}"""
-    command = [build / 'perf/floor', '-p', arguments.ranks, '-b', arguments.min, '-e', arguments.max, '-f', arguments.factor]
-    text = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True).stdout
+    command = [str(build / 'perf/floor'), '-p', str(ranks), '--sizes', ','.join(map(str, sorted(sizes)))]
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     found = {'hop': 0.0, 'copy': {}, 'pull': {}}
     for line in text.splitlines():
         words = line.split()
@@ -49,35 +72,76 @@ def measure_floor(build, arguments):
     return found
 
 
-def measure_libraries(build, arguments):
-    """{library: {size: us}} of one round."""
-    sizes = ['-b', str(arguments.min), '-e', str(arguments.max), '-f', str(arguments.factor), '-c', '0', '-n',
-             str(arguments.iterations), '--percentiles', '-d', arguments.type, '-J', '-']
-    program = build / f'perf/{arguments.collective}_perf'
-    placement = 'in_place' if arguments.in_place else 'out_of_place'
-    found = {'tutti': times(run_json([str(program), '-p', str(arguments.ranks), *sizes]), placement)}
-    if arguments.registered:
-        found['tutti registered'] = times(run_json([str(program), '-p', str(arguments.ranks), '-R', '1', *sizes]), placement)
-    peer = pathlib.Path(f'{program}_openmpi')
-    if peer.exists():
-        crowded = ['--mca', 'mpi_yield_when_idle', '1'] if arguments.ranks > (os.cpu_count() or 1) else []
-        root = ['--allow-run-as-root'] if os.geteuid() == 0 else []
-        found['open mpi'] = times(run_json(['mpirun', *root, '--oversubscribe', '--bind-to', 'none', *crowded, '-n',
-                                            str(arguments.ranks), str(peer), *sizes]), placement)
-    return found
-
-
-def floor_of(collective, floor, size):
-    share = 1.0 if collective == 'all_reduce' else 0.5
-    return max(floor['hop'], floor['copy'].get(size, 0.0), share * floor['pull'].get(size, 0.0))
+def floors_of(build, collective, ranks, sizes, in_place):
+    """What the floors of one round are made of: {size: {part: us}}"""
+    needs = {size: moved(collective, ranks, size, in_place) for size in sizes}
+    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)})
+    return {size: {'hop': hops * measured['hop'],
+                   'copy': measured['copy'].get(copied, 0.0),
+                   # A message too short for pulling has none measured.
+                   'pull': measured['pull'].get(size, 0.0) * pulled / (2 * (ranks - 1) / ranks * size)}
+            for size, (copied, pulled, hops) in needs.items()}
 
 
 def median_of(rounds):
     return {size: statistics.median(one[size] for one in rounds) for size in rounds[0]}
 
 
-def geometric_mean(values):
-    return statistics.geometric_mean(values) if values else float('nan')
+def measure(arguments, collective, ranks):
+    """The figures of one collective between so many ranks, as they are written to JSON."""
+    build = arguments.build
+    found, left_out = libraries.find(build, collective, ranks, arguments.peers, arguments.registered, arguments.mpich_crowded)
+    flags = ['-b', arguments.min, '-e', arguments.max, '-f', str(arguments.factor), '-n', str(arguments.iterations),
+             '-d', arguments.type, '-o', arguments.op]
+    placement = 'in_place' if arguments.in_place else 'out_of_place'
+    parts, failed = [], False
+    rounds_us = {name: {setting.name: [] for setting in settings} for name, settings in found.items()}
+    for _ in range(arguments.rounds):
+        for name, settings in found.items():
+            if name in left_out:
+                continue
+            try:
+                for setting in settings:
+                    rounds_us[name][setting.name].append(setting.run(flags, placement, arguments.timeout))
+            except (libraries.Unsupported, libraries.Failed) as reason:
+                if name == 'tutti' and isinstance(reason, libraries.Failed):
+                    sys.exit(f'compare: {reason}')
+                left_out[name] = str(reason)
+                failed = failed or isinstance(reason, libraries.Failed)
+        if 'tutti' in left_out:
+            return None, left_out, failed
+        if not rounds_us['tutti']['default'][0]:
+            sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
+        parts.append(floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place))
+    floor_parts_us = {size: {part: statistics.median(one[size][part] for one in parts) for part in parts[0][size]}
+                      for size in parts[0]}
+    floor_us = {size: max(part.values()) for size, part in floor_parts_us.items()}
+    settings_us = {name: {setting: median_of(rounds) for setting, rounds in settings.items()}
+                   for name, settings in rounds_us.items() if name not in left_out}
+    libraries_us = {name: {size: min(times[size] for times in settings_us[name].values()) for size in floor_us}
+                    if name in settings_us else None for name in found}
+    mpis = [libraries_us[name] for name in libraries.MPIS if libraries_us.get(name)]
+    best_mpi_us = {size: min(times[size] for times in mpis) for size in floor_us} if mpis else None
+    figures = {
+        'collective': collective, 'ranks': ranks, 'type': arguments.type, 'op': arguments.op if collective in REDUCING else None,
+        'in_place': arguments.in_place, 'rounds': arguments.rounds, 'iterations': arguments.iterations,
+        'cores': libraries.CORES, 'processor': processor_name(), 'floor_us': floor_us, 'floor_parts_us': floor_parts_us,
+        'libraries_us': libraries_us, 'settings_us': settings_us,
+        'over_floor': {name: {size: times[size] / floor_us[size] for size in floor_us}
+                       for name, times in libraries_us.items() if times},
+        'best_mpi_us': best_mpi_us,
+        'best_mpi_over_tutti': {size: best_mpi_us[size] / libraries_us['tutti'][size] for size in floor_us} if mpis else None,
+        'left_out': left_out,
+    }
+    return figures, left_out, failed
+
+
+def processor_name():
+    try:
+        lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), os.uname().machine)
 
 
 def size_text(size):
@@ -87,94 +151,113 @@ def size_text(size):
     return str(size)
 
 
-def print_table(arguments, libraries, floors):
-    print(f'# {arguments.collective}, {arguments.ranks} ranks, {arguments.type}, '
-          f'{"in place" if arguments.in_place else "out of place"}, medians of {arguments.rounds} interleaved rounds, us')
-    print('# ' + f'{"size":>8} {"floor":>10}' + ''.join(f' {name:>18} {"/floor":>7}' for name in libraries) +
-          (f' {"mpi/tutti":>10}' if 'open mpi' in libraries else ''))
-    for size in libraries['tutti']:
-        line = f'  {size_text(size):>8} {floors[size]:10.2f}'
-        for times_us in libraries.values():
-            line += f' {times_us[size]:18.2f} {times_us[size] / floors[size]:7.2f}'
-        if 'open mpi' in libraries:
-            line += f' {libraries["open mpi"][size] / libraries["tutti"][size]:10.2f}'
+def print_table(figures):
+    names, floor_us, over = figures['libraries_us'], figures['floor_us'], figures['best_mpi_over_tutti']
+    print(f'# {figures["collective"]}, {figures["ranks"]} ranks, {figures["type"]}'
+          f'{" " + figures["op"] if figures["op"] else ""}, {"in place" if figures["in_place"] else "out of place"}, '
+          f'medians of {figures["rounds"]} interleaved rounds, us')
+    for name, reason in figures['left_out'].items():
+        print(f'# {name}: {reason.splitlines()[0]}')
+    print('# ' + f'{"size":>8} {"floor":>10}' + ''.join(f' {name:>16} {"/floor":>7}' for name in names) +
+          (f' {"best mpi/tutti":>15}' if over else ''))
+    for size in floor_us:
+        line = f'  {size_text(size):>8} {floor_us[size]:10.2f}'
+        for times_us in names.values():
+            line += f' {times_us[size]:16.2f} {times_us[size] / floor_us[size]:7.2f}' if times_us else f' {"-":>16} {"-":>7}'
+        print(line + (f' {over[size]:15.2f}' if over else ''))
+    print(flush=True)
+
+
+def summary_of(figures):
+    """{what: (geometric mean, extreme, size of the extreme)}"""
+    found = {}
+    for what, ratios, extreme in (('tutti / floor', figures['over_floor']['tutti'], max),
+                                  ('best mpi / tutti', figures['best_mpi_over_tutti'], min)):
+        if ratios:
+            size = extreme(ratios, key=ratios.get)
+            found[what] = (statistics.geometric_mean(ratios.values()), ratios[size], size)
+    return found
+
+
+def print_summary(all_figures):
+    columns = {'tutti / floor': 'most', 'best mpi / tutti': 'least'}
+    print('# summary over the sizes' + ' ' * 6 + ''.join(f' {what + ": mean":>23} {extreme:>6} at size'
+                                                         for what, extreme in columns.items()))
+    for figures in all_figures:
+        line, found = f'# {figures["collective"]:>16}, {figures["ranks"]:>3} ranks', summary_of(figures)
+        for what in columns:
+            if what in found:
+                mean, value, size = found[what]
+                line += f' {mean:26.2f} {value:6.2f} {size_text(size):>7}'
+            else:
+                line += f' {"-":>26} {"-":>6} {"-":>7}'
         print(line)
-    if 'open mpi' in libraries:
-        ratios = [libraries['open mpi'][size] / libraries['tutti'][size] for size in libraries['tutti']]
-        print(f'# Open MPI takes {geometric_mean(ratios):.2f} x the time of Tutti in the geometric mean, '
-              f'{min(ratios):.2f} x at the least')
+    print('# mean: geometric. best mpi: the better of Open MPI and MPICH, as far as they are there, at each size.', flush=True)
 
 
-def draw(arguments, libraries, floors, path):
-    """A picture: time over the floor (logarithmic), over the message's size, one line a library."""
-    import math
-    sizes = list(libraries['tutti'])
-    ratios = {name: [times_us[size] / floors[size] for size in sizes] for name, times_us in libraries.items()}
-    top = max(2.0, max(max(values) for values in ratios.values()))
-    low = min(1.0, min(min(values) for values in ratios.values()))
-    width, height, left, bottom = 900, 460, 70, 60
-    x = lambda i: left + (width - left - 30) * i / max(1, len(sizes) - 1)
-    y = lambda r: height - bottom - (height - bottom - 50) * (math.log(r) - math.log(low)) / (math.log(top) - math.log(low))
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="13">',
-             f'<rect width="{width}" height="{height}" fill="white"/>',
-             f'<text x="{left}" y="24" font-size="16">{arguments.collective}, {arguments.ranks} ranks on one host: '
-             'time over the machine&#8217;s floor (less is better)</text>']
-    ticks = [t for t in (0.5, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200) if low <= t <= top]
-    for tick in ticks:
-        colour = '#888' if tick == 1 else '#ddd'
-        parts.append(f'<line x1="{left}" x2="{width - 30}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" stroke="{colour}"/>'
-                     f'<text x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for i, size in enumerate(sizes):
-        if i % max(1, len(sizes) // 12) == 0:
-            parts.append(f'<text x="{x(i):.1f}" y="{height - bottom + 20}" text-anchor="middle">{size_text(size)}</text>')
-    parts.append(f'<text x="{(left + width) / 2:.0f}" y="{height - 12}" text-anchor="middle">message, bytes</text>')
-    for number, (name, values) in enumerate(ratios.items()):
-        colour = COLOURS[name]
-        points = ' '.join(f'{x(i):.1f},{y(value):.1f}' for i, value in enumerate(values))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
-                     f'<text x="{width - 200}" y="{50 + 18 * number}" fill="{colour}">{name}</text>')
-    path.write_text('\n'.join(parts + ['</svg>', '']))
-
-
-def main():
-    parser = argparse.ArgumentParser(description='Compares Tutti with the floor and with Open MPI on this host.')
-    parser.add_argument('collective', nargs='?', default='all_reduce', choices=COLLECTIVES)
-    parser.add_argument('-p', dest='ranks', type=int, default=2, help='ranks')
+def parse_arguments():
+    parser = argparse.ArgumentParser(description='Compares Tutti with the floor, Open MPI, MPICH and Gloo on this host.')
+    parser.add_argument('collectives', nargs='*', metavar='collective', help=f'{", ".join(COLLECTIVES)} (default: all_reduce)')
+    parser.add_argument('--all', action='store_true', help='all collectives')
+    parser.add_argument('-p', dest='ranks', type=lambda text: [int(word) for word in text.split(',')], default=[2],
+                        help='ranks; several by comma')
     parser.add_argument('-b', dest='min', default='8', help='smallest message')
     parser.add_argument('-e', dest='max', default='64M', help='largest message')
     parser.add_argument('-f', dest='factor', type=int, default=8, help='factor from size to size')
     parser.add_argument('-n', dest='iterations', type=int, default=20, help='samples per size and round')
-    parser.add_argument('-d', dest='type', default='float', help='type, as the benchmarks name it')
+    parser.add_argument('-d', dest='type', default='float', choices=TYPES, help='element type')
+    parser.add_argument('-o', dest='op', default='sum', choices=['sum', 'prod', 'max', 'min', 'avg'], help='reduction')
     parser.add_argument('--rounds', type=int, default=5, help='interleaved rounds')
     parser.add_argument('--in-place', action='store_true', help='the in-place half')
     parser.add_argument('--registered', action='store_true', help='also with memory from tuttiMemAlloc')
+    parser.add_argument('--peers', type=lambda text: [word for word in text.split(',') if word], default=list(libraries.PEERS),
+                        help=f'which to compare with, by comma; "": none (default: {",".join(libraries.PEERS)})')
+    parser.add_argument('--mpich-crowded', action='store_true', help='MPICH even where ranks outnumber cores')
+    parser.add_argument('--timeout', type=int, default=600, help='seconds until a program that does not end is given up')
     parser.add_argument('--build', type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent / 'build')
-    parser.add_argument('--json', type=pathlib.Path, help='write the figures to this file')
-    parser.add_argument('--svg', type=pathlib.Path, help='write the picture to this file')
+    parser.add_argument('--out', type=pathlib.Path, help='write <collective>-<ranks>.json and .svg to this folder')
+    parser.add_argument('--json', type=pathlib.Path, help='write the figures of a single comparison to this file')
+    parser.add_argument('--svg', type=pathlib.Path, help='write the picture of a single comparison to this file')
     arguments = parser.parse_args()
-    if not (arguments.build / f'perf/{arguments.collective}_perf').exists():
-        sys.exit(f'compare: {arguments.build} holds no built benchmarks: run tools/demo.sh first, or say --build DIR')
+    arguments.collectives = COLLECTIVES if arguments.all else arguments.collectives or ['all_reduce']
+    for what, given, known in (('collective', arguments.collectives, COLLECTIVES), ('peer', arguments.peers, libraries.PEERS)):
+        for word in given:
+            if word not in known:
+                parser.error(f'{what} {word!r} is none of {", ".join(known)}')
+    if (arguments.json or arguments.svg) and len(arguments.collectives) * len(arguments.ranks) > 1:
+        parser.error('--json and --svg are for one collective and one number of ranks; give --out FOLDER')
+    if min(arguments.ranks) < 2 or arguments.rounds < 1:
+        parser.error('-p starts at 2, --rounds at 1')
+    for collective in arguments.collectives:
+        if not (arguments.build / f'perf/{collective}_perf').exists():
+            sys.exit(f'compare: {arguments.build} holds no built benchmarks: run tools/demo.sh first, or say --build DIR')
+    return arguments
 
-    floors, rounds = [], []
-    for _ in range(arguments.rounds):
-        floors.append(measure_floor(arguments.build, arguments))
-        rounds.append(measure_libraries(arguments.build, arguments))
-    floor = {'hop': statistics.median(one['hop'] for one in floors),
-             'copy': median_of([one['copy'] for one in floors]), 'pull': median_of([one['pull'] for one in floors])}
-    libraries = {name: median_of([one[name] for one in rounds]) for name in rounds[0]}
-    bound = {size: floor_of(arguments.collective, floor, size) for size in libraries['tutti']}
-    if 'open mpi' not in libraries:
-        print('# no Open MPI: apt-get install libopenmpi-dev openmpi-bin, then configure and build again', file=sys.stderr)
-    print_table(arguments, libraries, bound)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({'collective': arguments.collective, 'ranks': arguments.ranks,
-                                              'type': arguments.type, 'in_place': arguments.in_place,
-                                              'rounds': arguments.rounds, 'floor_us': bound, 'hop_us': floor['hop'],
-                                              'copy_us': floor['copy'], 'pull_us': floor['pull'],
-                                              'libraries_us': libraries}, indent=1) + '\n')
-    if arguments.svg:
-        draw(arguments, libraries, bound, arguments.svg)
+
+def main():
+    arguments = parse_arguments()
+    all_figures, any_failed = [], False
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    for ranks in arguments.ranks:
+        for collective in arguments.collectives:
+            figures, left_out, failed = measure(arguments, collective, ranks)
+            any_failed = any_failed or failed
+            if failed:
+                print('\n'.join(f'compare: {name}: {reason}' for name, reason in left_out.items()), file=sys.stderr)
+            if not figures:
+                print(f'# {collective}, {ranks} ranks: {left_out["tutti"]}\n')
+                continue
+            print_table(figures)
+            all_figures.append(figures)
+            stem = arguments.out / f'{collective}-{ranks}' if arguments.out else None
+            for path in filter(None, (arguments.json, stem and stem.with_suffix('.json'))):
+                path.write_text(json.dumps(figures, indent=1) + '\n')
+            for path in filter(None, (arguments.svg, stem and stem.with_suffix('.svg'))):
+                path.write_text(picture.draw(figures), encoding='utf-8')
+    print_summary(all_figures)
+    return 1 if any_failed or not all_figures else 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -13,13 +13,6 @@ namespace {
 constexpr size_t kGuardBytes = 4096;
 constexpr int kPoison = 0xa5;
 
-void check(tuttiResult_t result, const char* what, int rank) {
-  if (result == tuttiSuccess) return;
-  const std::string sentence = tuttiGetLastError(nullptr);
-  throw Failure("rank " + std::to_string(rank) + ": " + what + ": " +
-                (sentence.empty() ? tuttiGetErrorString(result) : sentence));
-}
-
 // The store happens even if a == b: it is what takes the line away from its readers.
 template <typename T>
 void swap_elements(std::byte* buffer, size_t a, size_t b) {

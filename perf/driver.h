@@ -7,20 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "perf/collective.h"
+#include "perf/failure.h"
 #include "perf/launch.h"
 #include "perf/options.h"
 #include "perf/values.h"
 
 namespace tutti::perf {
-
-struct Failure : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 // What is measured: one row of the table, one half of it.
 struct Case {

@@ -7,17 +7,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace tutti::perf {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(30);
+constexpr double kDefaultPatience_s = 120;
+constexpr double kMostPatience_s = 2e6;  // poll counts milliseconds with int
 constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret, the same for all";
 using Clock = std::chrono::steady_clock;
 
@@ -26,6 +29,18 @@ uint64_t hash_of(const std::string& text) {
   uint64_t hash = 0xcbf29ce484222325ULL;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
   return hash;
+}
+
+// A value that is no number of seconds is the library's to refuse, when it is called.
+std::chrono::milliseconds patience() {
+  const char* const text = std::getenv("TUTTI_INIT_TIMEOUT");
+  double seconds = kDefaultPatience_s;
+  if (text && *text) {
+    char* end = nullptr;
+    const double given = std::strtod(text, &end);
+    if (*end == '\0' && given > 0) seconds = std::min(given, kMostPatience_s);
+  }
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
 class Socket {
@@ -110,7 +125,7 @@ std::string take(const Name& name, tuttiUniqueId& id, Clock::time_point deadline
 
 std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id) {
   const Name name(key);
-  const Clock::time_point deadline = Clock::now() + kPatience;
+  const Clock::time_point deadline = Clock::now() + patience();
   return process == 0 ? give(name, processes - 1, id, deadline) : take(name, id, deadline);
 }
 

@@ -2,7 +2,8 @@
 //
 // Over an abstract unix socket (it leaves no file behind) whose name is made of the user and the job's key. Both sides check
 // by peer credentials that the other belongs to the same user: the name can be guessed, and the id admits to the
-// communicator.
+// communicator. Waiting ends after TUTTI_INIT_TIMEOUT seconds, as read from the environment (a file of settings is not read
+// here), or the library's default of it.
 #pragma once
 #include <string>
 
@@ -10,7 +11,7 @@
 
 namespace tutti::perf {
 
-// Process 0 gives `id`, the others receive it. Returns "" or a sentence. Waits for 30 seconds at most.
+// Process 0 gives `id`, the others receive it. Returns "" or a sentence.
 std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id);
 
 }  // namespace tutti::perf

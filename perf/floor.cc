@@ -51,6 +51,7 @@ double median(std::vector<double>& samples) {
 struct Config {
   int ranks = 2, samples = 20;
   size_t min_bytes = 8, max_bytes = size_t{64} << 20, factor = 2;
+  std::vector<size_t> sizes;  // ascending
   bool bind = true;
 };
 
@@ -78,8 +79,8 @@ class Rank {
         shared_(shared),
         rank_(rank),
         crowded_(crowded),
-        source_(config.max_bytes),
-        target_(config.max_bytes) {}
+        source_(config.sizes.back()),
+        target_(config.sizes.back()) {}
   void run();
 
  private:
@@ -233,7 +234,7 @@ void Rank::run() {
     (void)hop_us();  // warms the lines and the clocks
     print("hop", 8, hop_us(), 1);
   }
-  for (size_t bytes = std::max<size_t>(config_.min_bytes, 1); bytes <= config_.max_bytes; bytes *= config_.factor) {
+  for (const size_t bytes : config_.sizes) {
     double best_us = copy_us(bytes, copy_plain);
 #if defined(__SSE2__)
     best_us = std::min(best_us, copy_us(bytes, copy_streaming));
@@ -242,7 +243,6 @@ void Rank::run() {
     // Less than a word per block cannot be read by words.
     if (config_.ranks > 1 && bytes >= sizeof(uint64_t) * static_cast<size_t>(config_.ranks))
       print("pull", bytes, pull_us(bytes), pulled);
-    if (config_.factor < 2) break;
   }
 }
 
@@ -283,11 +283,16 @@ int main(int argc, char** argv) {
   app.add_option("-b,--minbytes", config.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
   app.add_option("-e,--maxbytes", config.max_bytes, "largest message")->transform(size);
   app.add_option("-f,--stepfactor", config.factor, "factor from size to size")->check(CLI::Range(2, 1024));
+  app.add_option("--sizes", config.sizes, "these messages, by comma, instead of -b, -e and -f")
+      ->transform(size)
+      ->delimiter(',');
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
   try {
     app.parse(argc, argv);
     if (config.min_bytes > config.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");
+    if (config.max_bytes == 0 || std::count(config.sizes.begin(), config.sizes.end(), 0U))
+      throw CLI::ValidationError("-e, --sizes", "nothing to move");
   } catch (const CLI::CallForHelp&) {
     std::cout << app.help();
     return 0;
@@ -295,5 +300,9 @@ int main(int argc, char** argv) {
     std::cerr << "floor: " << error.what() << "; see --help\n";
     return 2;
   }
+  if (config.sizes.empty())
+    for (size_t bytes = std::max<size_t>(config.min_bytes, 1); bytes <= config.max_bytes; bytes *= config.factor)
+      config.sizes.push_back(bytes);
+  std::sort(config.sizes.begin(), config.sizes.end());
   return run_floor(config);
 }

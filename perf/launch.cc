@@ -145,7 +145,7 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
 
 }  // namespace
 
-int launch(const std::string& program, int forked, bool bind, const std::function<int(const Job&)>& body) {
+int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body) {
   const Launcher* launcher = find_launcher();
   if (launcher && forked) {
     if (*number_in(launcher->ranks) > 1) {
@@ -155,7 +155,7 @@ int launch(const std::string& program, int forked, bool bind, const std::functio
     launcher = nullptr;
   }
   Job job;
-  if (bind && !(launcher && placed_by_launcher())) job.cores = usable_cores();
+  if (bind == Bind::Always || (bind == Bind::IfFree && !(launcher && placed_by_launcher()))) job.cores = usable_cores();
   if (launcher) return run_launched(program, *launcher, job, body);
   job.processes = forked ? forked : 2;
   if (job.processes > 1) return run_forked(program, job, body);

@@ -21,8 +21,11 @@ struct Job {
   tuttiUniqueId id{};
 };
 
+// IfFree: pin unless a launcher has placed the process: it may use fewer processors than there are.
+enum class Bind { Never, IfFree, Always };
+
 // Runs `body` in every process and returns the exit code of this one. forked: processes asked for by -p, 0: not given.
 // REQUIRES: no threads yet.
-int launch(const std::string& program, int forked, bool bind, const std::function<int(const Job&)>& body);
+int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body);
 
 }  // namespace tutti::perf

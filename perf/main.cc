@@ -12,6 +12,7 @@
 #include "perf/driver.h"
 #include "perf/launch.h"
 #include "perf/measure.h"
+#include "perf/mockups.h"
 #include "perf/options.h"
 #include "perf/pinning.h"
 #include "perf/report.h"
@@ -37,7 +38,7 @@ void run_size(Driver& driver, const Options& options, const Collective& collecti
   }
   Row row{count * unit,
           count,
-          name_of(type),
+          collective.has_data ? name_of(type) : "none",
           collective.reduces ? name_of(op) : "none",
           collective.rooted ? root : -1,
           collective.bus_factor(driver.ranks()),
@@ -114,8 +115,9 @@ int main(int argc, char** argv) {
   const Parsed parsed = parse_options(collective, argc, argv);
   if (!parsed.options) return parsed.exit_code;
   const Options& options = *parsed.options;
+  const Collective measured = options.as.empty() ? collective : mockup(collective, options.as);
   // The library's own deadline: a call that does not finish becomes an error that names the ranks that lag.
   if (options.timeout_s > 0) setenv("TUTTI_TIMEOUT", std::to_string(options.timeout_s).c_str(), 1);
   return launch(PERF_COLLECTIVE "_perf", options.processes, options.bind,
-                [&](const Job& job) { return run_process(options, collective, job); });
+                [&](const Job& job) { return run_process(options, measured, job); });
 }

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include "perf/mockups.h"
+
 namespace tutti::perf {
 namespace {
 
@@ -43,6 +45,8 @@ void check_ranges(const Collective& collective, const Options& o) {
   if (o.step_bytes == 0 && o.step_factor < 2 && o.min_bytes != o.max_bytes)
     throw CLI::ValidationError("-f", "a factor below 2 does not grow; give -i BYTES for steps");
   if (collective.rooted && o.root < kAllRoots) throw CLI::ValidationError("-r", "a root is a rank, or 'all'");
+  if (!o.as.empty() && (o.ranks_per_thread > 1 || o.aggregate > 1 || !o.stream_null))
+    throw CLI::ValidationError("--as", "its calls use each other's results: not in groups or on a stream (-g, -m, -y 0)");
 }
 
 }  // namespace
@@ -96,9 +100,13 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_option("-R,--local_register", o.registration, "1, 2: memory from tuttiMemAlloc, registered")
       ->check(CLI::Range(0, 2));
+  if (const std::vector<std::string> names = mockups_of(collective); !names.empty())
+    app.add_option("--as", o.as, "measure other calls that give the same")->check(CLI::IsMember(names));
   app.add_option("-J,--output_file,--json", o.json_path, "write the results as JSON; -: on stdout, instead of the table");
   app.add_flag("--percentiles", o.percentiles, "add columns p50 and p99");
-  app.add_flag("--bind,!--no-bind", o.bind, "pin rank i to core i (default), or not");
+  app.add_flag_function(
+      "--bind,!--no-bind", [&o](int64_t times) { o.bind = times > 0 ? Bind::Always : Bind::Never; },
+      "pin rank i to core i, or not (default: unless the launcher has)");
 
   int ignored = 0;
   std::vector<CLI::Option*> deaf;
@@ -109,6 +117,10 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
     o.types = chosen<tuttiDataType_t>(type, kTypeNames, "-d");
     o.ops = chosen<tuttiRedOp_t>(op, kOpNames, "-o");
     if (!collective.reduces) o.ops = {tuttiSum};
+    if (!collective.has_data) {
+      o.types = {tuttiInt8};
+      o.min_bytes = o.max_bytes = 0;
+    }
     if (root == "all" || root == "-1")
       o.root = kAllRoots;
     else if (!CLI::detail::lexical_cast(root, o.root) || o.root < 0)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "perf/collective.h"
+#include "perf/launch.h"
 #include "tutti/tutti.h"
 
 namespace tutti::perf {
@@ -28,7 +29,9 @@ struct Options {
   int ranks_per_thread = 1, threads = 1;
   int processes = 0;  // 0: the launcher's, else 2
   int registration = 0;
-  bool percentiles = false, bind = true;
+  bool percentiles = false;
+  Bind bind = Bind::IfFree;
+  std::string as;         // mock-up to measure instead of the collective, "": none
   std::string json_path;  // "": none, "-": stdout
 };
 

@@ -157,7 +157,8 @@ bool Report::write_json() const {
                     {"stream_null", o.stream_null},
                     {"blocking", o.blocking},
                     {"registration", o.registration},
-                    {"bind", o.bind}};
+                    {"bind", o.bind != Bind::Never},
+                    {"as", o.as}};
   json["ranks"] = places_;
   json["results"] = nlohmann::json::array();
   for (const Row& row : rows_)

@@ -15,13 +15,11 @@ struct Buffers {
   const char* recv_name = "recvbuff";
 };
 
-Status check_type(const char* function, int type) {
-  if (type >= 0 && type < kTypes) return {};
+[[gnu::cold]] Status bad_type(const char* function, int type) {
   return fail(Code::InvalidArgument, function, ": datatype ", type, " is none of the ", kTypes, " types");
 }
 
-Status check_rank(const char* function, const char* what, int value, int ranks) {
-  if (value >= 0 && value < ranks) return {};
+[[gnu::cold]] Status bad_rank(const char* function, const char* what, int value, int ranks) {
   return fail(Code::InvalidArgument, function, ": ", what, " is ", value, ", must be 0..", ranks - 1);
 }
 
@@ -29,7 +27,9 @@ Status null_argument(const char* function, const char* name) {
   return fail(Code::InvalidArgument, function, ": ", name, " is NULL");
 }
 
-Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
+bool apart(uintptr_t a, size_t a_bytes, uintptr_t b, size_t b_bytes) { return a + a_bytes <= b || b + b_bytes <= a; }
+
+[[gnu::noinline]] Status check_unusual_buffers(const char* function, const Call& call, const Buffers& buffers) {
   const size_t element = size_of(call.type);
   const size_t most = std::max(buffers.send_count, buffers.recv_count);
   if (most > PTRDIFF_MAX / element)
@@ -39,11 +39,21 @@ Status check_buffers(const char* function, const Call& call, const Buffers& buff
   if (buffers.recv_count > 0 && !call.recv) return null_argument(function, buffers.recv_name);
   if (buffers.send_count == 0 || buffers.recv_count == 0) return {};
   const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
-  if (send + buffers.send_count * element <= recv || recv + buffers.recv_count * element <= send) return {};
+  if (apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) return {};
   if (buffers.in_place_allowed && send + buffers.in_place_send * element == recv + buffers.in_place_recv * element) return {};
   return fail(Code::InvalidArgument, function, ": sendbuff and recvbuff overlap",
               buffers.in_place_allowed ? " but are not placed as an in-place call has them (see tutti.h)"
                                        : ", and this call cannot work in place");
+}
+
+// Most calls: two buffers of a reasonable size, apart.
+inline Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
+  const size_t element = size_of(call.type);
+  const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
+  if (std::max(buffers.send_count, buffers.recv_count) < PTRDIFF_MAX / 8 && send != 0 && recv != 0 &&
+      apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) [[likely]]
+    return {};
+  return check_unusual_buffers(function, call, buffers);
 }
 
 size_t times(size_t count, int ranks) {
@@ -59,11 +69,13 @@ tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, Body bod
       const CallGuard guard(comm);
       if (!guard) return bad_comm(function);
       if (!guard->ready()) return guard->refusal();
-      TUTTI_TRY(check_type(function, type));
+      if (static_cast<unsigned>(type) >= static_cast<unsigned>(kTypes)) return bad_type(function, type);
       return body(*guard.get());
     };
     Status status = checked();
-    return status.ok() ? Status() : noted_in_group(std::move(status));
+    if (!status.ok()) [[unlikely]]
+      return noted_in_group(std::move(status));
+    return status;
   });
 }
 
@@ -73,7 +85,8 @@ template <typename Shape>
 tuttiResult_t collective(const char* function, CallKind kind, const void* send, void* recv, size_t count, int type, int op,
                          int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
-    TUTTI_TRY(check_rank(function, "root", root, object.ranks()));
+    if (static_cast<unsigned>(root) >= static_cast<unsigned>(object.ranks()))
+      return bad_rank(function, "root", root, object.ranks());
     Call call;
     call.kind = kind;
     call.type = static_cast<Type>(type);
@@ -91,7 +104,8 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
 tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_t count, int type, int peer, tuttiComm_t comm,
                              tuttiStream_t stream) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
-    TUTTI_TRY(check_rank(function, "peer", peer, object.ranks()));
+    if (static_cast<unsigned>(peer) >= static_cast<unsigned>(object.ranks()))
+      return bad_rank(function, "peer", peer, object.ranks());
     Call call;
     call.kind = CallKind::PointToPoint;
     call.sends = sends;

@@ -10,15 +10,8 @@ thread_local std::string t_shown_error;
 
 }  // namespace
 
-HandleTable<Comm, 16384>& comm_handles() {
-  static auto* table = HandleTable<Comm, 16384>::make();
-  return *table;
-}
-
-HandleTable<Stream, 4096>& stream_handles() {
-  static auto* table = HandleTable<Stream, 4096>::make();
-  return *table;
-}
+constinit LazyTable<HandleTable<Comm, 16384>> comm_handles;
+constinit LazyTable<HandleTable<Stream, 4096>> stream_handles;
 
 Status bad_comm(const char* function) {
   return fail(Code::InvalidArgument, function, ": comm is not a communicator (NULL, destroyed, or never made)");
@@ -28,9 +21,7 @@ Status bad_stream(const char* function) {
   return fail(Code::InvalidArgument, function, ": stream is not a stream (NULL, destroyed, or never made)");
 }
 
-tuttiResult_t answer(const Status& status) {
-  if (status.ok()) [[likely]]
-    return tuttiSuccess;
+tuttiResult_t answer_failure(const Status& status) {
   if (status.code() != Code::InProgress) t_last_error = status.text();
   return static_cast<tuttiResult_t>(status.code());
 }

@@ -11,8 +11,26 @@
 
 namespace tutti {
 
-HandleTable<Comm, 16384>& comm_handles();
-HandleTable<Stream, 4096>& stream_handles();
+// Made by the first call that asks.
+template <typename Table>
+class LazyTable {
+ public:
+  constexpr LazyTable() = default;
+  Table& operator()() {
+    Table* table = table_.load(std::memory_order_acquire);
+    return table ? *table : make();
+  }
+
+ private:
+  Table& make() {
+    static Table* const table = Table::make();
+    table_.store(table, std::memory_order_release);
+    return *table;
+  }
+  std::atomic<Table*> table_{nullptr};
+};
+extern LazyTable<HandleTable<Comm, 16384>> comm_handles;
+extern LazyTable<HandleTable<Stream, 4096>> stream_handles;
 
 // A communicator or stream for the time of one call.
 template <auto& table>
@@ -59,7 +77,8 @@ Status bad_comm(const char* function);
 Status bad_stream(const char* function);
 
 // Remembers a failure's sentence for tuttiGetLastError(NULL) of this thread, and returns its code.
-tuttiResult_t answer(const Status& status);
+tuttiResult_t answer_failure(const Status& status);
+inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSuccess : answer_failure(status); }
 
 // Runs the body of an entry point; a bug that throws (or no memory) becomes a result.
 template <typename Body>
@@ -73,12 +92,19 @@ tuttiResult_t enter(Body body) noexcept {
   }
 }
 
-// The outermost group of this thread, collecting. (group.cc)
-bool in_group();
+// How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
+extern constinit thread_local int t_group_depth __attribute__((tls_model("initial-exec")));
+inline bool in_group() { return t_group_depth > 0; }
 // Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
 Status noted_in_group(Status status);
-// Runs the call now, queues it, or adds it to the group. `function` is what the user called.
-Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call);
+// Queues the call on a stream, or adds it to the group.
+Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call);
+// Runs the call now, or later. `function` is what the user called.
+inline Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+  if (!stream && !in_group()) [[likely]]
+    return object.run_in_turn(call);
+  return dispatch_later(function, comm, object, stream, std::move(call));
+}
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
   Status (*run)(Setup& setup) = nullptr;

@@ -14,9 +14,6 @@ struct Pending {
   Call call;
 };
 
-// How deep this thread is in groups; apart from the rest, because every call looks at it.
-constinit thread_local int t_depth = 0;
-
 struct Group {
   Status first_failure;
   std::vector<Pending> calls;
@@ -74,25 +71,17 @@ Status run_calls(std::vector<Pending>& calls) {
 
 }  // namespace
 
-bool in_group() { return t_depth > 0; }
+constinit thread_local int t_group_depth = 0;
 
 Status noted_in_group(Status status) {
-  if (t_depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
+  if (t_group_depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
   return status;
 }
 
-Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call call) {
-  if (in_group()) [[unlikely]] {
+Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+  if (in_group()) {
     t_group.calls.push_back({comm, stream, std::move(call)});
     return {};
-  }
-  if (!stream) [[likely]] {
-    object.wait_turn(object.take_ticket());
-    struct Turn {  // ends also when memory runs out
-      Comm& comm;
-      ~Turn() { comm.end_turn(); }
-    } turn{object};
-    return object.run({&call, 1});
   }
   const StreamGuard guard(stream);
   if (!guard) return bad_stream(function);
@@ -115,14 +104,14 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiGroupStart(void) {
-  ++t_depth;
+  ++t_group_depth;
   return tuttiSuccess;
 }
 
 tuttiResult_t tuttiGroupEnd(void) {
   return enter([]() -> Status {
-    if (t_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
-    if (--t_depth > 0) return {};
+    if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
+    if (--t_group_depth > 0) return {};
     Group group = std::exchange(t_group, {});
     if (!group.first_failure.ok()) {  // nothing starts
       for (Setup& setup : group.setups)

@@ -12,14 +12,14 @@ bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 
 }  // namespace
 
+// When the library is loaded: once the process has several threads, the kernel takes milliseconds for this.
 const bool kLightFenceIsFree = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+const bool kHeavyFenceAllWorks = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 
 void heavy_fence() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (kLightFenceIsFree) (void)membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
-
-bool enable_heavy_fence_all() { return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }
 
 void heavy_fence_all() {
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -18,9 +18,8 @@ inline void light_fence() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
-// The same between processes: a process that answers to heavy_fence_all() has enabled that first. False: the system cannot, and
-// heavy_fence_all() is an ordinary fence.
-bool enable_heavy_fence_all();
+// The same between processes that have loaded this library. False: the system cannot, and heavy_fence_all() is an ordinary fence.
+extern const bool kHeavyFenceAllWorks;
 void heavy_fence_all();
 
 }  // namespace tutti

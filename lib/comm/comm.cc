@@ -8,12 +8,6 @@
 #include "lib/base/thread.h"
 
 namespace tutti {
-namespace {
-
-// An unfinished batch of this many polls goes on in the waiting loop; below it, no clock and no allocation.
-constexpr int kInlinePolls = 1000;
-
-}  // namespace
 
 Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
   if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
@@ -72,17 +66,11 @@ Status Comm::refusal() const {
 
 // A thread that waits here is rare (an abort, or a synchronous call behind queued ones), so that who ends a turn need not know
 // of it: it looks again every millisecond at the latest.
-void Comm::wait_turn(uint64_t ticket) {
-  // Not "equal": who waits for all before a ticket may find later ones over, too.
+void Comm::wait_turn_blocking(uint64_t ticket) {
   const auto come = [&] { return turn_.load(std::memory_order_acquire) >= ticket; };
-  if (come()) [[likely]]
-    return;
   std::unique_lock lock(turn_mutex_);
   while (!come()) turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
 }
-
-// Only the thread whose turn it is changes turn_.
-void Comm::end_turn() { turn_.store(turn_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
 void Comm::end_turn_and_tell() {
   end_turn();
@@ -179,7 +167,8 @@ void Comm::load(std::span<const Call> calls) {
   next_call_ = 0;
   collective_running_ = false;
   timeout_reported_ = false;
-  batch_status_ = {};
+  if (!batch_status_.ok()) [[unlikely]]
+    batch_status_ = {};
   for (const Call& call : calls)
     if (call.kind == CallKind::PointToPoint && !start(call)) return;
   (void)start_next_collective();
@@ -188,10 +177,12 @@ void Comm::load(std::span<const Call> calls) {
 bool Comm::start(const Call& call) {
   if (idle_.empty()) idle_.push_back(&executions_.emplace_back());
   Execution* execution = idle_.back();
-  if (Status status = prepare(call, *execution); !status.ok()) [[unlikely]] {
-    fail_all(status.code(), rank(), status.text());
-    end_batch(std::move(status));
-    return false;
+  if (!repeats(call, *execution)) {
+    if (Status status = prepare(call, *execution); !status.ok()) [[unlikely]] {
+      fail_all(status.code(), rank(), status.text());
+      end_batch(std::move(status));
+      return false;
+    }
   }
   idle_.pop_back();
   running_.push_back(execution);
@@ -205,7 +196,7 @@ bool Comm::start(const Call& call) {
 // Collectives of a batch run one after the other, in the order of the calls, beside its sends and receives.
 bool Comm::start_next_collective() {
   while (next_call_ < calls_.size() && calls_[next_call_].kind == CallKind::PointToPoint) ++next_call_;
-  if (next_call_ == calls_.size()) return false;
+  if (next_call_ >= calls_.size()) return false;
   collective_running_ = start(calls_[next_call_++]);
   return collective_running_;
 }
@@ -220,36 +211,41 @@ void Comm::end_batch(Status status) {
 }
 
 Progress Comm::advance(bool& moved) {
-  if (!batch_status_.ok()) return Progress::Failed;
-  if (aborted()) [[unlikely]] {
-    const Status failure = first_failure();
-    end_batch(Status(failure.code(), running_.empty() ? failure.text() : concat(failure.text(), " (rank ", rank(), " was in ",
-                                                                                 what_runs(), ")")));
-    for (const auto& transport : transports_) transport->quiesce();
+  if (aborted()) [[unlikely]]
+    return advance_aborted();
+  if (!batch_status_.ok()) [[unlikely]]
     return Progress::Failed;
-  }
   for (const auto& transport : transports_) transport->progress();
   for (size_t i = 0; i < running_.size();) {
-    const Progress progress = running_[i]->advance(moved);
+    Execution* const execution = running_[i];
+    const Progress progress = execution->advance(moved);
     if (progress == Progress::Again) {
       ++i;
       continue;
     }
     if (progress == Progress::Failed) {
-      fail_execution(*running_[i]);
+      fail_execution(*execution);
       return Progress::Failed;
     }
     moved = true;
-    const bool collective = !running_[i]->operation().plan->point_to_point;
-    idle_.push_back(running_[i]);
-    running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
-    if (!collective) continue;
+    running_[i] = running_.back();
+    running_.pop_back();
+    idle_.push_back(execution);
+    if (execution->operation().plan->point_to_point) continue;
     finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     collective_running_ = false;
-    (void)start_next_collective();
-    if (!batch_status_.ok()) return Progress::Failed;
+    if (!start_next_collective() && !batch_status_.ok()) return Progress::Failed;
   }
   return running_.empty() ? Progress::Done : Progress::Again;
+}
+
+Progress Comm::advance_aborted() {
+  if (!batch_status_.ok()) return Progress::Failed;
+  const Status failure = first_failure();
+  const std::string was = running_.empty() ? "" : concat(" (rank ", rank(), " was in ", what_runs(), ")");
+  end_batch(Status(failure.code(), failure.text() + was));
+  for (const auto& transport : transports_) transport->quiesce();
+  return Progress::Failed;
 }
 
 void Comm::fail_execution(const Execution& execution) {
@@ -258,7 +254,7 @@ void Comm::fail_execution(const Execution& execution) {
   Code code;
   if (execution.mismatch()) {
     code = Code::InvalidUsage;
-    const uint64_t ours = execution.operation().signature, theirs = execution.mismatch()->theirs;
+    const uint64_t ours = execution.operation().signature, theirs = *execution.mismatch();
     text = concat("ranks made different calls: rank ", rank(), " called ", describe(ours), ", rank ", peer, " called ",
                   describe(theirs));
     if (entered_ > 0) text += concat(" [collective #", entered_.load(std::memory_order_relaxed), "]");
@@ -275,11 +271,20 @@ void Comm::fail_execution(const Execution& execution) {
 Status Comm::run(std::span<const Call> calls) {
   load(calls);
   bool moved = false;
-  for (int polls = 0; polls < (crowded_ ? 1 : kInlinePolls); ++polls)
+  for (int polls = 0; polls < inline_polls_; ++polls)
     if (advance(moved) != Progress::Again) return batch_status_;
   Comm* self = this;
   drive({&self, 1});
   return batch_status_;
+}
+
+Status Comm::run_in_turn(const Call& call) {
+  wait_turn(take_ticket());
+  struct Turn {  // ends also when memory runs out
+    Comm& comm;
+    ~Turn() { comm.end_turn(); }
+  } turn{*this};
+  return run({&call, 1});
 }
 
 // ---- leaving

@@ -61,8 +61,13 @@ class Comm {
     tickets_.store(ticket + 1, std::memory_order_release);
     return ticket;
   }
-  void wait_turn(uint64_t ticket);
-  void end_turn();
+  void wait_turn(uint64_t ticket) {
+    // Not "equal": who waits for all before a ticket may find later ones over, too.
+    if (turn_.load(std::memory_order_acquire) < ticket) [[unlikely]]
+      wait_turn_blocking(ticket);
+  }
+  // Only the thread whose turn it is changes turn_.
+  void end_turn() { turn_.store(turn_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
   void end_turn_and_tell();  // wakes who waits for a turn; from streams, where that is likely
   void wait_idle();
 
@@ -73,6 +78,8 @@ class Comm {
   const Status& batch_status() const { return batch_status_; }
   // load(), then advance() to the end in this thread.
   Status run(std::span<const Call> calls);
+  // The same for one call, when its turn has come.
+  Status run_in_turn(const Call& call);
 
   // For the waiting loop (drive.cc).
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
@@ -121,6 +128,8 @@ class Comm {
   Activity activity() const;
   Status first_failure() const;
 
+  void wait_turn_blocking(uint64_t ticket);
+  Progress advance_aborted();
   Status prepare(const Call& call, Execution& execution);
   Status prepare_anew(const Call& call, Operation& operation);
   bool repeats(const Call& call, Execution& execution);
@@ -144,6 +153,7 @@ class Comm {
   Topology topology_ = Topology::flat(1);
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
+  int inline_polls_ = 1;  // an unfinished batch of this many goes on in the waiting loop; below it, no clock, no allocation
   std::thread init_thread_;
   enum class Init : int { NotYet, Runs, Over };
   std::atomic<Init> init_{Init::NotYet};

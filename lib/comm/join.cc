@@ -193,6 +193,7 @@ Status Comm::choose_routes() {
                   "is available");
   }
   crowded_ = std::any_of(transports_.begin(), transports_.end(), [](const auto& transport) { return transport->crowded(); });
+  inline_polls_ = crowded_ ? 1 : 1000;
   return {};
 }
 

@@ -17,8 +17,6 @@ size_t sum(const std::vector<size_t>& counts) {
 }  // namespace
 
 Status Comm::prepare(const Call& call, Execution& execution) {
-  if (repeats(call, execution)) [[likely]]
-    return {};
   memo_.execution = nullptr;
   TUTTI_TRY(prepare_anew(call, execution.operation()));
   // What arrays or memory outside the call say may change without notice.

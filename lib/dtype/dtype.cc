@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <vector>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <immintrin.h>
 #endif
 
 #include "lib/dtype/kernels.h"
@@ -15,14 +17,11 @@ namespace {
 
 struct TypeRow {
   const char* name;
-  uint8_t bytes;
   bool real;
 };
-constexpr TypeRow kTypeRows[kTypes] = {
-    {"int8", 1, false},   {"uint8", 1, false},   {"int32", 4, false},     {"uint32", 4, false},
-    {"int64", 8, false},  {"uint64", 8, false},  {"float16", 2, true},    {"float32", 4, true},
-    {"float64", 8, true}, {"bfloat16", 2, true}, {"float8e4m3", 1, true}, {"float8e5m2", 1, true},
-};
+constexpr TypeRow kTypeRows[kTypes] = {{"int8", false},   {"uint8", false},   {"int32", false},     {"uint32", false},
+                                       {"int64", false},  {"uint64", false},  {"float16", true},    {"float32", true},
+                                       {"float64", true}, {"bfloat16", true}, {"float8e4m3", true}, {"float8e5m2", true}};
 constexpr const char* kOpNames[kOps] = {"sum", "prod", "max", "min"};
 
 const TypeRow& row_of(Type type) {
@@ -33,6 +32,33 @@ const TypeRow& row_of(Type type) {
 const Kernels& kernels() {
   static const Kernels& chosen = *supported_kernels().tables[0];
   return chosen;
+}
+
+// Pointers that move along with the blocks; on the stack unless they are many.
+struct SourceList {
+  static constexpr size_t kFew = 32;
+  explicit SourceList(std::span<const std::byte* const> sources) : count(sources.size()) {
+    if (count > kFew) many.resize(count);
+    pointers = count > kFew ? many.data() : few;
+    std::copy(sources.begin(), sources.end(), pointers);
+  }
+  SourceList(const SourceList&) = delete;
+  void advance(size_t bytes) {
+    for (size_t i = 0; i < count; ++i) pointers[i] += bytes;
+  }
+  const size_t count;
+  const std::byte** pointers;
+
+ private:
+  const std::byte* few[kFew];
+  std::vector<const std::byte*> many;
+};
+
+// Orders what was written past the caches before a later release.
+void end_streaming() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 }  // namespace
@@ -53,9 +79,6 @@ KernelChoice supported_kernels() {
   return choice;
 }
 
-size_t size_of(Type type) {
-  return row_of(type).bytes;
-}
 const char* name_of(Type type) {
   return row_of(type).name;
 }
@@ -79,24 +102,42 @@ void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t c
   kernels().combine[static_cast<int>(type)][static_cast<int>(op)](dst, sources.data(), sources.size(), count);
 }
 
-// Block by block through a buffer in the first-level cache, so that every kernel can write past the caches.
-void combine_streaming(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
-  constexpr size_t kBlockBytes = 4096, kMostSources = 64;
-  const size_t bytes = size_of(type);
-  if (sources.size() == 1) {
-    if (dst != sources[0]) kernels().stream(dst, sources[0], count * bytes);
-    return;
+// Block by block, so that the places after the first are written from the first-level cache.
+void combine(std::span<const Destination> to, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
+  assert(!to.empty() && !sources.empty());
+  if (to.size() == 1 && !to[0].streamed) return combine(to[0].at, sources, count, type, op);
+  constexpr size_t kBlockBytes = 4096;
+  alignas(64) std::byte buffer[kBlockBytes];
+  const size_t element = size_of(type), block = kBlockBytes / element;
+  const Kernels& table = kernels();
+  const CombineKernel kernel = table.combine[static_cast<int>(type)][static_cast<int>(op)];
+  const auto plain = std::find_if(to.begin(), to.end(), [](const Destination& d) { return !d.streamed; });
+  // The first block is shorter, so that the others begin where a line of what is streamed begins.
+  const auto streamed = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.streamed; });
+  const size_t skew = streamed == to.end() ? 0 : reinterpret_cast<uintptr_t>(streamed->at) % 64 / element;
+  SourceList from(sources);
+  for (size_t done = 0, now; done < count; done += now) {
+    now = std::min(done == 0 ? block - skew : block, count - done);
+    const size_t at = done * element, bytes = now * element;
+    const std::byte* result = from.pointers[0];
+    const Destination* written = nullptr;  // by the kernel
+    if (sources.size() > 1) {
+      if (plain != to.end()) written = &*plain;
+      std::byte* const first = written ? written->at + at : buffer;
+      kernel(first, from.pointers, sources.size(), now);
+      result = first;
+    }
+    for (const Destination& destination : to) {
+      if (&destination == written || destination.at + at == result) continue;
+      if (destination.streamed) {
+        table.stream(destination.at + at, result, bytes);
+      } else {
+        std::memcpy(destination.at + at, result, bytes);
+      }
+    }
+    from.advance(bytes);
   }
-  if (sources.size() > kMostSources) return combine(dst, sources, count, type, op);
-  const CombineKernel kernel = kernels().combine[static_cast<int>(type)][static_cast<int>(op)];
-  alignas(64) std::byte block[kBlockBytes];
-  const std::byte* from[kMostSources];
-  for (size_t done = 0; done < count; done += kBlockBytes / bytes) {
-    const size_t now = std::min(kBlockBytes / bytes, count - done);
-    for (size_t i = 0; i < sources.size(); ++i) from[i] = sources[i] + done * bytes;
-    kernel(block, from, sources.size(), now);
-    kernels().stream(dst + done * bytes, block, now * bytes);
-  }
+  end_streaming();
 }
 
 Scale scale_from(const void* scalar, Type type) {

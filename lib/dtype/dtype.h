@@ -14,7 +14,8 @@ enum class Type : uint8_t { I8, U8, I32, U32, I64, U64, F16, F32, F64, BF16, F8E
 inline constexpr int kTypes = 12;
 enum class Op : uint8_t { Sum, Prod, Max, Min };
 
-size_t size_of(Type type);  // bytes
+inline constexpr uint8_t kTypeBytes[kTypes] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
+inline size_t size_of(Type type) { return kTypeBytes[static_cast<int>(type)]; }
 const char* name_of(Type type);
 const char* name_of(Op op);
 bool is_float(Type type);
@@ -22,8 +23,13 @@ bool is_float(Type type);
 // dst[i] = sources[0][i] op sources[1][i] op ... in this order. sources.size() >= 1; 1 is a copy.
 void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
 
-// The same, written past the caches: for results that are larger than the cache and not read soon.
-void combine_streaming(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
+// The same result at several places, in one pass over the sources. `streamed`: written past the caches, for what is larger than
+// the cache and not read soon. A destination may be equal to any source, but no two destinations to each other.
+struct Destination {
+  std::byte* at;
+  bool streamed = false;
+};
+void combine(std::span<const Destination> to, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
 
 // A multiplier of a given type (PreMulSum, and 1/n for avg), held as that type's value.
 struct Scale {

@@ -117,7 +117,6 @@ void stream(std::byte* dst, const std::byte* source, size_t bytes) {
         _mm_stream_si128(reinterpret_cast<__m128i*>(dst + i + part), load_vector<__m128i>(source + i + part));
 #endif
     }
-    _mm_sfence();
     dst += i;
     source += i;
     bytes -= i;

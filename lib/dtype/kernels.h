@@ -15,7 +15,7 @@ inline constexpr int kOps = 4;
 
 // sources: at least 2.
 using CombineKernel = void (*)(std::byte* dst, const std::byte* const* sources, size_t source_count, size_t count);
-// As memcpy, but past the caches: what is written is not read soon. Ends with a fence, so that a later release covers it.
+// As memcpy, but past the caches: what is written is not read soon. A later release covers it only after a store fence.
 using StreamKernel = void (*)(std::byte* dst, const std::byte* source, size_t bytes);
 using ScaleKernel = void (*)(std::byte* dst, const std::byte* source, size_t count, const Scale& factor);
 using DivideKernel = void (*)(std::byte* data, size_t count, int divisor);

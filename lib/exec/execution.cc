@@ -5,15 +5,19 @@
 
 namespace tutti {
 
+// The last call once more, but for addresses.
+bool Execution::cut_before() const {
+  return cut_plan_ == operation_.plan && cut_count_ == operation_.input_layout.count && cut_type_ == operation_.type &&
+         operation_.input_layout.counts.empty();
+}
+
 void Execution::cut(size_t tile_bytes, uint32_t window) {
   const Plan& plan = *operation_.plan;
-  const size_t element_bytes = size_of(operation_.type);
-  const bool uniform = operation_.input_layout.counts.empty();
-  if (uniform && cut_plan_ == &plan && cut_count_ == operation_.input_layout.count && element_bytes_ == element_bytes) return;
   ++shape_;
-  cut_plan_ = uniform ? &plan : nullptr;
+  cut_plan_ = operation_.input_layout.counts.empty() ? &plan : nullptr;
   cut_count_ = operation_.input_layout.count;
-  element_bytes_ = element_bytes;
+  cut_type_ = operation_.type;
+  element_bytes_ = size_of(operation_.type);
 
   // The longest message of a tile is largest_message pieces: that, and nothing a single rank knows, decides the slice.
   tiling_.pieces = plan.chunks / plan.blocks;
@@ -27,57 +31,53 @@ void Execution::cut(size_t tile_bytes, uint32_t window) {
   window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
   if (instances_.size() < window_) instances_.resize(window_);
   lanes_.resize(plan.lanes.size());
+  pointers_.resize(plan.most_sources);
 }
 
 void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window) {
-  cut(tile_bytes, window);
+  if (!cut_before()) cut(tile_bytes, window);
   const Plan& plan = *operation_.plan;
-  for (size_t i = 0; i < plan.lanes.size(); ++i) {
-    const Lane& lane = plan.lanes[i];
+  LaneBase* base = lanes_.data();
+  for (const Lane& lane : plan.lanes) {
     LaneCount& count = lanes[static_cast<size_t>(lane.peer) * kLanes + lane.channel];
-    LaneBase& base = lanes_[i];
-    base = {count.sent, count.received, tiling_.tiles, tiling_.tiles};
+    *base = {count.sent, count.received, tiling_.tiles, tiling_.tiles};
     if (operation_.paired) {
       const uint32_t peer = static_cast<uint32_t>(lane.peer);
-      base.send_tiles = Tiling::tiles_of(operation_.input_layout.count_of(peer), piece_);
-      base.receive_tiles = Tiling::tiles_of(operation_.output_layout.count_of(peer), piece_);
+      base->send_tiles = Tiling::tiles_of(operation_.input_layout.count_of(peer), piece_);
+      base->receive_tiles = Tiling::tiles_of(operation_.output_layout.count_of(peer), piece_);
     }
-    count.sent += static_cast<uint32_t>(base.send_tiles * lane.sends);
-    count.received += static_cast<uint32_t>(base.receive_tiles * lane.receives);
+    count.sent += static_cast<uint32_t>(base->send_tiles * lane.sends);
+    count.received += static_cast<uint32_t>(base->receive_tiles * lane.receives);
+    ++base;
   }
   next_tile_ = tiles_done_ = 0;
-  failed_peer_ = -1;
-  mismatch_.reset();
-  failure_ = {};
   for (uint32_t i = 0; i < window_; ++i) begin(instances_[i], next_tile_++);
 }
 
 void Execution::begin(Instance& instance, uint64_t tile) {
-  const Plan& plan = *operation_.plan;
   if (instance.shape != shape_ || instance.tile != tile) {
     instance.tile = tile;
     lay_out(instance);
   }
+  const Plan& plan = *operation_.plan;
   instance.works_left = static_cast<uint32_t>(plan.works.size());
-  instance.waiting = plan.dependencies;
-  instance.started = plan.roots;
-  for (Sending& sending : instance.sendings) sending.instance = nullptr;  // not started
-  std::fill(instance.posted.begin(), instance.posted.end(), 0);
-  for (Receiving& receiving : instance.receivings) {
-    receiving.arrived = false;
-    receiving.handle = nullptr;
-  }
+  instance.started_count = 0;
+  for (const uint32_t root : plan.roots) instance.started[instance.started_count++] = root;
 }
 
 // Everything about a tile that does not depend on addresses.
 void Execution::lay_out(Instance& instance) {
   const Plan& plan = *operation_.plan;
-  instance.shape = shape_;
-  instance.sendings.resize(plan.groups.size());
-  instance.posted.resize(plan.targets.size());
-  instance.receivings.assign(plan.incomings, {});
-  instance.works.resize(plan.works.size());
-  instance.sources.resize(plan.sources.size());
+  if (instance.shape != shape_) {
+    instance.shape = shape_;
+    instance.started.resize(plan.works.size());
+    instance.waiting = plan.dependencies;
+    instance.sendings.assign(plan.groups.size(), {});
+    instance.posted.assign(plan.targets.size(), 0);
+    instance.receivings.assign(plan.incomings, {});
+    instance.works.resize(plan.works.size());
+    instance.sources.resize(plan.sources.size());
+  }
   const size_t scratch_bytes = plan.scratch_copies * plan.blocks * tiling_.slice * element_bytes_;
   if (instance.scratch.size() < scratch_bytes) instance.scratch.resize(scratch_bytes);
   size_t landing_bytes = 0;
@@ -89,11 +89,13 @@ void Execution::lay_out(Instance& instance) {
       const PlanSource& source = plan.sources[i];
       if (!source.endpoint) {
         instance.sources[i] = place_of(instance, source.ref, work.chunks);
-      } else if (source.lands) {
-        Receiving& receiving = instance.receivings[source.incoming];
-        receiving.capacity = instance.works[w].count * element_bytes_;
-        landing_bytes += receiving.capacity;
+        continue;
       }
+      Receiving& receiving = instance.receivings[source.incoming];
+      receiving.wire.channel = source.channel;
+      if (!source.lands) continue;
+      receiving.capacity = instance.works[w].count * element_bytes_;
+      landing_bytes += receiving.capacity;
     }
   }
   if (instance.landing.size() < landing_bytes) instance.landing.resize(landing_bytes);
@@ -109,20 +111,17 @@ Progress Execution::advance(bool& moved) {
   for (uint32_t i = 0; i < window_; ++i) {
     Instance& instance = instances_[i];
     if (instance.works_left == 0) continue;
-    for (size_t at = 0; at < instance.started.size();) {
+    for (uint32_t at = 0; at < instance.started_count;) {
       const PlanWork& work = plan.works[instance.started[at]];
       const Progress progress = work.kind == Work::Kind::Send ? send(instance, work, moved) : receive(instance, work, moved);
-      if (progress == Progress::Failed) return Progress::Failed;
       if (progress == Progress::Again) {
         ++at;
         continue;
       }
+      if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
-      --instance.works_left;
-      instance.started[at] = instance.started.back();
-      instance.started.pop_back();
-      for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d)
-        if (--instance.waiting[plan.dependents[d]] == 0) instance.started.push_back(plan.dependents[d]);
+      instance.started[at] = instance.started[--instance.started_count];
+      finish(instance, work);
     }
     if (instance.works_left > 0) continue;
     if (operation_.divisor > 1) divide_output(instance);
@@ -132,14 +131,15 @@ Progress Execution::advance(bool& moved) {
   return tiles_done_ == tiling_.tiles ? Progress::Done : Progress::Again;
 }
 
-// Visits a run block by block: within one block, a run of chunks is one range of elements.
-template <typename Visit>
-void Execution::for_each_block(Ref ref, uint32_t chunks, Visit visit) const {
-  for (uint32_t offset = 0; offset < chunks;) {
-    const uint32_t piece = (ref.chunk + offset) % tiling_.pieces;
-    const uint32_t run = std::min(chunks - offset, tiling_.pieces - piece);
-    visit(offset, run);
-    offset += run;
+// Starts the works that waited for this one alone.
+void Execution::finish(Instance& instance, const PlanWork& work) {
+  const Plan& plan = *operation_.plan;
+  --instance.works_left;
+  for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d) {
+    const uint32_t next = plan.dependents[d];
+    if (--instance.waiting[next] > 0) continue;
+    instance.waiting[next] = plan.dependencies[next];
+    instance.started[instance.started_count++] = next;
   }
 }
 
@@ -165,8 +165,8 @@ Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t
   return place;
 }
 
-void Execution::pack(const Outgoing& outgoing, std::byte* to) {
-  const Sending& sending = static_cast<const Sending&>(outgoing);
+void Execution::pack(Outgoing& outgoing, std::byte* to) {
+  const Sending& sending = static_cast<Sending&>(outgoing);
   const Execution& self = *sending.execution;
   const Ref ref = sending.work->ref;
   self.for_each_block(ref, sending.work->chunks, [&](uint32_t offset, uint32_t run) {
@@ -182,19 +182,52 @@ void Execution::pack(const Outgoing& outgoing, std::byte* to) {
   });
 }
 
+// The result goes where it belongs and into the payload at once.
+void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
+  Sending& sending = static_cast<Sending&>(outgoing);
+  Execution& self = *sending.execution;
+  self.combine_all(*sending.instance, *sending.combine, to);
+  self.set_payload(sending);  // for what is still to be posted
+}
+
+void Execution::set_payload(Sending& sending) {
+  const Ref ref = sending.work->ref;
+  const Place& whole = place(*sending.instance, *sending.work);
+  const bool scaled = operation_.scale && ref.buffer == Buffer::Input;
+  sending.bytes = whole.count * element_bytes_;
+  sending.contiguous = nullptr;
+  sending.pack = &Execution::pack;
+  if (whole.one && !scaled) sending.contiguous = address(*sending.instance, ref.buffer, whole.element);
+  if (sending.bytes == 0) sending.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
+}
+
 void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t group) {
   Sending& sending = instance.sendings[group];
-  sending = {};
   sending.execution = this;
   sending.instance = &instance;
   sending.work = &work;
-  sending.pack = &Execution::pack;
   sending.posts_left = operation_.plan->groups[group].count;
-  const Place& place = instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
-  const bool scaled = operation_.scale && work.ref.buffer == Buffer::Input;
-  sending.bytes = place.count * element_bytes_;
-  if (place.one && !scaled) sending.contiguous = address(instance, work.ref.buffer, place.element);
-  if (sending.bytes == 0) sending.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
+  sending.outstanding = 0;
+  sending.handle = 0;
+  set_payload(sending);
+}
+
+Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
+  const Plan& plan = *operation_.plan;
+  const PlanTarget& target = plan.targets[index];
+  const LaneBase& lane = lanes_[target.lane];
+  if (instance.tile < lane.send_tiles) {
+    const uint32_t number =
+        lane.send_base + static_cast<uint32_t>(instance.tile * plan.lanes[target.lane].sends) + target.message;
+    const Progress progress = target.endpoint->post(sending, {number, target.channel, operation_.signature});
+    if (progress == Progress::Failed) {
+      failed_peer_ = target.peer;
+      failure_ = target.endpoint->failure();
+    }
+    if (progress != Progress::Done) return progress;
+  }
+  instance.posted[index] = 1;
+  return Progress::Done;
 }
 
 // Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
@@ -203,31 +236,21 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
   bool all = true;
   for (uint32_t g = work.first; g < work.first + work.count; ++g) {
     Sending& sending = instance.sendings[g];
-    if (!sending.instance) start_send(instance, work, g);
+    if (!sending.work) start_send(instance, work, g);
     for (uint32_t i = plan.groups[g].first; i < plan.groups[g].first + plan.groups[g].count; ++i) {
       if (instance.posted[i]) continue;
-      const PlanTarget& target = plan.targets[i];
-      const LaneBase& lane = lanes_[target.lane];
-      if (instance.tile < lane.send_tiles) {
-        const uint32_t number =
-            lane.send_base + static_cast<uint32_t>(instance.tile * plan.lanes[target.lane].sends) + target.message;
-        const Progress progress = target.endpoint->post(sending, {number, target.channel, operation_.signature});
-        if (progress == Progress::Again) {
-          all = false;
-          continue;
-        }
-        if (progress == Progress::Failed) {
-          failed_peer_ = target.peer;
-          failure_ = target.endpoint->failure();
-          return Progress::Failed;
-        }
-      }
-      instance.posted[i] = 1;
-      moved = true;
+      const Progress progress = post(instance, sending, i);
+      if (progress == Progress::Failed) return progress;
+      progress == Progress::Done ? moved = true : all = false;
     }
     all &= sending.outstanding == 0;
   }
-  return all ? Progress::Done : Progress::Again;
+  if (!all) return Progress::Again;
+  for (uint32_t g = work.first; g < work.first + work.count; ++g) {
+    instance.sendings[g].work = nullptr;
+    for (uint32_t i = 0; i < plan.groups[g].count; ++i) instance.posted[plan.groups[g].first + i] = 0;
+  }
+  return Progress::Done;
 }
 
 // A Combine runs when all its messages are there.
@@ -237,111 +260,67 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
   for (uint32_t i = work.first; i < work.first + work.count; ++i) {
     const PlanSource& source = plan.sources[i];
     if (!source.endpoint) continue;
-    const LaneBase& lane = lanes_[source.lane];
-    if (instance.tile >= lane.receive_tiles) return Progress::Done;  // paired: this peer's part has ended
     Receiving& receiving = instance.receivings[source.incoming];
     if (receiving.arrived) continue;
+    const LaneBase& lane = lanes_[source.lane];
+    if (instance.tile >= lane.receive_tiles) return Progress::Done;  // paired: this peer's part has ended
     receiving.wire.number =
         lane.receive_base + static_cast<uint32_t>(instance.tile * plan.lanes[source.lane].receives) + source.message;
-    receiving.wire.channel = source.channel;
     const Progress progress = source.endpoint->receive(receiving);
     if (progress == Progress::Again) {
       all = false;
       if (source.lands) continue;  // the receive of every source has to be posted
       return Progress::Again;
     }
-    failed_peer_ = source.peer;
-    if (progress == Progress::Failed) {
-      failure_ = source.endpoint->failure();
+    if (progress == Progress::Failed || !fits(instance, work, receiving)) [[unlikely]] {
+      failed_peer_ = source.peer;
+      if (progress == Progress::Failed) failure_ = source.endpoint->failure();
       return Progress::Failed;
     }
-    if (receiving.view.signature != operation_.signature) {
-      mismatch_ = Mismatch{source.peer, receiving.view.signature};
-      return Progress::Failed;
-    }
-    const size_t expected = instance.works[static_cast<size_t>(&work - plan.works.data())].count * element_bytes_;
-    if (receiving.view.bytes != expected) {
-      failure_ = fail(Code::InvalidUsage, "rank ", source.peer, " sent ", receiving.view.bytes, " bytes where ", expected,
-                      " were expected");
-      return Progress::Failed;
-    }
-    failed_peer_ = -1;
     receiving.arrived = true;
     moved = true;
   }
   if (!all) return Progress::Again;
-  combine_all(instance, work);
-  for (uint32_t i = work.first; i < work.first + work.count; ++i)
-    if (plan.sources[i].endpoint) plan.sources[i].endpoint->release(instance.receivings[plan.sources[i].incoming]);
+  if (work.feeds == kNoWork || !feed(instance, work)) combine_all(instance, work, nullptr);
+  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
+    const PlanSource& source = plan.sources[i];
+    if (!source.endpoint) continue;
+    Receiving& receiving = instance.receivings[source.incoming];
+    source.endpoint->release(receiving);
+    receiving.arrived = false;
+    receiving.handle = nullptr;
+  }
   return Progress::Done;
 }
 
-void Execution::combine_all(Instance& instance, const PlanWork& work) {
-  const Place& place = instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
-  if (place.one) {
-    combine_run(instance, work, place.element, place.count, 0, [&](uint32_t source) { return instance.sources[source].element; });
-    return;
+// Whether a message is of this call, and as long as it should be. If not, the failure is noted.
+bool Execution::fits(const Instance& instance, const PlanWork& work, const Receiving& receiving) {
+  const size_t expected = place(instance, work).count * element_bytes_;
+  if (receiving.view.signature == operation_.signature && receiving.view.bytes == expected) [[likely]]
+    return true;
+  if (receiving.view.signature != operation_.signature) {
+    mismatch_ = receiving.view.signature;
+  } else {
+    failure_ = fail(Code::InvalidUsage, "a message of ", receiving.view.bytes, " bytes came where ", expected, " were expected");
   }
-  size_t message_offset = 0;
-  for_each_block(work.ref, work.chunks, [&](uint32_t offset, uint32_t run) {
-    const Range range = locate(instance, {work.ref.buffer, work.ref.chunk + offset}, run);
-    combine_run(instance, work, range.begin, range.count, message_offset, [&](uint32_t source) {
-      const Ref ref = operation_.plan->sources[source].ref;
-      return locate(instance, {ref.buffer, ref.chunk + offset}, run).begin;
-    });
-    message_offset += range.count * element_bytes_;
-  });
+  return false;
 }
 
-// The part of a Combine that lies in one place. element_of(source): where a local source lies.
-template <typename ElementOf>
-void Execution::combine_run(Instance& instance, const PlanWork& work, size_t element, size_t count, size_t message_offset,
-                            ElementOf element_of) {
+// A Combine and the Send of its result in one pass, if the transport takes the message now. False: the Combine is still to be
+// done, and the Send goes its own way; so this never waits for anything that the Combine alone would not wait for.
+bool Execution::feed(Instance& instance, const PlanWork& work) {
   const Plan& plan = *operation_.plan;
-  std::byte* to = address(instance, work.ref.buffer, element);
-  pointers_.clear();
-  size_t scaled = SIZE_MAX;
-  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-    const PlanSource& source = plan.sources[i];
-    if (source.endpoint) {
-      pointers_.push_back(instance.receivings[source.incoming].view.data + message_offset);
-      continue;
-    }
-    if (source.ref.buffer == Buffer::Input && operation_.scale) scaled = pointers_.size();
-    pointers_.push_back(address(instance, source.ref.buffer, element_of(i)));
-  }
-  if (scaled != SIZE_MAX) {
-    combine_scaled(to, pointers_, scaled, count);
-  } else if (operation_.streaming && work.dependents == 0) {
-    combine_streaming(to, pointers_, count, operation_.type, operation_.op);
-  } else if (pointers_.size() > 1 || pointers_[0] != to) {
-    combine(to, pointers_, count, operation_.type, operation_.op);
-  }
-}
-
-// One of the sources is this rank's Input, to be multiplied first: block by block through a buffer that stays in L1.
-void Execution::combine_scaled(std::byte* to, std::vector<const std::byte*>& from, size_t scaled, size_t count) const {
-  constexpr size_t kBlock = 512;
-  alignas(64) std::byte block[kBlock * 8];
-  if (from.size() == 1) return scale(to, from[0], count, *operation_.scale);
-  const std::byte* input = from[scaled];
-  from[scaled] = block;
-  for (size_t done = 0; done < count;) {
-    const size_t now = std::min(kBlock, count - done);
-    scale(block, input + done * element_bytes_, now, *operation_.scale);
-    combine(to + done * element_bytes_, from, now, operation_.type, operation_.op);
-    done += now;
-    for (size_t i = 0; i < from.size(); ++i)
-      if (i != scaled) from[i] += now * element_bytes_;
-  }
-}
-
-void Execution::divide_output(const Instance& instance) const {
-  const Ref first{Buffer::Output, operation_.divide_first};
-  for_each_block(first, operation_.divide_chunks, [&](uint32_t offset, uint32_t run) {
-    const Range range = locate(instance, {Buffer::Output, first.chunk + offset}, run);
-    divide(address(instance, Buffer::Output, range.begin), range.count, operation_.type, operation_.divisor);
-  });
+  const PlanWork& next = plan.works[work.feeds];
+  const PostGroup& group = plan.groups[next.first];
+  if (!group.copies || operation_.paired || place(instance, work).count == 0) return false;
+  start_send(instance, next, next.first);
+  Sending& sending = instance.sendings[next.first];
+  sending.combine = &work;
+  sending.contiguous = nullptr;
+  sending.pack = &Execution::pack_combined;
+  if (post(instance, sending, group.first) == Progress::Done) return true;
+  sending.work = nullptr;
+  return false;
 }
 
 std::vector<int> Execution::waiting_for() const {

@@ -25,19 +25,13 @@ struct Operation {
   std::optional<Scale> scale;     // every element is multiplied when it is read from Input
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
-  bool streaming = false;         // results that no other step reads are written past the caches
+  bool streaming = false;         // results that no later work reads are written past the caches
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 
 // Messages so far on every lane of a communicator: [peer * kLanes + channel].
 struct LaneCount {
   uint32_t sent = 0, received = 0;
-};
-
-// What a message said that did not fit the call.
-struct Mismatch {
-  int peer;
-  uint64_t theirs;
 };
 
 class Execution {
@@ -48,9 +42,9 @@ class Execution {
   // Done, Again or Failed. `moved` becomes true if anything happened.
   Progress advance(bool& moved);
 
-  // After Failed: the peer, and the reason (mismatch set: the signatures differ; else the transport's words).
+  // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
   int failed_peer() const { return failed_peer_; }
-  const std::optional<Mismatch>& mismatch() const { return mismatch_; }
+  const std::optional<uint64_t>& mismatch() const { return mismatch_; }
   const Status& failure() const { return failure_; }
   // Peers whose messages started works are waiting for.
   std::vector<int> waiting_for() const;
@@ -60,12 +54,13 @@ class Execution {
  private:
   struct Instance;
   struct Sending : Outgoing {
-    const Execution* execution;
-    const Instance* instance;
-    const PlanWork* work;
+    Execution* execution;
+    Instance* instance;
+    const PlanWork* work;      // the Send; null: not started
+    const PlanWork* combine;   // whose result goes straight into the payload, or null
   };
   struct Receiving : Incoming {
-    bool arrived;
+    bool arrived = false;
   };
   // Where a run lies, in elements from its buffer's base. Runs over several blocks lie in several places: `one` is false, and
   // only `count` holds (of all together).
@@ -73,14 +68,17 @@ class Execution {
     size_t element, count;
     bool one;
   };
+  // A tile under way. Between two tiles all is as a tile needs it at its beginning: who changes something puts it back when
+  // its work is done, so that nothing has to be made anew for each tile.
   struct Instance {
     uint64_t tile = 0;
     uint64_t shape = 0;       // shape_ for which all below is laid out, for `tile`
     uint32_t works_left = 0;  // 0: idle
+    uint32_t started_count = 0;
+    std::vector<uint32_t> started;    // works under way, the first started_count
+    std::vector<uint32_t> waiting;    // per work: dependencies left
     std::vector<Place> works;         // per work: of its ref
     std::vector<Place> sources;       // per source: of its ref, local ones
-    std::vector<uint32_t> waiting;    // per work: dependencies left
-    std::vector<uint32_t> started;    // works under way
     std::vector<Sending> sendings;    // per post group
     std::vector<uint8_t> posted;      // per target
     std::vector<Receiving> receivings;
@@ -91,19 +89,30 @@ class Execution {
     uint64_t send_tiles, receive_tiles;
   };
 
+  bool cut_before() const;
   void cut(size_t tile_bytes, uint32_t window);
   void begin(Instance& instance, uint64_t tile);
+  void lay_out(Instance& instance);
+  void finish(Instance& instance, const PlanWork& work);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
+  Progress post(Instance& instance, Sending& sending, uint32_t target);
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
-  void combine_all(Instance& instance, const PlanWork& work);
+  bool fits(const Instance& instance, const PlanWork& work, const Receiving& receiving);
+  bool feed(Instance& instance, const PlanWork& work);
+  void combine_all(Instance& instance, const PlanWork& work, std::byte* payload);
   template <typename ElementOf>
-  void combine_run(Instance& instance, const PlanWork& work, size_t element, size_t count, size_t message_offset,
+  void combine_run(Instance& instance, const PlanWork& work, Range range, std::byte* payload, size_t offset_bytes,
                    ElementOf element_of);
-  void combine_scaled(std::byte* to, std::vector<const std::byte*>& from, size_t scaled, size_t count) const;
+  void combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const;
   void divide_output(const Instance& instance) const;
   void start_send(Instance& instance, const PlanWork& work, uint32_t group);
-  static void pack(const Outgoing& outgoing, std::byte* to);
+  void set_payload(Sending& sending);
+  static void pack(Outgoing& outgoing, std::byte* to);
+  static void pack_combined(Outgoing& outgoing, std::byte* to);
 
+  const Place& place(const Instance& instance, const PlanWork& work) const {
+    return instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
+  }
   const Layout& layout_of(Buffer buffer) const {
     return buffer == Buffer::Input ? operation_.input_layout : operation_.output_layout;
   }
@@ -114,16 +123,24 @@ class Execution {
   std::byte* address(const Instance& instance, Buffer buffer, size_t element) const {
     return base_of(instance, buffer) + element * element_bytes_;
   }
-  void lay_out(Instance& instance);
   Range locate(const Instance& instance, Ref ref, uint32_t run) const;  // run: within one block
   Place place_of(const Instance& instance, Ref ref, uint32_t chunks) const;
+  // Visits a run block by block: within one block, a run of chunks is one range of elements.
   template <typename Visit>  // visit(chunk offset in the run, chunks)
-  void for_each_block(Ref ref, uint32_t chunks, Visit visit) const;
+  void for_each_block(Ref ref, uint32_t chunks, Visit visit) const {
+    for (uint32_t offset = 0; offset < chunks;) {
+      const uint32_t piece = (ref.chunk + offset) % tiling_.pieces;
+      const uint32_t run = std::min(chunks - offset, tiling_.pieces - piece);
+      visit(offset, run);
+      offset += run;
+    }
+  }
 
   Operation operation_;
   // What cut() worked out, and for which operation: calls often repeat.
   const Plan* cut_plan_ = nullptr;
   size_t cut_count_ = 0;
+  Type cut_type_ = Type::U8;
   uint64_t shape_ = 0;  // counts what cut() worked out
   Tiling tiling_;
   size_t element_bytes_ = 0, piece_ = 1;  // piece_: elements of the longest chunk
@@ -131,9 +148,9 @@ class Execution {
   uint32_t window_ = 1;
   std::vector<LaneBase> lanes_;
   std::vector<Instance> instances_;
-  std::vector<const std::byte*> pointers_;  // of one combine
+  std::vector<const std::byte*> pointers_;  // the sources of one Combine
   int failed_peer_ = -1;
-  std::optional<Mismatch> mismatch_;
+  std::optional<uint64_t> mismatch_;
   Status failure_;
 };
 

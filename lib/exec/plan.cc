@@ -5,6 +5,19 @@
 #include <map>
 
 namespace tutti {
+namespace {
+
+uint32_t feeds(const Program& program, const Work& work) {
+  if (work.kind == Work::Kind::Send) return kNoWork;
+  for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d) {
+    const Work& next = program.works[program.dependents[d]];
+    if (next.kind == Work::Kind::Send && next.dependencies == 1 && next.ref == work.ref && next.chunks == work.chunks)
+      return program.dependents[d];
+  }
+  return kNoWork;
+}
+
+}  // namespace
 
 std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::span<const Route> routes) {
   auto plan = std::make_unique<Plan>();
@@ -19,7 +32,7 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
   for (uint32_t i = 0; i < program.lanes.size(); ++i) lane_index[{program.lanes[i].peer, program.lanes[i].channel}] = i;
 
   for (const Work& work : program.works) {
-    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents};
+    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents, feeds(program, work)};
     if (work.kind == Work::Kind::Send) {
       bound.first = static_cast<uint32_t>(plan->groups.size());
       const uint32_t first = static_cast<uint32_t>(plan->targets.size());
@@ -34,13 +47,14 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
       });
       for (uint32_t i = first; i < plan->targets.size(); ++i) {
         const bool opens = i == first || routes[plan->targets[i].peer].transport != routes[plan->targets[i - 1].peer].transport;
-        if (opens) plan->groups.push_back({i, 0});
+        if (opens) plan->groups.push_back({i, 0, routes[plan->targets[i].peer].transport->copies()});
         ++plan->groups.back().count;
       }
       bound.count = static_cast<uint32_t>(plan->groups.size()) - bound.first;
     } else {
       bound.first = static_cast<uint32_t>(plan->sources.size());
       bound.count = work.count;
+      plan->most_sources = std::max(plan->most_sources, work.count);
       for (uint32_t i = work.first; i < work.first + work.count; ++i) {
         const Source& source = program.sources[i];
         PlanSource entry{nullptr, source.peer, 0, source.message, source.channel, false, 0, source.ref};

@@ -35,7 +35,10 @@ struct PlanSource {
 // The targets of one Send that share a transport, and so one payload.
 struct PostGroup {
   uint32_t first, count;  // range of Plan::targets
+  bool copies;            // Transport::copies()
 };
+
+inline constexpr uint32_t kNoWork = UINT32_MAX;
 
 struct PlanWork {
   Work::Kind kind;
@@ -43,6 +46,7 @@ struct PlanWork {
   uint32_t chunks;
   uint32_t first, count;  // Send: range of Plan::groups; Combine: range of Plan::sources
   uint32_t first_dependent, dependents;
+  uint32_t feeds;  // Combine: the Send that only waits for this result and takes all of it, or kNoWork
 };
 
 struct Plan {
@@ -53,6 +57,7 @@ struct Plan {
   std::vector<PostGroup> groups;
   std::vector<uint32_t> dependents;
   std::vector<uint32_t> dependencies;  // per work: the number at the start of a tile
+  uint32_t most_sources = 0;           // of one Combine
   std::vector<uint32_t> roots;         // works with no dependency
   std::vector<Lane> lanes;
   uint32_t incomings = 0;

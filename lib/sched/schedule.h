@@ -64,6 +64,7 @@ const char* name_of(Buffer buffer);
 struct Ref {
   Buffer buffer;
   uint32_t chunk;
+  bool operator==(const Ref&) const = default;
 };
 inline Ref input(uint32_t chunk) {
   return {Buffer::Input, chunk};

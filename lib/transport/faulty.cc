@@ -55,6 +55,7 @@ class Faulty final : public Transport {
 
   const char* name() const override { return inner_->name(); }
   bool lands() const override { return inner_->lands(); }
+  bool copies() const override { return inner_->copies(); }
   Result<std::string> address() override { return inner_->address(); }
   Status connect(std::span<const std::string> addresses, Deadline deadline) override {
     TUTTI_TRY(inner_->connect(addresses, deadline));

@@ -40,7 +40,7 @@ struct Wire {
 struct Outgoing {
   size_t bytes = 0;
   const std::byte* contiguous = nullptr;  // the payload, if it lies in one piece and goes as it is
-  void (*pack)(const Outgoing&, std::byte* to) = nullptr;  // else: writes the payload to `to`
+  void (*pack)(Outgoing&, std::byte* to) = nullptr;  // else: writes the payload to `to`; called by a post() that says Done
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
@@ -85,6 +85,8 @@ class Transport {
   virtual const char* name() const = 0;
   // True if received messages need Incoming::landing.
   virtual bool lands() const { return false; }
+  // True if post() has copied the payload when it says Done, so that it may as well be made where the copy goes (pack).
+  virtual bool copies() const { return false; }
 
   // Start-up, in this order, by all ranks: address() is published to all; connect() gets everyone's. It may block until the
   // deadline, or until shortly after TransportOptions::cancel is set; it then fails. Afterwards reach() and endpoint() answer

@@ -1,16 +1,18 @@
-// mpi: tutti.h's calls made by an MPI library, so that the very same benchmark programs measure MPI: same buffers, same timing,
-// same check of every element. Not part of Tutti; only all_reduce_perf_mpi and its like link it.
+// mpi: tutti.h's calls made by an MPI library: Open MPI or MPICH, whichever the build compiles this with. See peer.h.
 //
-// One communicator, one rank per process, stream NULL, the types and ops that MPI has. Start under mpirun.
+// Not part of Tutti; only all_reduce_perf_openmpi, all_reduce_perf_mpich and their like link it. The types and ops that MPI has.
+// Start under that library's own mpirun.
 #include <mpi.h>
 
 #include <climits>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "tutti/tutti.h"
+#include "perf/peers/peer.h"
+
+using tutti::perf::peer_error;
+using tutti::perf::unsupported;
 
 struct tuttiComm {
   int rank, ranks;
@@ -18,20 +20,12 @@ struct tuttiComm {
 
 namespace {
 
-std::string g_last_error;
-
-tuttiResult_t refuse(const std::string& text) {
-  g_last_error = text;
-  return tuttiInvalidUsage;
-}
-
 tuttiResult_t result_of(int code) {
   if (code == MPI_SUCCESS) return tuttiSuccess;
   char text[MPI_MAX_ERROR_STRING];
   int length = 0;
   MPI_Error_string(code, text, &length);
-  g_last_error.assign(text, static_cast<size_t>(length));
-  return tuttiSystemError;
+  return peer_error(tuttiSystemError, std::string(text, static_cast<size_t>(length)));
 }
 
 bool type_of(tuttiDataType_t type, MPI_Datatype* mpi, size_t* bytes) {
@@ -68,27 +62,24 @@ tuttiResult_t with(size_t count, tuttiDataType_t type, tuttiRedOp_t op, tuttiStr
   MPI_Datatype mpi_type;
   MPI_Op mpi_op;
   size_t bytes;
-  if (stream) return refuse("MPI has no streams: use -y 1");
-  if (!type_of(type, &mpi_type, &bytes)) return refuse("MPI has no such type");
-  if (!op_of(op, &mpi_op)) return refuse("MPI has no such op");
-  if (count > INT_MAX) return refuse("MPI counts with int");
+  if (stream) return unsupported("MPI has no streams: use -y 1");
+  if (!type_of(type, &mpi_type, &bytes)) return unsupported("MPI has no such type");
+  if (!op_of(op, &mpi_op)) return unsupported("MPI has no such op");
+  if (count > INT_MAX) return unsupported("MPI counts with int");
   return result_of(body(static_cast<int>(count), mpi_type, mpi_op, bytes));
 }
 
-const void* in_place_if(bool in_place, const void* buffer) { return in_place ? MPI_IN_PLACE : buffer; }
+const void* in_place_if(bool in_place, const void* buffer) {
+  return in_place ? MPI_IN_PLACE : buffer;
+}
 
-const char* at(const void* base, size_t elements, size_t bytes) { return static_cast<const char*>(base) + elements * bytes; }
+const char* at(const void* base, size_t elements, size_t bytes) {
+  return static_cast<const char*>(base) + elements * bytes;
+}
 
 }  // namespace
 
 extern "C" {
-
-tuttiResult_t tuttiGetVersion(int* version) {
-  *version = TUTTI_VERSION_CODE;
-  return tuttiSuccess;
-}
-const char* tuttiGetErrorString(tuttiResult_t result) { return result == tuttiSuccess ? "no error" : "MPI failed"; }
-const char* tuttiGetLastError(tuttiComm_t) { return g_last_error.c_str(); }
 
 tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* id) {
   std::memset(id, 0, sizeof *id);
@@ -101,11 +92,10 @@ tuttiResult_t tuttiCommInitRank(tuttiComm_t* comm, int nranks, tuttiUniqueId, in
   *comm = new tuttiComm{};
   MPI_Comm_rank(MPI_COMM_WORLD, &(*comm)->rank);
   MPI_Comm_size(MPI_COMM_WORLD, &(*comm)->ranks);
-  if ((*comm)->rank != rank || (*comm)->ranks != nranks) return refuse("start this program under mpirun, one rank per process");
+  if ((*comm)->rank != rank || (*comm)->ranks != nranks)
+    return peer_error(tuttiInvalidUsage, "start this program under its library's own mpirun, one rank per process");
   return tuttiSuccess;
 }
-
-tuttiResult_t tuttiCommInitAll(tuttiComm_t*, int, const int*) { return refuse("one rank per process: no -g"); }
 
 tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
   delete comm;
@@ -187,7 +177,42 @@ tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const
     const size_t* const given[] = {send_counts, send_starts, recv_counts, recv_starts};
     std::vector<int> lists[4];
     for (int i = 0; i < 4; ++i) lists[i].assign(given[i], given[i] + comm->ranks);
-    return MPI_Alltoallv(send, lists[0].data(), lists[1].data(), t, recv, lists[2].data(), lists[3].data(), t, MPI_COMM_WORLD);
+    return MPI_Alltoallv(send, lists[0].data(), lists[1].data(), t, recv, lists[2].data(), lists[3].data(), t,
+                         MPI_COMM_WORLD);
+  });
+}
+
+// The blocks' lengths, and where each starts, packed, as MPI wants them.
+struct Blocks {
+  std::vector<int> counts, starts;
+  Blocks(const size_t given[], int ranks) : counts(given, given + ranks), starts(counts.size()) {
+    for (size_t r = 1; r < counts.size(); ++r) starts[r] = starts[r - 1] + counts[r - 1];
+  }
+};
+
+// The benchmark's blocks are packed: displacements are NULL.
+tuttiResult_t tuttiAllGatherV(const void* send, void* recv, const size_t counts[], const size_t[], tuttiDataType_t type,
+                              tuttiComm_t comm, tuttiStream_t stream) {
+  return with(0, type, tuttiSum, stream, [&](int, MPI_Datatype t, MPI_Op, size_t bytes) {
+    const Blocks blocks(counts, comm->ranks);
+    const auto rank = static_cast<size_t>(comm->rank);
+    const bool in_place = send == at(recv, static_cast<size_t>(blocks.starts[rank]), bytes);
+    return MPI_Allgatherv(in_place_if(in_place, send), blocks.counts[rank], t, recv, blocks.counts.data(),
+                          blocks.starts.data(), t, MPI_COMM_WORLD);
+  });
+}
+
+// In place as with ReduceScatter.
+tuttiResult_t tuttiReduceScatterV(const void* send, void* recv, const size_t counts[], tuttiDataType_t type, tuttiRedOp_t op,
+                                  tuttiComm_t comm, tuttiStream_t stream) {
+  return with(0, type, op, stream, [&](int, MPI_Datatype t, MPI_Op o, size_t bytes) {
+    const Blocks blocks(counts, comm->ranks);
+    const auto rank = static_cast<size_t>(comm->rank);
+    if (recv != at(send, static_cast<size_t>(blocks.starts[rank]), bytes))
+      return MPI_Reduce_scatter(send, recv, blocks.counts.data(), t, o, MPI_COMM_WORLD);
+    const int code = MPI_Reduce_scatter(MPI_IN_PLACE, const_cast<void*>(send), blocks.counts.data(), t, o, MPI_COMM_WORLD);
+    std::memmove(recv, send, counts[rank] * bytes);
+    return code;
   });
 }
 
@@ -208,31 +233,17 @@ tuttiResult_t tuttiRecv(void* recv, size_t count, tuttiDataType_t type, int peer
   });
 }
 
-tuttiResult_t tuttiGroupStart(void) { return tuttiSuccess; }
+tuttiResult_t tuttiGroupStart(void) {
+  return tuttiSuccess;
+}
 tuttiResult_t tuttiGroupEnd(void) {
   const int code = MPI_Waitall(static_cast<int>(g_requests.size()), g_requests.data(), MPI_STATUSES_IGNORE);
   g_requests.clear();
   return result_of(code);
 }
 
-tuttiResult_t tuttiBarrier(tuttiComm_t, tuttiStream_t) { return result_of(MPI_Barrier(MPI_COMM_WORLD)); }
-
-tuttiResult_t tuttiStreamCreate(tuttiStream_t*) { return refuse("MPI has no streams: use -y 1"); }
-tuttiResult_t tuttiStreamSynchronize(tuttiStream_t) { return tuttiSuccess; }
-tuttiResult_t tuttiStreamDestroy(tuttiStream_t) { return tuttiSuccess; }
-
-tuttiResult_t tuttiMemAlloc(void** memory, size_t size) {
-  *memory = std::calloc(1, size);
-  return *memory ? tuttiSuccess : refuse("out of memory");
+tuttiResult_t tuttiBarrier(tuttiComm_t, tuttiStream_t) {
+  return result_of(MPI_Barrier(MPI_COMM_WORLD));
 }
-tuttiResult_t tuttiMemFree(void* memory) {
-  std::free(memory);
-  return tuttiSuccess;
-}
-tuttiResult_t tuttiCommRegister(tuttiComm_t, void*, size_t, void** handle) {
-  *handle = nullptr;
-  return tuttiSuccess;
-}
-tuttiResult_t tuttiCommDeregister(tuttiComm_t, void*) { return tuttiSuccess; }
 
 }  // extern "C"

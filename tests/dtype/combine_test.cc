@@ -279,28 +279,46 @@ TEST_CASE("names and sizes") {
   CHECK(std::string(kernel_isa()) == supported_kernels().tables[0]->isa);
 }
 
-// The same bits as combine(), whatever the alignment, and nothing written beside the result.
-TEST_CASE("combine_streaming writes what combine writes") {
+// The same bits as combine() to one place, whatever the alignment, and nothing written beside the results.
+TEST_CASE("combine writes to several places, past the caches or not, what it writes to one") {
   std::mt19937_64 random(reference::seed());
   for (int t = 0; t < kTypes; ++t)
     for (const Op op : {Op::Sum, Op::Prod, Op::Max, Op::Min})
       for (const size_t source_count : {1, 2, 3, 70})
-        for (const size_t count : {0, 1, 15, 64, 1000, 4099}) {
-          const Type type = static_cast<Type>(t);
-          const size_t bytes = count * size_of(type), offset = random() % 64;
-          std::vector<std::vector<std::byte>> inputs(source_count, std::vector<std::byte>(bytes + 64));
-          std::vector<const std::byte*> sources;
-          for (std::vector<std::byte>& input : inputs) {
-            for (std::byte& b : input) b = static_cast<std::byte>(random());
-            sources.push_back(input.data() + random() % 64);
+        for (const size_t count : {0, 1, 15, 64, 1000, 4099})
+          for (const unsigned streamed : {0b1u, 0b00u, 0b01u, 0b10u, 0b11u, 0b010u}) {
+            const Type type = static_cast<Type>(t);
+            const size_t bytes = count * size_of(type);
+            std::vector<std::vector<std::byte>> inputs(source_count, std::vector<std::byte>(bytes + 64));
+            std::vector<const std::byte*> sources;
+            for (std::vector<std::byte>& input : inputs) {
+              for (std::byte& b : input) b = static_cast<std::byte>(random());
+              sources.push_back(input.data() + random() % 64);
+            }
+            std::vector<std::byte> expected(bytes);
+            combine(expected.data(), sources, count, type, op);
+            const size_t places = streamed == 0b1 ? 1 : streamed == 0b010 ? 3 : 2;
+            std::vector<std::vector<std::byte>> results(places, std::vector<std::byte>(bytes + 192, std::byte{0x5a}));
+            std::vector<Destination> to;
+            for (size_t i = 0; i < places; ++i) to.push_back({results[i].data() + random() % 64, (streamed >> i & 1) != 0});
+            combine(to, sources, count, type, op);
+            INFO(name_of(type) << ' ' << name_of(op) << ", " << source_count << " sources, count " << count);
+            for (size_t i = 0; i < places; ++i) {
+              const auto begin = results[i].begin() + (to[i].at - results[i].data()), end = begin + static_cast<ptrdiff_t>(bytes);
+              REQUIRE(std::equal(expected.begin(), expected.end(), begin));
+              const auto untouched = [](std::byte b) { return b == std::byte{0x5a}; };
+              REQUIRE(std::all_of(results[i].begin(), begin, untouched));
+              REQUIRE(std::all_of(end, results[i].end(), untouched));
+            }
           }
-          std::vector<std::byte> expected(bytes), result(bytes + 192, std::byte{0x5a});
-          combine(expected.data(), sources, count, type, op);
-          combine_streaming(result.data() + offset, sources, count, type, op);
-          INFO(name_of(type) << ' ' << name_of(op) << ", " << source_count << " sources, count " << count);
-          REQUIRE(std::equal(expected.begin(), expected.end(), result.begin() + static_cast<ptrdiff_t>(offset)));
-          const auto untouched = [](std::byte b) { return b == std::byte{0x5a}; };
-          REQUIRE(std::all_of(result.begin(), result.begin() + static_cast<ptrdiff_t>(offset), untouched));
-          REQUIRE(std::all_of(result.begin() + static_cast<ptrdiff_t>(offset + bytes), result.end(), untouched));
-        }
+}
+
+TEST_CASE("combine to several places takes one of its sources for a place") {
+  std::vector<float> own(5000, 1.5f), other(5000, 2.f), copy(5000);
+  const std::byte* const sources[] = {reinterpret_cast<std::byte*>(own.data()), reinterpret_cast<std::byte*>(other.data())};
+  const bool streamed = GENERATE(false, true);
+  const Destination to[] = {{reinterpret_cast<std::byte*>(own.data()), streamed}, {reinterpret_cast<std::byte*>(copy.data())}};
+  combine(to, sources, own.size(), Type::F32, Op::Sum);
+  CHECK(std::all_of(own.begin(), own.end(), [](float f) { return f == 3.5f; }));
+  CHECK(copy == own);
 }

@@ -78,6 +78,7 @@ class Shm final : public Transport {
 
   Status open();
   const char* name() const override { return "shm"; }
+  bool copies() const override { return true; }
   Result<std::string> address() override;
   Status connect(std::span<const std::string> addresses, Deadline deadline) override;
   Reach reach(int peer) const override {
@@ -109,7 +110,7 @@ class Shm final : public Transport {
   std::vector<ShmEndpoint> endpoints_;
   std::vector<ShmEndpoint::Lane*> holding_;        // lanes with slots_held > 0
   SlotPool pools_[2];                              // small, large
-  bool crowded_ = false, fence_ = false;
+  bool crowded_ = false;
   uint32_t seen_rings_ = 0;
 };
 
@@ -123,7 +124,6 @@ Status Shm::open() {
   listener_ = std::move(listener.value());
   pools_[0].open(layout_.small_slots, kSmallSlotBytes, layout_.slots);
   pools_[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.slots);
-  fence_ = enable_heavy_fence_all();
   arenas_.resize(ranks_);
   attached_.resize(ranks_);
   endpoints_.resize(ranks_);
@@ -291,7 +291,7 @@ void Shm::arm() {
 void Shm::sleep(int64_t max_ns) {
   Doorbell& doorbell = mine_->header().doorbell;
   // Without that fence a ring can be missed: then a short nap bounds the delay.
-  if (max_ns > 0) wait(doorbell, seen_rings_, fence_ ? max_ns : std::min<int64_t>(max_ns, 500'000));
+  if (max_ns > 0) wait(doorbell, seen_rings_, kHeavyFenceAllWorks ? max_ns : std::min<int64_t>(max_ns, 500'000));
   doorbell.sleeping.store(0, std::memory_order_relaxed);
 }
 

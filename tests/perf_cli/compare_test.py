@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# compare_test: perf/compare.py over programs of which the times are known: the right ratios, in the table, the JSON and the picture;
+# what is not there or not supported is left out with a reason, and a failure is a failure. Then over the real ones, briefly.
+#
+# Arguments: perf/compare.py, the build folder.
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+FLOOR = '''#!/bin/sh
+echo "# floor $*"
+echo "8 8 uint8 hop -1 1.0 0 0 N/A"
+for size in $(echo "$4" | tr , " "); do
+  echo "$size $size uint8 copy -1 $((size / 4)) 0 0 N/A"
+  echo "$size $size uint8 pull -1 $((size / 2)) 0 0 N/A"
+done
+'''
+# Medians of 3 us for 12 bytes and of 48 us for 24, and no in-place half, as in sendrecv.
+BENCHMARK = '''#!/bin/sh
+echo 'a launcher may say something first'
+cat <<END
+{"collective": "x", "results": [
+  {"size": 12, "out_of_place": {"p50_us": 3}, "in_place": null}, {"size": 24, "out_of_place": {"p50_us": 48}, "in_place": null}]}
+END
+'''
+REFUSING = '#!/bin/sh\necho "all_reduce_perf: rank 0: unsupported: no such op" >&2\nexit 1\n'
+BROKEN = '#!/bin/sh\necho "it broke" >&2\nexit 3\n'
+
+failures = 0
+
+
+def expect(what, holds, shown=''):
+    global failures
+    if not holds:
+        failures += 1
+        print(f'FAILED: {what}\n{shown}')
+
+
+def compare(script, build, *words):
+    command = [sys.executable, str(script), '--build', str(build), *words]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return result.returncode, result.stdout
+
+
+def plant(build, programs):
+    for name, text in programs.items():
+        path = build / 'perf' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+
+
+def over_known_programs(script, folder):
+    plant(folder, {'floor': FLOOR, 'all_reduce_perf': BENCHMARK, 'all_reduce_perf_gloo': REFUSING, 'reduce_perf': BENCHMARK,
+                   'reduce_perf_gloo': BENCHMARK.replace('48', '480'), 'sendrecv_perf': BENCHMARK})
+    code, text = compare(script, folder, 'all_reduce', 'reduce', '-p', '3', '--rounds', '2', '--out', str(folder / 'out'))
+    expect('it runs', code == 0, text)
+    expect('what is not there is left out', 'open mpi: not there: apt-get install' in text, text)
+    expect('what is refused is left out', 'gloo: unsupported: no such op' in text and ' - ' in text, text)
+
+    figures = json.loads((folder / 'out/all_reduce-3.json').read_text())
+    # 12 bytes: copied 3 us, pulled 6; 24 bytes: 6 and 12.
+    expect('the floor of all_reduce', figures['floor_us'] == {'12': 6, '24': 12}, figures['floor_us'])
+    expect('the ratios to it', figures['over_floor'] == {'tutti': {'12': 0.5, '24': 4}}, figures['over_floor'])
+    expect('no figure for who refused', figures['libraries_us']['gloo'] is None, figures['libraries_us'])
+
+    figures = json.loads((folder / 'out/reduce-3.json').read_text())
+    # Pulled: half of what all_reduce pulls. Copied: a third.
+    expect('the floor of reduce', figures['floor_us'] == {'12': 3, '24': 6}, figures['floor_us'])
+    expect("a peer's ratios", figures['over_floor']['gloo'] == {'12': 1, '24': 80}, figures['over_floor'])
+    picture = (folder / 'out/reduce-3.svg').read_text(encoding='utf-8')
+    lines = xml.etree.ElementTree.fromstring(picture).findall('{http://www.w3.org/2000/svg}polyline')
+    expect('a line for each library', len(lines) == 2, picture)
+    expect('what is beyond the scale has its number', '>80× ↑<' in picture, picture)
+
+    code, text = compare(script, folder, 'sendrecv', '--in-place', '--rounds', '1')
+    expect('no in-place half is said', code == 1 and 'sendrecv, 2 ranks: unsupported: x has no in-place half' in text, text)
+    plant(folder, {'reduce_perf_gloo': BROKEN})
+    code, text = compare(script, folder, 'reduce', '--rounds', '1')
+    expect('a broken peer is left out, shown and a failure', code == 1 and 'it broke' in text and '48.00' in text, text)
+    plant(folder, {'reduce_perf': BROKEN})
+    code, text = compare(script, folder, 'reduce', '--rounds', '1')
+    expect('without Tutti there is no comparison', code == 1 and 'it broke' in text and 'summary' not in text, text)
+
+
+def on_command_lines(script, folder):
+    for words, sentence in ((['barrier'], "'barrier' is none of"), (['--peers', 'nccl'], "'nccl' is none of"), (['-p', '1'], '-p starts at 2'),
+                            (['all_reduce', 'reduce', '--svg', 'x.svg'], 'give --out FOLDER')):
+        code, text = compare(script, folder, *words)
+        expect(f'{words} is refused', code == 2 and sentence in text, text)
+
+
+def over_real_programs(script, build):
+    code, text = compare(script, build, 'all_gather', 'broadcast', '-p', '2,3', '-b', '16', '-e', '4K', '-f', '16', '-n', '2',
+                         '--rounds', '1', '--peers', '')
+    expect('the real programs run', code == 0, text)
+    expect('three ranks: sizes of whole blocks', '\n        12 ' in text and '\n       252 ' in text, text)
+
+
+def main():
+    script, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as name:
+        over_known_programs(script, pathlib.Path(name))
+        on_command_lines(script, pathlib.Path(name))
+    over_real_programs(script, build)
+    print('all as expected' if not failures else f'{failures} failures')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
