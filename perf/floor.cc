@@ -94,6 +94,8 @@ class Rank {
 #endif
     }
   }
+  // Who arrives last has read every other's count with acquire, and tells all with release: each sees what each wrote
+  // before, and the count back at 0.
   void barrier() {
     const uint32_t phase = shared_.phase.load(std::memory_order_acquire);
     if (shared_.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == static_cast<uint32_t>(config_.ranks)) {

@@ -168,7 +168,6 @@ int main(int argc, char** argv) {
     return 2;
   }
   const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
-  const std::atomic<bool> cancel{false};
   if (!settings.ok()) {
     std::cerr << "tutti-info: " << settings.status().text() << "\n";
     return 1;

@@ -40,6 +40,7 @@ class HandleTable {
       const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
       place.object.store(object, std::memory_order_relaxed);
       place.generation.store(generation);
+      // A release: who reads true with acquire sees object and generation, and what the object is made of.
       place.alive.store(true);
       return encode(i, generation);
     }
@@ -64,12 +65,13 @@ class HandleTable {
     if (!place || place->generation.load(std::memory_order_relaxed) != generation_of(handle)) return nullptr;
     const uint32_t callers = place->callers.load(std::memory_order_relaxed);
     place->callers.store(callers + 1, std::memory_order_relaxed);
-    light_fence();
+    light_fence();  // pairs with remove()'s heavy fence: it sees this caller, or this caller sees that the place is dead
     if (place->alive.load(std::memory_order_acquire) && place->generation.load(std::memory_order_relaxed) == generation_of(handle))
       return place->object.load(std::memory_order_relaxed);
     place->callers.store(callers, std::memory_order_relaxed);
     return nullptr;
   }
+  // Release, here and in release(): remove() reads these counts with acquire and frees the object that the call has used.
   void leave(uintptr_t handle) {
     std::atomic<uint32_t>& callers = place_of(handle)->callers;
     callers.store(callers.load(std::memory_order_relaxed) - 1, std::memory_order_release);

@@ -12,7 +12,8 @@ bool membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 
 }  // namespace
 
-// When the library is loaded: once the process has several threads, the kernel takes milliseconds for this.
+// When the library is loaded: once the process has several threads, the kernel takes milliseconds for this. Children of fork()
+// inherit it.
 const bool kLightFenceIsFree = membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 const bool kHeavyFenceAllWorks = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
 

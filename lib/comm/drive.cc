@@ -62,6 +62,8 @@ class Waiter {
       sched_yield();
       return;
     }
+    // In this order: arm() ends with a fence (the transport's), after which what is awaited is either seen by this look, or its
+    // writer sees that a rank sleeps.
     transports[0]->arm();
     const bool moved = advance();
     transports[0]->sleep(moved ? 0 : one ? kMaxSleepNs : kNapNs);
