@@ -90,6 +90,7 @@ Result<std::unique_ptr<Arena>> Arena::attach(const ArenaLayout& layout, const To
   void* base = mmap(nullptr, layout.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (base == MAP_FAILED) return system_failure("shm: cannot map a peer's memory", errno);
   std::unique_ptr<Arena> arena(new Arena(layout, static_cast<std::byte*>(base), false, -1));
+  // Plain looks: the owner wrote both before it sent the descriptor.
   if (arena->header().magic != kMagic || arena->header().token != token)
     return fail(Code::InternalError, "shm: a descriptor arrived that is not the peer's memory");
   return arena;
@@ -113,11 +114,12 @@ Arena::~Arena() {
 }
 
 void ring(Doorbell& doorbell) {
-  // The sleeper's heavy fence orders the processors; this keeps the compiler from looking before it has written.
+  // Pairs with heavy_fence_all() in arm(): on this core that fence falls either after what was written for the sleeper, whose next
+  // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (doorbell.sleeping.load(std::memory_order_relaxed) == 0) return;
   if (doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
-  doorbell.rings.fetch_add(1, std::memory_order_release);
+  doorbell.rings.fetch_add(1, std::memory_order_release);  // pairs with arm()'s acquire
   syscall(SYS_futex, &doorbell.rings, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 

@@ -41,6 +41,7 @@ class Lease {
 
  private:
   static constexpr uint64_t kGiven = 1, kTaken = 2;
+  // Of take() and take_back() one finds the other's value. What the winner does with the memory comes after.
   bool change(uint32_t message, uint64_t to) {
     uint64_t from = uint64_t{message} << 2 | kGiven;
     return word_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
@@ -50,17 +51,19 @@ class Lease {
 
 enum class Where : uint32_t { Slot, Heap, Landed };  // of a payload that is not in its cell
 
+struct Elsewhere {
+  uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap
+  Where where;
+  Lease lease;      // Heap: the reader takes it before it reads
+};
+
 struct alignas(64) Cell {
   std::atomic<uint32_t> stamp;
   uint32_t length;      // bytes of payload
   uint64_t signature;
   union {
     std::byte payload[kInlineBytes];  // length <= kInlineBytes
-    struct {
-      uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap
-      Where where;
-      Lease lease;      // Heap: the reader takes it before it reads
-    } elsewhere;
+    Elsewhere elsewhere;
   };
 };
 static_assert(sizeof(Cell) == 64);

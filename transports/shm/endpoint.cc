@@ -103,7 +103,8 @@ bool ShmEndpoint::writable(Lane& lane, uint32_t number) {
 void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
   cell.length = static_cast<uint32_t>(bytes);
   cell.signature = wire.signature;
-  cell.stamp.store(wire.number + 1, std::memory_order_release);  // pairs with receive()
+  // Pairs with receive(). Covers cell, slot, heap, and what was written where the peer wanted it.
+  cell.stamp.store(wire.number + 1, std::memory_order_release);
   ring(peer_->header().doorbell);
 }
 
@@ -149,7 +150,7 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
   Lane& lane = lanes_[wire.channel];
   Offer& offer = lane.out_offers->offers[wire.number % kCells];
   if (!offer.lease.given(wire.number)) return nullptr;
-  const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
+  const uint64_t offset = offer.offset.load(std::memory_order_relaxed);  // given() has acquired it; if it changed since, take() fails
   return offer.lease.take(wire.number) ? peer_heap_ + offset : nullptr;
 }
 

@@ -124,7 +124,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
 
 void Shm::arm() {
   Doorbell& doorbell = mine_->header().doorbell;
-  seen_rings_ = doorbell.rings.load(std::memory_order_acquire);
+  seen_rings_ = doorbell.rings.load(std::memory_order_acquire);  // first, so that the futex sees every ring after this
   doorbell.sleeping.store(1, std::memory_order_relaxed);
   // After this, a peer either sees `sleeping`, or wrote its message early enough for the caller's next look to find it.
   heavy_fence_all();
