@@ -39,15 +39,16 @@ LocalArenas& local_arenas() {
 
 ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(ranks_in) {
   const size_t lanes = static_cast<size_t>(kLanes) * ranks;
-  slots = static_cast<uint32_t>(lanes * kCells + 256);
+  small_count = static_cast<uint32_t>(lanes * kCells + 256);
+  large_count = static_cast<uint32_t>(lanes * kLargeWindow + 256);
   large_slot_bytes = page_aligned(largest_message);
   mappers = sizeof(ArenaHeader);
   acks = page_aligned(mappers + ranks * sizeof(uint32_t));
-  offers = page_aligned(acks + lanes * sizeof(AckLine));
-  cells = page_aligned(offers + lanes * sizeof(OfferLines));
+  offers = page_aligned(acks + lanes * sizeof(Acks));
+  cells = page_aligned(offers + lanes * sizeof(Offers));
   small_slots = page_aligned(cells + lanes * kCells * sizeof(Cell));
-  large_slots = small_slots + slots * kSmallSlotBytes;
-  total = large_slots + slots * large_slot_bytes;
+  large_slots = small_slots + small_count * kSmallSlotBytes;
+  total = large_slots + large_count * large_slot_bytes;
 }
 
 Result<std::unique_ptr<Arena>> Arena::create(const ArenaLayout& layout, const Token& token) {

@@ -1,14 +1,14 @@
 // arena: the shared memory that one rank owns and its peers on the host map.
 //
-//   header | who maps my heap | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][16] | small slots | large slots
+//   header | who maps my heap | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
-//  - cell (message % 16): signature, length, and either the payload itself (48 bytes at most) or where it is: in a slot of the
+//  - cell (message % 64): signature, length, and either the payload itself (48 bytes at most) or where it is: in a slot of the
 //    arena, in r's heap (a reference: r's own memory, read in place), or where p wanted it. Then `stamp` = message + 1 with
 //    release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
-//  - ack (message % 16): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
+//  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
-//  - offer (message % 16): where in its own heap p would like the message to be written, before r has sent it;
+//  - offer (message % 64): where in its own heap p would like the message to be written, before r has sent it;
 //  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
 // The file is an unlinked memfd: it is gone with its last mapping, also after kill -9. Pages come into being when touched.
 #pragma once
@@ -25,7 +25,8 @@
 
 namespace tutti::shm {
 
-inline constexpr uint32_t kCells = 16;          // per lane and peer; the window of messages in flight
+inline constexpr uint32_t kCells = 64;          // per lane and peer; the window of messages in flight
+inline constexpr uint32_t kLargeWindow = 16;    // the same for messages in large slots: bounds the memory
 inline constexpr size_t kInlineBytes = 48;
 inline constexpr size_t kSmallSlotBytes = 4096;
 
@@ -72,14 +73,13 @@ struct Offer {
   std::atomic<uint64_t> offset;  // in the reader's heap
   Lease lease;
 };
-struct alignas(64) OfferLines {
+struct alignas(64) Offers {
   Offer offers[kCells];
 };
 
-struct alignas(64) AckLine {
+struct alignas(64) Acks {
   std::atomic<uint32_t> released[kCells];
 };
-static_assert(sizeof(AckLine) == 64);
 
 // What ack `cell` holds once message `number` has been read.
 inline uint32_t ack_of(uint32_t number) { return number + kCells - number % kCells; }
@@ -101,7 +101,7 @@ struct ArenaHeader {
 struct ArenaLayout {
   ArenaLayout(uint32_t ranks, size_t largest_message);
   uint32_t ranks;
-  uint32_t slots;          // of each of the two sizes: enough for every cell of every lane, so slots never run out first
+  uint32_t small_count, large_count;  // of slots: enough for the windows of all lanes, so that slots never run out first
   size_t large_slot_bytes;
   size_t mappers, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
 };
@@ -125,11 +125,11 @@ class Arena {
   Cell* cells(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<Cell*>(base_ + layout_.cells) + (static_cast<size_t>(lane) * layout_.ranks + peer) * kCells;
   }
-  AckLine& acks(uint8_t lane, uint32_t peer) const {
-    return reinterpret_cast<AckLine*>(base_ + layout_.acks)[static_cast<size_t>(lane) * layout_.ranks + peer];
+  Acks& acks(uint8_t lane, uint32_t peer) const {
+    return reinterpret_cast<Acks*>(base_ + layout_.acks)[static_cast<size_t>(lane) * layout_.ranks + peer];
   }
-  OfferLines& offers(uint8_t lane, uint32_t peer) const {
-    return reinterpret_cast<OfferLines*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
+  Offers& offers(uint8_t lane, uint32_t peer) const {
+    return reinterpret_cast<Offers*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
   }
   // Whether the peer has mapped the owner's heap. Written by the peer when it connects.
   std::atomic<uint32_t>& maps_heap(uint32_t peer) const {

@@ -86,18 +86,30 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, 
   }
 }
 
-// Whether the cell of message `number` is free: message number - 16 has been read.
-bool ShmEndpoint::writable(Lane& lane, uint32_t number) {
-  const uint32_t cell = number % kCells;
-  if (lane.released[cell] == number - cell && lane.held[cell].empty()) [[likely]]
-    return true;
-  // The acks share one cache line, so one look learns about all cells.
+// Looks at all acks of a lane, which lie side by side.
+void ShmEndpoint::learn(Lane& lane) {
   for (uint32_t i = 0; i < kCells; ++i) {
     const uint32_t released = lane.out_acks->released[i].load(std::memory_order_acquire);
     if (released != lane.released[i] && !lane.held[i].empty()) sender_->let_go(lane, i);
     lane.released[i] = released;
   }
+}
+
+// Whether the cell of message `number` is free: message number - 64 has been read.
+bool ShmEndpoint::writable(Lane& lane, uint32_t number) {
+  const uint32_t cell = number % kCells;
+  if (lane.released[cell] == number - cell && lane.held[cell].empty()) [[likely]]
+    return true;
+  learn(lane);
   return lane.released[cell] == number - cell;
+}
+
+// Whether a large slot may be taken for message `number`: message number - 16 has been read.
+bool ShmEndpoint::large_writable(Lane& lane, uint32_t number) {
+  const uint32_t before = number - kLargeWindow, cell = before % kCells;
+  if (lane.released[cell] == ack_of(before)) return true;
+  learn(lane);
+  return lane.released[cell] == ack_of(before);
 }
 
 void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
@@ -134,6 +146,7 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
     cell.elsewhere.lease.give(wire.number);
     sender_->hold(lane, wire.number, -1, &outgoing);
   } else {
+    if (outgoing.bytes > kSmallSlotBytes && !large_writable(lane, wire.number)) return Progress::Again;
     if (outgoing.handle == 0 && !sender_->stage(outgoing)) return Progress::Again;
     const int32_t slot = static_cast<int32_t>(outgoing.handle - 1);
     cell.elsewhere.offset = sender_->pools[slot & 1].offset(static_cast<uint32_t>(slot) >> 1);

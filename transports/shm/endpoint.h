@@ -31,11 +31,11 @@ class SlotPool {
 // One lane, both directions.
 struct Lane {
   Cell* out;  // in this rank's arena
-  AckLine* out_acks;
-  OfferLines* out_offers;
+  Acks* out_acks;
+  Offers* out_offers;
   Cell* in;  // in the peer's
-  AckLine* in_acks;
-  OfferLines* in_offers;
+  Acks* in_acks;
+  Offers* in_offers;
 
   // What my message in a cell holds until it has been read: a slot (index * 2 + (1 if large)), or memory read in place.
   struct Held {
@@ -87,6 +87,8 @@ class ShmEndpoint final : public Endpoint {
 
  private:
   bool writable(Lane& lane, uint32_t number);
+  bool large_writable(Lane& lane, uint32_t number);
+  void learn(Lane& lane);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
   bool may_refer(const Outgoing& outgoing) const;

@@ -74,8 +74,8 @@ Status Shm::open() {
   listener_ = std::move(listener.value());
   sender_.arena = mine_.get();
   sender_.heap = heap_file();
-  sender_.pools[0].open(layout_.small_slots, kSmallSlotBytes, layout_.slots);
-  sender_.pools[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.slots);
+  sender_.pools[0].open(layout_.small_slots, kSmallSlotBytes, layout_.small_count);
+  sender_.pools[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.large_count);
   sender_.holding.reserve(static_cast<size_t>(ranks_) * kLanes);
   arenas_.resize(ranks_);
   neighbours_.resize(ranks_);
