@@ -102,7 +102,7 @@ Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tutt
 // Runs the call now, or later. `function` is what the user called.
 inline Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (!stream && !in_group()) [[likely]]
-    return object.run_in_turn(call);
+    return object.run_in_turn({&call, 1});
   return dispatch_later(function, comm, object, stream, std::move(call));
 }
 // Work on communicators that has to run side by side with that of others in a group (init, split).

@@ -8,16 +8,25 @@
 namespace tutti {
 namespace {
 
-struct Pending {
+// Where a call is to run.
+struct Place {
   tuttiComm_t comm;
   tuttiStream_t stream;
-  Call call;
+  bool operator==(const Place&) const = default;
 };
 
 struct Group {
   Status first_failure;
-  std::vector<Pending> calls;
+  std::vector<Call> calls;
+  std::vector<Place> places;  // of the calls
   std::vector<Setup> setups;
+  // Keeps the memory of calls and places for the next group.
+  void clear() {
+    first_failure = {};
+    calls.clear();
+    places.clear();
+    setups.clear();
+  }
 };
 thread_local Group t_group;
 
@@ -44,27 +53,39 @@ Status run_setups(std::vector<Setup>& setups) {
   return {};
 }
 
-Status run_calls(std::vector<Pending>& calls) {
+// Calls on one communicator, now: like a single call.
+Status run_here(tuttiComm_t handle, std::span<const Call> calls) {
+  const CallGuard comm(handle);
+  if (!comm) return bad_comm("tuttiGroupEnd");
+  if (!comm->ready()) return comm->refusal();
+  return comm->run_in_turn(calls);
+}
+
+Status run_calls(Group& group) {
+  const Place first = group.places[0];
+  const auto is_first = [&](const Place& place) { return place == first; };
+  if (!first.stream && std::all_of(group.places.begin(), group.places.end(), is_first)) return run_here(first.comm, group.calls);
+
   auto batch = std::make_shared<Batch>();
   std::vector<Stream*> streams;
   // In use until submitted: a handle may have been destroyed since the call was collected.
   std::vector<std::unique_ptr<CommGuard>> comms;
   std::vector<std::unique_ptr<StreamGuard>> stream_guards;
-  for (Pending& pending : calls) {
-    comms.push_back(std::make_unique<CommGuard>(pending.comm));
+  for (size_t i = 0; i < group.calls.size(); ++i) {
+    comms.push_back(std::make_unique<CommGuard>(group.places[i].comm));
     Comm* comm = comms.back()->get();
     if (!comm) return bad_comm("tuttiGroupEnd");
     if (!comm->ready()) return comm->refusal();
     Stream* stream = nullptr;
-    if (pending.stream) {
-      stream_guards.push_back(std::make_unique<StreamGuard>(pending.stream));
+    if (group.places[i].stream) {
+      stream_guards.push_back(std::make_unique<StreamGuard>(group.places[i].stream));
       stream = stream_guards.back()->get();
       if (!stream) return bad_stream("tuttiGroupEnd");
     }
     if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
     auto part = std::find_if(batch->parts.begin(), batch->parts.end(), [&](const Part& p) { return p.comm == comm; });
     if (part == batch->parts.end()) part = batch->parts.insert(part, Part{comm, {}, 0});
-    part->calls.push_back(std::move(pending.call));
+    part->calls.push_back(std::move(group.calls[i]));
   }
   return submit(std::move(batch), streams);
 }
@@ -80,7 +101,8 @@ Status noted_in_group(Status status) {
 
 Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
-    t_group.calls.push_back({comm, stream, std::move(call)});
+    t_group.calls.push_back(std::move(call));
+    t_group.places.push_back({comm, stream});
     return {};
   }
   const StreamGuard guard(stream);
@@ -112,14 +134,18 @@ tuttiResult_t tuttiGroupEnd(void) {
   return enter([]() -> Status {
     if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group_depth > 0) return {};
-    Group group = std::exchange(t_group, {});
+    struct Cleared {  // also when memory runs out
+      Group& group = t_group;
+      ~Cleared() { group.clear(); }
+    } cleared;
+    Group& group = cleared.group;
     if (!group.first_failure.ok()) {  // nothing starts
       for (Setup& setup : group.setups)
         if (setup.drop) setup.drop(setup);
       return group.first_failure;
     }
     if (!group.setups.empty()) TUTTI_TRY(run_setups(group.setups));
-    return group.calls.empty() ? Status() : run_calls(group.calls);
+    return group.calls.empty() ? Status() : run_calls(group);
   });
 }
 

@@ -174,9 +174,21 @@ void Comm::load(std::span<const Call> calls) {
   (void)start_next_collective();
 }
 
-bool Comm::start(const Call& call) {
+// At the back of idle_: rather one that has done the same before.
+Execution* Comm::idle_execution(const Call& call) {
   if (idle_.empty()) idle_.push_back(&executions_.emplace_back());
-  Execution* execution = idle_.back();
+  const bool single = call.kind == CallKind::PointToPoint;
+  const Plan* const plan = single ? plans_->point_to_point(call.sends, call.root) : nullptr;
+  for (size_t i = idle_.size(); i-- > 0;) {
+    if (single ? idle_[i]->operation().plan != plan : idle_[i] != memo_.execution) continue;
+    std::swap(idle_[i], idle_.back());
+    break;
+  }
+  return idle_.back();
+}
+
+bool Comm::start(const Call& call) {
+  Execution* const execution = idle_execution(call);
   if (!repeats(call, *execution)) {
     if (Status status = prepare(call, *execution); !status.ok()) [[unlikely]] {
       fail_all(status.code(), rank(), status.text());
@@ -278,13 +290,13 @@ Status Comm::run(std::span<const Call> calls) {
   return batch_status_;
 }
 
-Status Comm::run_in_turn(const Call& call) {
+Status Comm::run_in_turn(std::span<const Call> calls) {
   wait_turn(take_ticket());
   struct Turn {  // ends also when memory runs out
     Comm& comm;
     ~Turn() { comm.end_turn(); }
   } turn{*this};
-  return run({&call, 1});
+  return run(calls);
 }
 
 // ---- leaving

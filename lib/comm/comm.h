@@ -78,8 +78,8 @@ class Comm {
   const Status& batch_status() const { return batch_status_; }
   // load(), then advance() to the end in this thread.
   Status run(std::span<const Call> calls);
-  // The same for one call, when its turn has come.
-  Status run_in_turn(const Call& call);
+  // The same when their turn has come.
+  Status run_in_turn(std::span<const Call> calls);
 
   // For the waiting loop (drive.cc).
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
@@ -130,8 +130,10 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
+  Execution* idle_execution(const Call& call);
   Status prepare(const Call& call, Execution& execution);
   Status prepare_anew(const Call& call, Operation& operation);
+  void prepare_single(const Call& call, Operation& operation);
   bool repeats(const Call& call, Execution& execution);
   Status set_op(const Call& call, Operation& operation);
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
@@ -168,7 +170,7 @@ class Comm {
   std::vector<LaneCount> lanes_;
   // What the last collective came to, because calls often repeat with other addresses at most.
   struct Memo {
-    const Execution* execution = nullptr;  // whose operation() it is
+    Execution* execution = nullptr;  // whose operation() it is
     CallKind kind{};
     Type type{};
     int op = 0, root = 0;

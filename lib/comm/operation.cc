@@ -17,12 +17,29 @@ size_t sum(const std::vector<size_t>& counts) {
 }  // namespace
 
 Status Comm::prepare(const Call& call, Execution& execution) {
+  if (call.kind == CallKind::PointToPoint) {
+    prepare_single(call, execution.operation());
+    return {};
+  }
   memo_.execution = nullptr;
   TUTTI_TRY(prepare_anew(call, execution.operation()));
   // What arrays or memory outside the call say may change without notice.
-  const bool pure = call.kind != CallKind::PointToPoint && !call.blocks && call.op < kFirstUserOp;
+  const bool pure = !call.blocks && call.op < kFirstUserOp;
   if (pure) memo_.execution = &execution;
   return {};
+}
+
+// A Send or a Recv. Fills all of an operation that may hold an earlier call.
+void Comm::prepare_single(const Call& call, Operation& operation) {
+  if (memo_.execution && &memo_.execution->operation() == &operation) memo_.execution = nullptr;
+  operation = {};
+  operation.plan = plans_->point_to_point(call.sends, call.root);
+  operation.type = call.type;
+  operation.signature = signature_of(call);
+  operation.input = address(call.send);
+  operation.output = address(call.recv);
+  operation.input_layout.count = operation.output_layout.count = call.count;
+  operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
 }
 
 // The last call once more: only its addresses are new.
@@ -48,10 +65,6 @@ Status Comm::prepare_anew(const Call& call, Operation& operation) {
   memo_ = {nullptr, call.kind, call.type, call.op, call.root, call.count, 0, 0, false, false};
   operation.input = address(call.send);
   operation.output = address(call.recv);
-  if (call.kind == CallKind::PointToPoint) {
-    operation.plan = call.sends ? plans_->send_to(call.root) : plans_->receive_from(call.root);
-    return {};
-  }
 
   const size_t bytes = size_of(call.type);
   const Collective collective = collective_of(call.kind);

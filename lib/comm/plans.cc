@@ -16,7 +16,7 @@ std::string lower(std::string text) {
 }
 
 // A single message from or to `peer`, on the lane that schedules leave alone.
-Program point_to_point(int peer, bool sends) {
+Program single_message(int peer, bool sends) {
   constexpr uint8_t kLane = kLanes - 1;
   static_assert(kLane >= kChannels);
   Program program;
@@ -59,7 +59,9 @@ Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
 }
 
 Plans::Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced, size_t tile_bytes)
-    : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)), tile_bytes_(tile_bytes) {}
+    : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)), tile_bytes_(tile_bytes) {
+  for (auto& plans : single_) plans.resize(static_cast<size_t>(topology.ranks()));
+}
 
 Status Plans::check_forced() const {
   for (int c = 0; c < kCollectives; ++c) {
@@ -111,15 +113,10 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   return plan.get();
 }
 
-const Plan* Plans::send_to(int peer) {
-  std::unique_ptr<Plan>& plan = sends_[peer];
-  if (!plan) (plan = bind_plan(point_to_point(peer, true), 1, routes_))->point_to_point = true;
-  return plan.get();
-}
-
-const Plan* Plans::receive_from(int peer) {
-  std::unique_ptr<Plan>& plan = receives_[peer];
-  if (!plan) (plan = bind_plan(point_to_point(peer, false), 1, routes_))->point_to_point = true;
+const Plan* Plans::make_single(bool sends, int peer) {
+  std::unique_ptr<Plan>& plan = single_[sends][static_cast<size_t>(peer)];
+  plan = bind_plan(single_message(peer, sends), 1, routes_);
+  plan->point_to_point = true;
   return plan.get();
 }
 

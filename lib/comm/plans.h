@@ -36,14 +36,18 @@ class Plans {
 
   // bytes: of the whole message (all blocks), or the largest block's share of it where blocks differ.
   Result<const Plan*> find(Collective collective, int root, bool in_place, bool uniform, size_t bytes);
-  const Plan* send_to(int peer);
-  const Plan* receive_from(int peer);
+  // Of one message to a peer or from it.
+  const Plan* point_to_point(bool sends, int peer) {
+    const std::unique_ptr<Plan>& plan = single_[sends][static_cast<size_t>(peer)];
+    return plan ? plan.get() : make_single(sends, peer);
+  }
 
  private:
   static constexpr int kBuckets = 48;  // powers of two of bytes
   struct Variant {
     std::vector<const Plan*> by_root;  // empty until used
   };
+  const Plan* make_single(bool sends, int peer);
   Result<const Plan*> make(const Problem& problem, size_t bytes);
 
   const int rank_;
@@ -54,7 +58,7 @@ class Plans {
   std::array<std::array<std::array<Variant, kBuckets>, 4>, kCollectives> table_;  // [collective][in_place, uniform][bucket]
   // One plan per (algorithm, problem), whatever the size.
   std::map<std::tuple<const Algorithm*, Collective, int, bool, bool>, std::unique_ptr<Plan>> made_;
-  std::map<int, std::unique_ptr<Plan>> sends_, receives_;
+  std::array<std::vector<std::unique_ptr<Plan>>, 2> single_;  // [sends][peer], made on first use
 };
 
 }  // namespace tutti
