@@ -78,6 +78,19 @@ inline double one_to_all(const Topology& topology, double bytes) {
   return wire(topology, [&](const Topology::Split& split) { return (topology.ranks() - split.size) * bytes; });
 }
 
+// Whether a link is a host's memory: a payload is written once, however many ranks read it.
+inline bool in_memory(const Topology& topology, const Topology::Split& split) {
+  const std::string& name = topology.levels()[split.level].name;
+  return name == "core" || name == "cache" || name == "numa" || name == "socket";
+}
+
+// One rank sends the same `bytes` to each rank outside its place.
+inline double publish(const Topology& topology, double bytes) {
+  return wire(topology, [&](const Topology::Split& split) {
+    return in_memory(topology, split) ? bytes : (topology.ranks() - split.size) * bytes;
+  });
+}
+
 // Every place lets `bytes` out (or in).
 inline double through(const Topology& topology, double bytes) {
   return wire(topology, [&](const Topology::Split&) { return bytes; });

@@ -26,7 +26,8 @@ double price(const Problem& problem, size_t size) {
   const double egress = cost::wire(topology, [&](const Topology::Split& split) {
     return bytes * split.size * (1.0 / split.size - 1.0 / problem.ranks) * uneven;
   });
-  return ways * (cost::binomial(topology) + 2 * cost::messages_to_partners(topology) + egress) + cost::reduction(bytes);
+  const double share = bytes * (problem.ranks - 1) / problem.ranks;
+  return ways * (cost::binomial(topology) + 2 * cost::messages_to_partners(topology) + egress + cost::reduction(share));
 }
 
 }  // namespace

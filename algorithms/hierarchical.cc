@@ -33,8 +33,9 @@ double price(const Problem& problem, size_t size) {
     if (problem.collective == Collective::AllReduce) return bytes * (split.fan - 1) / split.fan;
     return bytes * (n - split.size) / n;
   });
-  return ways * (hops * cost::descent(topology) + cost::messages_to_places(topology) + crossing) +
-         (reduces(problem.collective) ? cost::reduction(bytes) : 0);
+  const double handled = has_root(problem.collective) ? bytes : bytes * (n - 1) / n;
+  return ways * (hops * cost::descent(topology) + cost::messages_to_places(topology) + crossing +
+                 (reduces(problem.collective) ? cost::reduction(handled) : 0));
 }
 
 }  // namespace

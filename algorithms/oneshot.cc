@@ -63,8 +63,9 @@ double price(const Problem& problem, size_t size) {
     case Collective::AllReduce:
       return start + cost::everyone(topology, bytes) + cost::reduction((n - 1) * bytes) + cost::read_again(bytes, n - 1);
     case Collective::Reduce: return start + cost::one_to_all(topology, bytes) + cost::reduction((n - 1) * bytes);
-    case Collective::Broadcast: return start + cost::one_to_all(topology, bytes);
-    case Collective::ReduceScatter: return start + cost::everyone(topology, bytes / n) + cost::reduction(bytes);
+    case Collective::Broadcast: return start + cost::publish(topology, bytes);
+    case Collective::ReduceScatter:
+      return start + cost::everyone(topology, bytes / n) + cost::reduction((n - 1) / n * bytes);
     default: return start + cost::everyone(topology, bytes / n);
   }
 }

@@ -60,13 +60,13 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double sum = reduces(problem.collective) ? cost::reduction(bytes) : 0;
   const double share = (n - 1) / n * bytes;
   if (has_root(problem.collective))
-    return cost::chain(topology) + cost::messages_outward(topology, 2) + cost::through(topology, bytes) + sum;
+    return cost::chain(topology) + cost::messages_outward(topology, 2) + cost::through(topology, bytes) +
+           (reduces(problem.collective) ? cost::reduction(bytes) : 0);
   const double ways = problem.collective == Collective::AllReduce ? 2 : 1;
-  return ways * (cost::chain(topology) + cost::messages_outward(topology, 2 * (n - 1)) + cost::through(topology, share)) +
-         sum;
+  return ways * (cost::chain(topology) + cost::messages_outward(topology, 2 * (n - 1)) + cost::through(topology, share) +
+                 (reduces(problem.collective) ? cost::reduction(share) : 0));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace tutti {
 namespace {
 
 constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
-constexpr int kCrowdedSpins = 20;         // the same when cores are shared
+constexpr int kCrowdedSpins = 4;         // the same when cores are shared
 constexpr int kYieldsPerLook = 4096;      // at the deadline
 constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
 constexpr int64_t kNapNs = 100'000;

@@ -3,7 +3,7 @@
 //   header | who maps my heap | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
-//  - cell (message % 64): signature, length, and either the payload itself (48 bytes at most) or where it is: in a slot of the
+//  - cell (message % 64): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot of the
 //    arena, in r's heap (a reference: r's own memory, read in place), or where p wanted it. Then `stamp` = message + 1 with
 //    release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
@@ -27,7 +27,7 @@ namespace tutti::shm {
 
 inline constexpr uint32_t kCells = 64;          // per lane and peer; the window of messages in flight
 inline constexpr uint32_t kLargeWindow = 16;    // the same for messages in large slots: bounds the memory
-inline constexpr size_t kInlineBytes = 48;
+inline constexpr size_t kInlineBytes = 240;
 inline constexpr size_t kSmallSlotBytes = 4096;
 
 // Memory that one rank lets another use for one message, and can take back as long as the other has not begun.
@@ -67,7 +67,7 @@ struct alignas(64) Cell {
     Elsewhere elsewhere;
   };
 };
-static_assert(sizeof(Cell) == 64);
+static_assert(sizeof(Cell) == 256);
 
 struct Offer {
   std::atomic<uint64_t> offset;  // in the reader's heap
