@@ -63,7 +63,7 @@ void Execution::combine_places(const PlanWork& work, Destination to, size_t offs
 
 // One of the sources is this rank's Input, to be multiplied first: block by block through a buffer that stays in L1.
 void Execution::combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const {
-  constexpr size_t kBlock = 512;
+  constexpr size_t kBlock = 2048;
   alignas(64) std::byte block[kBlock * 8];
   if (from.size() == 1 && to.size() == 1 && !to[0].streamed) return scale(to[0].at, from[0], count, *operation_.scale);
   const std::byte* input = from[scaled];
