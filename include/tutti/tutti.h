@@ -284,9 +284,9 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 
 /* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place: a large message from or to it
  * is not copied on the way. While an operation runs, ranks of the same communicator (and no others) may access the buffers it was
- * given, never anything else. Otherwise it works like any other memory. After fork() the child's memory is its own: what it
- * inherited is used like memory from malloc. MemFree takes what MemAlloc gave, when no operation uses it any more; anything else
- * is InvalidArgument. Any thread. */
+ * given, never anything else. Otherwise it works like any other memory. What a forked child inherits stays shared with its
+ * parent, and is to the child's communicators like memory from malloc. MemFree takes what MemAlloc gave, when no operation uses
+ * it any more; anything else is InvalidArgument. Any thread. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 

@@ -101,8 +101,9 @@ Status noted_in_group(Status status) {
 
 Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
-    t_group.calls.push_back(std::move(call));
+    t_group.places.resize(t_group.calls.size());  // one more may be left from when memory ran out
     t_group.places.push_back({comm, stream});
+    t_group.calls.push_back(std::move(call));
     return {};
   }
   const StreamGuard guard(stream);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +50,10 @@ void Heap::open() {
   owner = getpid();
   file = {};
   free.clear();
-  const size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  rlimit longest_file{};  // to go beyond it would be a signal
+  if (getrlimit(RLIMIT_FSIZE, &longest_file) == 0 && longest_file.rlim_cur < bytes) bytes = longest_file.rlim_cur / kPage * kPage;
+  if (bytes == 0) return;
   const int descriptor = memfd_create("tutti-heap", MFD_CLOEXEC);
   if (descriptor < 0) return;
   void* base = MAP_FAILED;

@@ -26,7 +26,7 @@ HeapFile heap_file();
 // Whether other processes may still be let at the heap: until unshare() was called.
 bool heap_is_shared();
 // For when a peer may write to [data, data + bytes) of the heap at any time but must not any more: from now on these pages are
-// this process's alone, as they are, and the heap is let to nobody again.
+// this process's alone, as they are, and the heap is let to nobody again. Ranks in threads of this process write on.
 void unshare(void* data, size_t bytes);
 
 // The heap of another process, or its absence.

@@ -34,6 +34,7 @@ Status Comm::init() {
   }
   {
     std::lock_guard lock(mutex_);
+    std::erase(transports_, nullptr);  // where one could not be made
     initialized_ = true;
   }
   init_ = Init::Over;
@@ -215,6 +216,7 @@ bool Comm::start_next_collective() {
 
 void Comm::end_batch(Status status) {
   batch_status_ = std::move(status);
+  for (const auto& transport : transports_) transport->quiesce();
   idle_.insert(idle_.end(), running_.begin(), running_.end());
   running_.clear();
   calls_ = {};
@@ -256,7 +258,6 @@ Progress Comm::advance_aborted() {
   const Status failure = first_failure();
   const std::string was = running_.empty() ? "" : concat(" (rank ", rank(), " was in ", what_runs(), ")");
   end_batch(Status(failure.code(), failure.text() + was));
-  for (const auto& transport : transports_) transport->quiesce();
   return Progress::Failed;
 }
 
@@ -277,16 +278,20 @@ void Comm::fail_execution(const Execution& execution) {
   }
   fail_all(code, peer, text);
   end_batch(first_failure());
-  for (const auto& transport : transports_) transport->quiesce();
 }
 
 Status Comm::run(std::span<const Call> calls) {
-  load(calls);
-  bool moved = false;
-  for (int polls = 0; polls < inline_polls_; ++polls)
-    if (advance(moved) != Progress::Again) return batch_status_;
-  Comm* self = this;
-  drive({&self, 1});
+  try {
+    load(calls);
+    bool moved = false;
+    for (int polls = 0; polls < inline_polls_; ++polls)
+      if (advance(moved) != Progress::Again) return batch_status_;
+    Comm* self = this;
+    drive({&self, 1});
+  } catch (const std::exception& error) {  // out of memory, in the middle of something
+    fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", error.what()));
+    end_batch(first_failure());
+  }
   return batch_status_;
 }
 

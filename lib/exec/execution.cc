@@ -14,7 +14,7 @@ bool Execution::cut_before() const {
 void Execution::cut(size_t tile_bytes, uint32_t window) {
   const Plan& plan = *operation_.plan;
   ++shape_;
-  cut_plan_ = operation_.input_layout.counts.empty() ? &plan : nullptr;
+  cut_plan_ = nullptr;
   cut_count_ = operation_.input_layout.count;
   cut_type_ = operation_.type;
   element_bytes_ = size_of(operation_.type);
@@ -32,6 +32,7 @@ void Execution::cut(size_t tile_bytes, uint32_t window) {
   if (instances_.size() < window_) instances_.resize(window_);
   lanes_.resize(plan.lanes.size());
   pointers_.resize(plan.most_sources);
+  if (operation_.input_layout.counts.empty()) cut_plan_ = &plan;
 }
 
 void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window) {
@@ -100,9 +101,10 @@ void Execution::lay_out(Instance& instance) {
   }
   if (instance.landing.size() < landing_bytes) instance.landing.resize(landing_bytes);
   std::byte* landing = instance.landing.data();
-  for (Receiving& receiving : instance.receivings) {
-    receiving.buffer = landing;
-    landing += receiving.capacity;
+  for (const PlanSource& source : plan.sources) {
+    if (!source.endpoint || !source.lands) continue;
+    instance.receivings[source.incoming].buffer = landing;
+    landing += instance.receivings[source.incoming].capacity;
   }
 }
 
@@ -240,8 +242,8 @@ std::vector<int> Execution::waiting_for() const {
   for (uint32_t i = 0; i < window_ && i < instances_.size(); ++i) {
     const Instance& instance = instances_[i];
     if (instance.works_left == 0) continue;
-    for (uint32_t index : instance.started) {
-      const PlanWork& work = plan.works[index];
+    for (uint32_t at = 0; at < instance.started_count; ++at) {
+      const PlanWork& work = plan.works[instance.started[at]];
       if (work.kind == Work::Kind::Combine) {
         for (uint32_t s = work.first; s < work.first + work.count; ++s)
           if (plan.sources[s].endpoint && !instance.receivings[plan.sources[s].incoming].arrived)

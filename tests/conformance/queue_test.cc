@@ -108,6 +108,30 @@ TEST_CASE("many AllReduces in one group", "[group]") {
   });
 }
 
+// Short messages overtake the long one on its lane, as far as they may.
+TEST_CASE("a long message and many short ones to the same peer, in one group", "[group]") {
+  World world;
+  world.ranks = 2;
+  world.deadline_s = 60;
+  conform("long and short messages", world, [](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    Player player(rank, {{rank.rank, comm}}, rank.ranks);
+    for (uint64_t round = 0; round < 6; ++round) {
+      std::vector<Case> batch;
+      for (uint64_t i = 0; i < 40; ++i) {
+        Case c = random_case(hash(round, 5, i), Kind::SendRecv, rank.ranks, i == round * 5 ? 6'000'000 : 1000);
+        c.type = tuttiInt8;
+        c.variant = 0;
+        if (round % 2 == 0) c.announced = 0;
+        batch.push_back(c);
+      }
+      player.play(batch, true);
+    }
+    rank.check(tuttiCommDestroy(comm), "tuttiCommDestroy");
+    return player.played();
+  });
+}
+
 TEST_CASE("groups nest, and may be empty", "[group]") {
   World world;
   world.ranks = 3;

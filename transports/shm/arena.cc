@@ -40,7 +40,8 @@ LocalArenas& local_arenas() {
 ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(ranks_in) {
   const size_t lanes = static_cast<size_t>(kLanes) * ranks;
   small_count = static_cast<uint32_t>(lanes * kCells + 256);
-  large_count = static_cast<uint32_t>(lanes * kLargeWindow + 256);
+  // Of any 64 messages in a row, those in large slots have their 16th before read: so not more than every other of these.
+  large_count = static_cast<uint32_t>(lanes * 2 * kLargeWindow + 256);
   large_slot_bytes = page_aligned(largest_message);
   mappers = sizeof(ArenaHeader);
   acks = page_aligned(mappers + ranks * sizeof(uint32_t));

@@ -26,7 +26,8 @@
 namespace tutti::shm {
 
 inline constexpr uint32_t kCells = 64;          // per lane and peer; the window of messages in flight
-inline constexpr uint32_t kLargeWindow = 16;    // the same for messages in large slots: bounds the memory
+inline constexpr uint32_t kAcksPerLine = 16;
+inline constexpr uint32_t kLargeWindow = 16;    // a large slot is for a message whose 16th before has been read: bounds the memory
 inline constexpr size_t kInlineBytes = 240;
 inline constexpr size_t kSmallSlotBytes = 4096;
 
@@ -39,6 +40,8 @@ class Lease {
   bool take(uint32_t message) { return change(message, uint64_t{message} << 2 | kTaken); }
   // By the giver: false if the other has begun.
   bool take_back(uint32_t message) { return change(message, 0); }
+  // By the giver, when the other can no longer come.
+  void end() { word_.store(0, std::memory_order_relaxed); }
 
  private:
   static constexpr uint64_t kGiven = 1, kTaken = 2;
@@ -70,7 +73,7 @@ struct alignas(64) Cell {
 static_assert(sizeof(Cell) == 256);
 
 struct Offer {
-  std::atomic<uint64_t> offset;  // in the reader's heap
+  std::atomic<uint64_t> offset, bytes;  // in the reader's heap
   Lease lease;
 };
 struct alignas(64) Offers {

@@ -86,9 +86,10 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, 
   }
 }
 
-// Looks at all acks of a lane, which lie side by side.
-void ShmEndpoint::learn(Lane& lane) {
-  for (uint32_t i = 0; i < kCells; ++i) {
+// Looks at the acks that share a line with that of message `number`.
+void ShmEndpoint::learn(Lane& lane, uint32_t number) {
+  const uint32_t first = number % kCells / kAcksPerLine * kAcksPerLine;
+  for (uint32_t i = first; i < first + kAcksPerLine; ++i) {
     const uint32_t released = lane.out_acks->released[i].load(std::memory_order_acquire);
     if (released != lane.released[i] && !lane.held[i].empty()) sender_->let_go(lane, i);
     lane.released[i] = released;
@@ -97,19 +98,22 @@ void ShmEndpoint::learn(Lane& lane) {
 
 // Whether the cell of message `number` is free: message number - 64 has been read.
 bool ShmEndpoint::writable(Lane& lane, uint32_t number) {
+  // Now and then a look at what was sent last, so that its slots are used again while they are warm.
+  if (number % kAcksPerLine == 0 && lane.holds > 0) learn(lane, number - kAcksPerLine);
   const uint32_t cell = number % kCells;
   if (lane.released[cell] == number - cell && lane.held[cell].empty()) [[likely]]
     return true;
-  learn(lane);
+  learn(lane, number);
   return lane.released[cell] == number - cell;
 }
 
-// Whether a large slot may be taken for message `number`: message number - 16 has been read.
+// Whether a large slot may be taken for message `number`: message number - 16 has been read, or even one that came later into its
+// cell.
 bool ShmEndpoint::large_writable(Lane& lane, uint32_t number) {
   const uint32_t before = number - kLargeWindow, cell = before % kCells;
-  if (lane.released[cell] == ack_of(before)) return true;
-  learn(lane);
-  return lane.released[cell] == ack_of(before);
+  const auto read = [&] { return static_cast<int32_t>(lane.released[cell] - ack_of(before)) >= 0; };
+  if (!read()) learn(lane, before);
+  return read();
 }
 
 void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
@@ -163,7 +167,9 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
   Lane& lane = lanes_[wire.channel];
   Offer& offer = lane.out_offers->offers[wire.number % kCells];
   if (!offer.lease.given(wire.number)) return nullptr;
-  const uint64_t offset = offer.offset.load(std::memory_order_relaxed);  // given() has acquired it; if it changed since, take() fails
+  // given() has acquired both; if they have changed since, take() fails. A call of another length is not let at the memory.
+  const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
+  if (offer.bytes.load(std::memory_order_relaxed) != bytes) return nullptr;
   return offer.lease.take(wire.number) ? peer_heap_ + offset : nullptr;
 }
 
@@ -181,9 +187,10 @@ void ShmEndpoint::offer(Lane& lane, Incoming& incoming) {
   const uint32_t number = incoming.wire.number, cell = number % kCells;
   if (!sender_->in_heap(incoming.landing) || peer_maps_->load(std::memory_order_relaxed) == 0) return;
   if (lane.in_acks->released[cell].load(std::memory_order_relaxed) != number - cell) return;  // the one before is unread
-  lane.in_offers->offers[cell].offset.store(static_cast<uint64_t>(incoming.landing - sender_->heap.base),
-                                            std::memory_order_relaxed);
-  lane.in_offers->offers[cell].lease.give(number);  // release: the ack of the message before is seen first
+  Offer& offer = lane.in_offers->offers[cell];
+  offer.offset.store(static_cast<uint64_t>(incoming.landing - sender_->heap.base), std::memory_order_relaxed);
+  offer.bytes.store(incoming.capacity, std::memory_order_relaxed);
+  offer.lease.give(number);  // release: the ack of the message before is seen first
   lane.offered[cell] = &incoming;
   incoming.handle = &lane;
 }
@@ -196,21 +203,24 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
     if (incoming.landing && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
     return Progress::Again;
   }
+  const bool in_cell = cell.length <= kInlineBytes;
+  if (in_cell) {
+    incoming.view.data = cell.payload;
+  } else if (cell.elsewhere.where == Where::Slot) {
+    incoming.view.data = peer_->at(cell.elsewhere.offset);
+  } else if (cell.elsewhere.where == Where::Landed) {
+    incoming.view.data = incoming.landing;
+  } else {
+    if (!cell.elsewhere.lease.take(number)) return Progress::Again;  // taken back: the sender has failed, and will say so
+    lane.taken[number % kCells] = true;
+    incoming.view.data = peer_heap_ + cell.elsewhere.offset;
+  }
   incoming.view.bytes = cell.length;
   incoming.view.signature = cell.signature;
-  if (cell.length <= kInlineBytes) {
-    incoming.view.data = cell.payload;
-    return Progress::Done;
+  if (lane.offered[number % kCells]) {  // the sender is past it, whether it has seen it or not
+    lane.offered[number % kCells] = nullptr;
+    lane.in_offers->offers[number % kCells].lease.end();
   }
-  switch (cell.elsewhere.where) {
-    case Where::Slot: incoming.view.data = peer_->at(cell.elsewhere.offset); break;
-    case Where::Heap:
-      if (!cell.elsewhere.lease.take(number)) return Progress::Again;  // taken back: the sender has failed, and will say so
-      incoming.view.data = peer_heap_ + cell.elsewhere.offset;
-      break;
-    case Where::Landed: incoming.view.data = incoming.landing; break;
-  }
-  lane.offered[number % kCells] = nullptr;
   return Progress::Done;
 }
 
@@ -219,34 +229,46 @@ void ShmEndpoint::release(Incoming& incoming) {
   const uint32_t number = incoming.wire.number;
   // Release: what was read from cell, slot and heap has been read before the sender may write again. Pairs with the acquire
   // loads in writable() and reap().
+  lane.taken[number % kCells] = false;
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
   ring(peer_->header().doorbell);
 }
 
-template <typename Done>
-bool ShmEndpoint::wait_for(Done done) const {
-  const Deadline deadline = Deadline::after_s(1);
-  while (!done()) {
-    if (deadline.passed()) return false;
-    sched_yield();
+void ShmEndpoint::withdraw() {
+  for (Lane& lane : lanes_) {
+    for (uint32_t cell = 0; cell < kCells; ++cell) {
+      // What was taken and will not be read any more.
+      if (std::exchange(lane.taken[cell], false)) {
+        const uint32_t number = lane.in[cell].stamp.load(std::memory_order_relaxed) - 1;
+        lane.in_acks->released[cell].store(ack_of(number), std::memory_order_release);
+      }
+      if (lane.held[cell].reference && lane.out[cell].elsewhere.lease.take_back(lane.held[cell].message))
+        sender_->let_go(lane, cell);
+      if (lane.offered[cell] && lane.in_offers->offers[cell].lease.take_back(lane.offered[cell]->wire.number))
+        lane.offered[cell] = nullptr;
+    }
   }
-  return true;
 }
 
-void ShmEndpoint::quiesce() {
+void ShmEndpoint::settle(const Deadline& deadline) {
+  const auto wait_for = [&](auto done) {
+    while (!done()) {
+      if (deadline.passed()) return false;
+      sched_yield();
+    }
+    return true;
+  };
   for (Lane& lane : lanes_) {
     for (uint32_t cell = 0; cell < kCells; ++cell) {
       if (lane.held[cell].reference) {
-        const uint32_t number = lane.held[cell].message;
-        const auto read = [&] { return lane.out_acks->released[cell].load(std::memory_order_acquire) == ack_of(number); };
-        if (!lane.out[cell].elsewhere.lease.take_back(number)) (void)wait_for(read);
+        const uint32_t read = ack_of(lane.held[cell].message);
+        (void)wait_for([&] { return lane.out_acks->released[cell].load(std::memory_order_acquire) == read; });
         sender_->let_go(lane, cell);
       }
       if (const Incoming* incoming = std::exchange(lane.offered[cell], nullptr)) {
-        const uint32_t number = incoming->wire.number;
-        const auto written = [&] { return lane.in[cell].stamp.load(std::memory_order_acquire) == number + 1; };
+        const uint32_t stamp = incoming->wire.number + 1;
         // A peer that is stopped in the middle could go on at any time.
-        if (!lane.in_offers->offers[cell].lease.take_back(number) && !wait_for(written))
+        if (!wait_for([&] { return lane.in[cell].stamp.load(std::memory_order_acquire) == stamp; }))
           unshare(incoming->landing, incoming->capacity);
       }
     }

@@ -48,6 +48,7 @@ struct Lane {
   uint32_t holds = 0;            // that are not empty
   uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
   Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
+  bool taken[kCells] = {};         // whether this rank reads the peer's memory for a message
 };
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
@@ -82,20 +83,19 @@ class ShmEndpoint final : public Endpoint {
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
   void release(Incoming& incoming) override;
-  // Nobody reads or writes this rank's memory on behalf of a message any more.
-  void quiesce();
+  // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
+  // the rest. What a peer has not finished by the deadline it may go on reading, but not writing.
+  void withdraw();
+  void settle(const Deadline& deadline);
 
  private:
   bool writable(Lane& lane, uint32_t number);
   bool large_writable(Lane& lane, uint32_t number);
-  void learn(Lane& lane);
+  void learn(Lane& lane, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
   bool may_refer(const Outgoing& outgoing) const;
   void offer(Lane& lane, Incoming& incoming);
-  // Looks at `done` for a second at most.
-  template <typename Done>
-  bool wait_for(Done done) const;
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;

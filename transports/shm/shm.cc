@@ -41,7 +41,9 @@ class Shm final : public Transport {
     if (sender_.references > 0) sender_.reap();
   }
   void quiesce() override {
-    for (ShmEndpoint& endpoint : endpoints_) endpoint.quiesce();
+    for (ShmEndpoint& endpoint : endpoints_) endpoint.withdraw();
+    const Deadline deadline = Deadline::after_s(1);
+    for (ShmEndpoint& endpoint : endpoints_) endpoint.settle(deadline);
   }
   void arm() override;
   void sleep(int64_t max_ns) override;
