@@ -67,7 +67,7 @@ def measure_floor(build, ranks, sizes):
         size, kind, time_us = int(words[0]), words[3], float(words[5])
         if kind == 'hop':
             found['hop'] = time_us
-        else:
+        elif kind in found:
             found[kind][size] = time_us
     return found
 

@@ -6,6 +6,9 @@
 //        A message that has to be read once and written once cannot be faster.
 //  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile.
 //        That is what an all-reduce must move between caches. Writing the tiles is not timed.
+// And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
+//  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
+//  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
 // over the ranks of each rank's median: a floor is not raised by what else the machine does.
@@ -37,6 +40,7 @@ namespace {
 constexpr int kMaxRanks = 256;
 constexpr size_t kTile = 128 << 10;
 constexpr int kRounds = 1000;  // of the token, per sample
+constexpr size_t kSwaps = 2;   // a rank may be one exchange ahead of another
 using Clock = std::chrono::steady_clock;
 
 double microseconds_since(Clock::time_point start) {
@@ -55,14 +59,14 @@ struct Config {
   bool bind = true;
 };
 
-// Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire); times[r] and places[r]
-// by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
+// Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire), swaps[r] by r and read by all;
+// times[r] and places[r] by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
 struct alignas(4096) Shared {
   alignas(64) std::atomic<uint32_t> arrived{0};
   alignas(64) std::atomic<uint32_t> phase{0};
   struct alignas(64) Cell {
     std::atomic<uint64_t> value{0};
-  } cells[kMaxRanks];
+  } cells[kMaxRanks], swaps[kMaxRanks][kSwaps];
   struct alignas(64) Slot {
     double time_us;
     char place[56];
@@ -121,7 +125,8 @@ class Rank {
   }
   double hop_us();
   double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
-  double pull_us(size_t bytes);
+  double swap_us();
+  double pull_us(size_t bytes, bool writing);
   void print_ranks();
 
   const Config& config_;
@@ -129,7 +134,7 @@ class Rank {
   const int rank_;
   const bool crowded_;  // more ranks than cores: a waiting rank must let others run
   std::vector<std::byte> source_, target_;
-  uint64_t written_ = 0, token_ = 0;
+  uint64_t written_ = 0, token_ = 0, swapped_ = 0;
   volatile uint64_t sink_ = 0;  // keeps the reads alive
 };
 
@@ -182,7 +187,24 @@ double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, si
   return mean_of_ranks(median(samples));
 }
 
-double Rank::pull_us(size_t bytes) {
+double Rank::swap_us() {
+  const int rounds = crowded_ ? kRounds / 100 : kRounds;
+  std::vector<double> samples;
+  for (int i = 0; i < config_.samples; ++i) {
+    barrier();
+    const Clock::time_point start = Clock::now();
+    for (int k = 0; k < rounds; ++k) {
+      ++swapped_;
+      shared_.swaps[rank_][swapped_ % kSwaps].value.store(swapped_, std::memory_order_release);
+      for (int peer = 0; peer < config_.ranks; ++peer)
+        wait([&] { return shared_.swaps[peer][swapped_ % kSwaps].value.load(std::memory_order_acquire) == swapped_; });
+    }
+    samples.push_back(microseconds_since(start) / rounds);
+  }
+  return mean_of_ranks(median(samples));
+}
+
+double Rank::pull_us(size_t bytes, bool writing) {
   const auto ranks = static_cast<size_t>(config_.ranks);
   std::vector<double> samples;
   uint64_t sum = 0;
@@ -195,9 +217,11 @@ double Rank::pull_us(size_t bytes) {
     double took_us = 0;
     for (size_t done = 0; done < bytes; done += kTile) {
       const size_t tile = std::min(kTile, bytes - done);
+      Clock::time_point start = Clock::now();
       std::memset(shared_.tile(static_cast<size_t>(rank_)), static_cast<int>(++written_ & 0xff), tile);
+      if (writing) took_us += microseconds_since(start);
       barrier();
-      const Clock::time_point start = Clock::now();
+      start = Clock::now();
       // My block of everyone's input, then everyone's block of the result.
       for (size_t peer = 0; peer < ranks; ++peer)
         if (peer != static_cast<size_t>(rank_)) read(peer, static_cast<size_t>(rank_), tile);
@@ -235,6 +259,7 @@ void Rank::run() {
   if (config_.ranks > 1) {
     (void)hop_us();  // warms the lines and the clocks
     print("hop", 8, hop_us(), 1);
+    print("swap", 8, swap_us(), 1);
   }
   for (const size_t bytes : config_.sizes) {
     double best_us = copy_us(bytes, copy_plain);
@@ -243,8 +268,10 @@ void Rank::run() {
 #endif
     print("copy", bytes, best_us, 1);
     // Less than a word per block cannot be read by words.
-    if (config_.ranks > 1 && bytes >= sizeof(uint64_t) * static_cast<size_t>(config_.ranks))
-      print("pull", bytes, pull_us(bytes), pulled);
+    if (config_.ranks > 1 && bytes >= sizeof(uint64_t) * static_cast<size_t>(config_.ranks)) {
+      print("pull", bytes, pull_us(bytes, false), pulled);
+      print("bounce", bytes, pull_us(bytes, true), pulled);
+    }
   }
 }
 
