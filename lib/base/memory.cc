@@ -63,6 +63,7 @@ void Heap::open() {
     close(descriptor);
     return;
   }
+  (void)madvise(base, bytes, MADV_HUGEPAGE);  // as far as the system has large pages for shared memory
   file = {descriptor, static_cast<std::byte*>(base), bytes};
   free[0] = bytes;
 }
@@ -160,6 +161,7 @@ std::unique_ptr<HeapView> HeapView::map(int descriptor, size_t bytes) {
   if (fstat(descriptor, &file) != 0 || static_cast<size_t>(file.st_size) != bytes) return nullptr;
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (base == MAP_FAILED) return nullptr;
+  (void)madvise(base, bytes, MADV_HUGEPAGE);
   return std::unique_ptr<HeapView>(new HeapView(static_cast<std::byte*>(base), bytes));
 }
 
