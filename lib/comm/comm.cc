@@ -131,9 +131,9 @@ Activity Comm::activity() const {
   } else if (activity.finished >= activity.entered) {
     activity.text = concat("idle after ", what_runs());
   } else {
-    const uint64_t signature = signature_.load(std::memory_order_acquire);
-    // Unless this rank went on meanwhile.
-    if (entered_.load(std::memory_order_relaxed) == activity.entered) activity.call = describe(signature);
+    const uint64_t signature = collective_.load(std::memory_order_acquire);
+    // Unless this rank went on meanwhile: who sees the next collective's signature sees that this one is finished.
+    if (finished_.load(std::memory_order_relaxed) == activity.finished) activity.call = describe(signature);
     activity.text = concat("in ", what_runs());
     if (const int peer = waiting_for_.load(std::memory_order_relaxed); peer >= 0)
       activity.text += concat(", waiting for rank ", peer);
@@ -199,9 +199,11 @@ bool Comm::start(const Call& call) {
   }
   idle_.pop_back();
   running_.push_back(execution);
-  signature_.store(execution->operation().signature, std::memory_order_relaxed);  // before entered_, for activity()
-  if (call.kind != CallKind::PointToPoint)
+  signature_.store(execution->operation().signature, std::memory_order_relaxed);
+  if (call.kind != CallKind::PointToPoint) {
+    collective_.store(execution->operation().signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
   execution->start(lanes_, tile_bytes_, window_);
   return true;
 }

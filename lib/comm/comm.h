@@ -182,7 +182,8 @@ class Comm {
   bool timeout_reported_ = false;
 
   // What this rank is doing, for the control thread.
-  std::atomic<uint64_t> entered_{0}, finished_{0}, signature_{0};
+  std::atomic<uint64_t> entered_{0}, finished_{0};        // collectives
+  std::atomic<uint64_t> collective_{0}, signature_{0};  // the signature of the last collective, and of the last call
   std::atomic<int> waiting_for_{-1};
 
   std::atomic<uint64_t> tickets_{0}, turn_{0};

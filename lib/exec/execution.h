@@ -81,7 +81,7 @@ class Execution {
     std::vector<Place> works;         // per work: of its ref
     std::vector<Place> sources;       // per source: of its ref, local ones
     std::vector<Sending> sendings;    // per post group
-    std::vector<uint8_t> posted;      // per target
+    std::vector<uint32_t> posted;     // per target: whether it is
     std::vector<Receiving> receivings;
     std::vector<std::byte> scratch, landing;
   };

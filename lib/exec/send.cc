@@ -99,12 +99,12 @@ bool Execution::deliver(Sending& sending, const PlanTarget& target, const Wire& 
 
 // Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
 Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) {
-  const Plan& plan = *operation_.plan;
   bool all = true;
-  for (uint32_t g = work.first; g < work.first + work.count; ++g) {
+  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) {
+    const PostGroup group = operation_.plan->groups[g];
     Sending& sending = instance.sendings[g];
     if (!sending.work) start_send(instance, work, g);
-    for (uint32_t i = plan.groups[g].first; i < plan.groups[g].first + plan.groups[g].count; ++i) {
+    for (uint32_t i = group.first; i < group.first + group.count; ++i) {
       if (instance.posted[i]) continue;
       const Progress progress = post(instance, sending, i);
       if (progress == Progress::Failed) return progress;
@@ -113,9 +113,10 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
     all &= sending.outstanding == 0;
   }
   if (!all) return Progress::Again;
-  for (uint32_t g = work.first; g < work.first + work.count; ++g) {
+  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) {
+    const PostGroup group = operation_.plan->groups[g];
     instance.sendings[g].work = nullptr;
-    for (uint32_t i = 0; i < plan.groups[g].count; ++i) instance.posted[plan.groups[g].first + i] = 0;
+    std::fill_n(instance.posted.begin() + group.first, group.count, 0);
   }
   return Progress::Done;
 }
