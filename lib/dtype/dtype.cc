@@ -106,15 +106,17 @@ void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t c
 void combine(std::span<const Destination> to, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
   assert(!to.empty() && !sources.empty());
   if (to.size() == 1 && !to[0].streamed) return combine(to[0].at, sources, count, type, op);
-  constexpr size_t kBlockBytes = 4096;
+  constexpr size_t kBlockBytes = 4096, kStreamedBytes = 1024;
   alignas(64) std::byte buffer[kBlockBytes];
-  const size_t element = size_of(type), block = kBlockBytes / element;
   const Kernels& table = kernels();
   const CombineKernel kernel = table.combine[static_cast<int>(type)][static_cast<int>(op)];
   const auto plain = std::find_if(to.begin(), to.end(), [](const Destination& d) { return !d.streamed; });
   // The first block is shorter, so that the others begin where a line of what is streamed begins.
   const auto streamed = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.streamed; });
+  const size_t element = size_of(type);
   const size_t skew = streamed == to.end() ? 0 : reinterpret_cast<uintptr_t>(streamed->at) % 64 / element;
+  // Short blocks where memory is the limit, so that reading and writing alternate closely.
+  const size_t block = (streamed == to.end() ? kBlockBytes : kStreamedBytes) / element;
   SourceList from(sources);
   for (size_t done = 0, now; done < count; done += now) {
     now = std::min(done == 0 ? block - skew : block, count - done);
