@@ -28,7 +28,7 @@ struct Group {
     setups.clear();
   }
 };
-thread_local Group t_group;
+thread_local Group t_group __attribute__((tls_model("initial-exec")));
 
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
@@ -101,9 +101,10 @@ Status noted_in_group(Status status) {
 
 Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
-    t_group.places.resize(t_group.calls.size());  // one more may be left from when memory ran out
-    t_group.places.push_back({comm, stream});
-    t_group.calls.push_back(std::move(call));
+    Group& group = t_group;
+    group.places.resize(group.calls.size());  // one more may be left from when memory ran out
+    group.places.push_back({comm, stream});
+    group.calls.push_back(std::move(call));
     return {};
   }
   const StreamGuard guard(stream);

@@ -29,11 +29,14 @@ Status Comm::prepare(const Call& call, Execution& execution) {
   return {};
 }
 
-// A Send or a Recv. Fills all of an operation that may hold an earlier call.
+// A Send or a Recv. Fills all of an operation that may hold an earlier call; for the same plan, what differs from call to call.
 void Comm::prepare_single(const Call& call, Operation& operation) {
-  if (memo_.execution && &memo_.execution->operation() == &operation) memo_.execution = nullptr;
-  operation = {};
-  operation.plan = plans_->point_to_point(call.sends, call.root);
+  const Plan* const plan = plans_->point_to_point(call.sends, call.root);
+  if (operation.plan != plan) {
+    if (memo_.execution && &memo_.execution->operation() == &operation) memo_.execution = nullptr;
+    operation = {};
+    operation.plan = plan;
+  }
   operation.type = call.type;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
