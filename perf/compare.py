@@ -28,12 +28,12 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 import libraries  # noqa: E402
 import picture  # noqa: E402
+from benchmark import run, size_text  # noqa: E402
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'sendrecv']
 REDUCING = ['all_reduce', 'reduce_scatter', 'reduce']
@@ -57,8 +57,7 @@ def moved(collective, ranks, size, in_place):
 
 def measure_floor(build, ranks, sizes):
     """{'hop': us, 'copy': {size: us}, 'pull': {size: us}}"""
-    command = [str(build / 'perf/floor'), '-p', str(ranks), '--sizes', ','.join(map(str, sorted(sizes)))]
-    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes)))])
     found = {'hop': 0.0, 'copy': {}, 'pull': {}}
     for line in text.splitlines():
         words = line.split()
@@ -142,13 +141,6 @@ def processor_name():
     except OSError:
         lines = []
     return next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')), os.uname().machine)
-
-
-def size_text(size):
-    for unit, name in ((1 << 30, 'G'), (1 << 20, 'M'), (1 << 10, 'K')):
-        if size >= unit and size % unit == 0:
-            return f'{size // unit}{name}'
-    return str(size)
 
 
 def print_table(figures):

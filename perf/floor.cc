@@ -23,16 +23,15 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
 #include <functional>
-#include <iostream>
 #include <new>
 
 #include "perf/children.h"
 #include "perf/pinning.h"
 #include "perf/report.h"
+#include "perf/tool.h"
 
 namespace tutti::perf {
 namespace {
@@ -123,6 +122,8 @@ class Rank {
     row.out_of_place.time.mean_us = time_us;
     print_row(row, false);
   }
+  template <typename Round>
+  double round_us(Round round);
   double hop_us();
   double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
   double swap_us();
@@ -155,23 +156,39 @@ void copy_streaming(std::byte* to, const std::byte* from, size_t bytes) {
 }
 #endif
 
-double Rank::hop_us() {
-  std::atomic<uint64_t>& mine = shared_.cells[rank_].value;
-  std::atomic<uint64_t>& next = shared_.cells[(rank_ + 1) % config_.ranks].value;
+// Microseconds of one round; all ranks run the rounds together.
+template <typename Round>
+double Rank::round_us(Round round) {
   const int rounds = crowded_ ? kRounds / 100 : kRounds;
   std::vector<double> samples;
   for (int i = 0; i < config_.samples; ++i) {
     barrier();
     const Clock::time_point start = Clock::now();
-    for (int k = 0; k < rounds; ++k) {
-      ++token_;
-      if (rank_ == 0) next.store(token_, std::memory_order_release);
-      wait([&] { return mine.load(std::memory_order_acquire) == token_; });
-      if (rank_ != 0) next.store(token_, std::memory_order_release);
-    }
-    samples.push_back(microseconds_since(start) / rounds / config_.ranks);
+    for (int k = 0; k < rounds; ++k) round();
+    samples.push_back(microseconds_since(start) / rounds);
   }
   return mean_of_ranks(median(samples));
+}
+
+double Rank::hop_us() {
+  std::atomic<uint64_t>& mine = shared_.cells[rank_].value;
+  std::atomic<uint64_t>& next = shared_.cells[(rank_ + 1) % config_.ranks].value;
+  return round_us([&] {
+           ++token_;
+           if (rank_ == 0) next.store(token_, std::memory_order_release);
+           wait([&] { return mine.load(std::memory_order_acquire) == token_; });
+           if (rank_ != 0) next.store(token_, std::memory_order_release);
+         }) /
+         config_.ranks;
+}
+
+double Rank::swap_us() {
+  return round_us([&] {
+    ++swapped_;
+    shared_.swaps[rank_][swapped_ % kSwaps].value.store(swapped_, std::memory_order_release);
+    for (int peer = 0; peer < config_.ranks; ++peer)
+      wait([&] { return shared_.swaps[peer][swapped_ % kSwaps].value.load(std::memory_order_acquire) == swapped_; });
+  });
 }
 
 double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t)) {
@@ -183,23 +200,6 @@ double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, si
     const Clock::time_point start = Clock::now();
     for (int b = 0; b < batch; ++b) copy(target_.data(), source_.data(), bytes);
     samples.push_back(microseconds_since(start) / batch);
-  }
-  return mean_of_ranks(median(samples));
-}
-
-double Rank::swap_us() {
-  const int rounds = crowded_ ? kRounds / 100 : kRounds;
-  std::vector<double> samples;
-  for (int i = 0; i < config_.samples; ++i) {
-    barrier();
-    const Clock::time_point start = Clock::now();
-    for (int k = 0; k < rounds; ++k) {
-      ++swapped_;
-      shared_.swaps[rank_][swapped_ % kSwaps].value.store(swapped_, std::memory_order_release);
-      for (int peer = 0; peer < config_.ranks; ++peer)
-        wait([&] { return shared_.swaps[peer][swapped_ % kSwaps].value.load(std::memory_order_acquire) == swapped_; });
-    }
-    samples.push_back(microseconds_since(start) / rounds);
   }
   return mean_of_ranks(median(samples));
 }
@@ -317,21 +317,14 @@ int main(int argc, char** argv) {
       ->delimiter(',');
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
-  try {
-    app.parse(argc, argv);
+  return run_tool("floor", app, argc, argv, [&] {
     if (config.min_bytes > config.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");
     if (config.max_bytes == 0 || std::count(config.sizes.begin(), config.sizes.end(), 0U))
       throw CLI::ValidationError("-e, --sizes", "nothing to move");
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::cerr << "floor: " << error.what() << "; see --help\n";
-    return 2;
-  }
-  if (config.sizes.empty())
-    for (size_t bytes = std::max<size_t>(config.min_bytes, 1); bytes <= config.max_bytes; bytes *= config.factor)
-      config.sizes.push_back(bytes);
-  std::sort(config.sizes.begin(), config.sizes.end());
-  return run_floor(config);
+    if (config.sizes.empty())
+      for (size_t bytes = std::max<size_t>(config.min_bytes, 1); bytes <= config.max_bytes; bytes *= config.factor)
+        config.sizes.push_back(bytes);
+    std::sort(config.sizes.begin(), config.sizes.end());
+    return run_floor(config);
+  });
 }

@@ -10,13 +10,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
 #include <vector>
 
 #include "perf/board.h"
-#include "perf/failure.h"
+#include "perf/tool.h"
 
 namespace tutti::perf {
 namespace {
@@ -144,17 +142,5 @@ int main(int argc, char** argv) {
   app.add_option("-n,--iters", config.repetitions, "repetitions of each lateness")->check(CLI::Range(1, 100000));
   app.add_option("-l,--late", config.late_ms, "milliseconds, by comma")->delimiter(',')->check(CLI::Range(0.001, 1e6));
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
-  try {
-    app.parse(argc, argv);
-    return run_idle(config);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::cerr << "idle: " << error.what() << "; see --help\n";
-    return 2;
-  } catch (const Failure& failure) {
-    std::cerr << "idle: " << failure.what() << '\n';
-    return 1;
-  }
+  return run_tool("idle", app, argc, argv, [&] { return run_idle(config); });
 }

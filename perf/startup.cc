@@ -9,15 +9,13 @@
 //    counted once. `shared` is the part of Pss that is shared memory. Page tables, which each process has of its own, come on
 //    top. All from /proc/self/smaps_rollup and status, read while every rank stands still.
 #include <algorithm>
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 #include <vector>
 
 #include "perf/board.h"
-#include "perf/failure.h"
+#include "perf/tool.h"
 
 namespace tutti::perf {
 namespace {
@@ -176,17 +174,5 @@ int main(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(size_t{sizeof(float)}, size_t{1} << 40));
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
-  try {
-    app.parse(argc, argv);
-    return run_startup(config);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::cerr << "startup: " << error.what() << "; see --help\n";
-    return 2;
-  } catch (const Failure& failure) {
-    std::cerr << "startup: " << failure.what() << '\n';
-    return 1;
-  }
+  return run_tool("startup", app, argc, argv, [&] { return run_startup(config); });
 }
