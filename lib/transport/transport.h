@@ -111,7 +111,8 @@ class Transport {
   virtual void wake() = 0;
   // True if waiting ranks and working ranks share cores, so that polling takes time from the one waited for.
   virtual bool crowded() const { return false; }
-  // Returns when no peer and no device touches memory handed to this transport any more.
+  // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
+  // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
   virtual void quiesce() {}
 };
 
