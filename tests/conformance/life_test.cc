@@ -1,7 +1,10 @@
 // life: making, splitting and leaving communicators, with calls on all of them.
 #include <sched.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstring>
+#include <fstream>
 
 #include "tests/conformance/suite.h"
 
@@ -35,7 +38,54 @@ void destroy(Rank& rank, tuttiComm_t comm) {
   rank.check(tuttiCommDestroy(comm), "tuttiCommDestroy");
 }
 
+// Resident KiB of the arenas that this process maps.
+size_t arena_kib() {
+  std::ifstream maps("/proc/self/smaps");
+  size_t kib = 0;
+  bool arena = false;
+  for (std::string line; std::getline(maps, line);) {
+    // A mapping's own line; its figures follow, each with a name and a colon first.
+    if (line[line.find(' ') - 1] != ':') arena = line.find("memfd:tutti-arena") != std::string::npos;
+    if (arena && line.rfind("Rss:", 0) == 0) kib += std::stoul(line.substr(4));
+  }
+  return kib;
+}
+
 }  // namespace
+
+// What the arenas hold tells whether a message passed through a slot.
+TEST_CASE("memory from the library is not copied on the way", "[life]") {
+  if (transport() != "shm") return;
+  for (const char* cache : {"4096", "1G"}) {  // written past the caches by the sender, or read in place by the receiver
+    World world = processes(2);
+    world.environment.emplace_back("TUTTI_CACHE", cache);
+    conform(std::string("in place, cache of ") + cache, world, [](Rank& rank) -> uint64_t {
+      constexpr size_t kBytes = 4 << 20;
+      const tuttiComm_t comm = rank.join();
+      const auto exchange = [&](void* send, void* receive) {
+        std::memset(send, rank.rank + 1, kBytes);
+        std::memset(receive, 0, kBytes);
+        rank.check(tuttiGroupStart(), "tuttiGroupStart");
+        rank.check(tuttiSend(send, kBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiSend");
+        rank.check(tuttiRecv(receive, kBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiRecv");
+        rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
+        const auto* const bytes = static_cast<const char*>(receive);
+        expect(std::all_of(bytes, bytes + kBytes, [&](char b) { return b == 2 - rank.rank; }), "the message is wrong");
+        return arena_kib();
+      };
+      void *send = nullptr, *receive = nullptr;
+      for (void** memory : {&send, &receive}) rank.check(tuttiMemAlloc(memory, kBytes), "tuttiMemAlloc");
+      const size_t in_place = exchange(send, receive);
+      expect(in_place < 128, "a message in place left " + std::to_string(in_place) + " KiB in the arenas");
+      std::vector<char> from(kBytes), to(kBytes);
+      const size_t copied = exchange(from.data(), to.data());
+      expect(copied >= 128, "a copied message left " + std::to_string(copied) + " KiB in the arenas");
+      for (void* memory : {send, receive}) rank.check(tuttiMemFree(memory), "tuttiMemFree");
+      destroy(rank, comm);
+      return 4;
+    });
+  }
+}
 
 TEST_CASE("a communicator knows its ranks", "[life]") {
   conform("ranks", processes(3), [](Rank& rank) -> uint64_t {
