@@ -18,10 +18,6 @@ inline constexpr double kReduceBytesPerSecond = 30e9;  // one rank's work on wha
 inline constexpr double kMemoryBytesPerSecond = 15e9;  // one rank's reading of what no cache holds
 inline constexpr double kCachedBytes = 8 << 20;        // a message up to here is taken to be in a cache
 
-inline const Link& link_of(const Topology& topology, const Topology::Split& split) {
-  return topology.levels()[split.level].link;
-}
-
 // Rounds in which each rank talks to one more: the logarithm, rounded up.
 inline int rounds(int ranks) {
   return std::bit_width(static_cast<unsigned>(ranks) - 1);
@@ -29,20 +25,20 @@ inline int rounds(int ranks) {
 
 // The longest hop.
 inline double hop(const Topology& topology) {
-  return topology.splits().empty() ? 0 : link_of(topology, topology.splits().front()).latency_s;
+  return topology.splits().empty() ? 0 : topology.splits().front().link.latency_s;
 }
 
 // One hop on every level.
 inline double descent(const Topology& topology) {
   double seconds = 0;
-  for (const Topology::Split& split : topology.splits()) seconds += link_of(topology, split).latency_s;
+  for (const Topology::Split& split : topology.splits()) seconds += split.link.latency_s;
   return seconds;
 }
 
 // A binomial tree over places, then inside them.
 inline double binomial(const Topology& topology) {
   double seconds = 0;
-  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * link_of(topology, split).latency_s;
+  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * split.link.latency_s;
   return seconds;
 }
 
@@ -51,7 +47,7 @@ inline double chain(const Topology& topology) {
   double seconds = 0;
   int outside = 1;
   for (const Topology::Split& split : topology.splits()) {
-    seconds += (split.places - outside) * link_of(topology, split).latency_s;
+    seconds += (split.places - outside) * split.link.latency_s;
     outside = split.places;
   }
   return seconds;
@@ -62,7 +58,7 @@ template <typename Egress>
 double wire(const Topology& topology, const Egress& egress) {
   double seconds = 0;
   for (const Topology::Split& split : topology.splits())
-    seconds = std::max(seconds, egress(split) / link_of(topology, split).bandwidth_Bps);
+    seconds = std::max(seconds, egress(split) / split.link.bandwidth_Bps);
   return seconds;
 }
 
@@ -78,16 +74,10 @@ inline double one_to_all(const Topology& topology, double bytes) {
   return wire(topology, [&](const Topology::Split& split) { return (topology.ranks() - split.size) * bytes; });
 }
 
-// Whether a link is a host's memory: a payload is written once, however many ranks read it.
-inline bool in_memory(const Topology& topology, const Topology::Split& split) {
-  const std::string& name = topology.levels()[split.level].name;
-  return name == "core" || name == "cache" || name == "numa" || name == "socket";
-}
-
 // One rank sends the same `bytes` to each rank outside its place.
 inline double publish(const Topology& topology, double bytes) {
   return wire(topology, [&](const Topology::Split& split) {
-    return in_memory(topology, split) ? bytes : (topology.ranks() - split.size) * bytes;
+    return split.memory ? bytes : (topology.ranks() - split.size) * bytes;
   });
 }
 
@@ -97,8 +87,8 @@ inline double through(const Topology& topology, double bytes) {
 }
 
 // What a rank is busy with for one message over a level.
-inline double message(const Topology& topology, const Topology::Split& split) {
-  return std::max(kMessageSeconds, kMessageShare * link_of(topology, split).latency_s);
+inline double message(const Topology::Split& split) {
+  return std::max(kMessageSeconds, kMessageShare * split.link.latency_s);
 }
 
 // For one message to every rank.
@@ -106,7 +96,7 @@ inline double messages_to_all(const Topology& topology) {
   double seconds = 0;
   int outside = topology.ranks();
   for (const Topology::Split& split : topology.splits()) {
-    seconds += (outside - split.size) * message(topology, split);
+    seconds += (outside - split.size) * message(split);
     outside = split.size;
   }
   return seconds;
@@ -115,20 +105,20 @@ inline double messages_to_all(const Topology& topology) {
 // For one message to a counterpart in every place next to the own one.
 inline double messages_to_places(const Topology& topology) {
   double seconds = 0;
-  for (const Topology::Split& split : topology.splits()) seconds += (split.fan - 1) * message(topology, split);
+  for (const Topology::Split& split : topology.splits()) seconds += (split.fan - 1) * message(split);
   return seconds;
 }
 
 // For the messages of a binomial tree, or of doubling.
 inline double messages_to_partners(const Topology& topology) {
   double seconds = 0;
-  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * message(topology, split);
+  for (const Topology::Split& split : topology.splits()) seconds += rounds(split.fan) * message(split);
   return seconds;
 }
 
 // For `count` messages over the outermost level: the rank there sets the pace.
 inline double messages_outward(const Topology& topology, double count) {
-  return topology.splits().empty() ? 0 : count * message(topology, topology.splits().front());
+  return topology.splits().empty() ? 0 : count * message(topology.splits().front());
 }
 
 // To read a message of `bytes` a number of times more than once, where the peers have to read their memory for it.

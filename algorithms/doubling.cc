@@ -74,7 +74,7 @@ double price(const Problem& problem, size_t size) {
   const double folds = std::has_single_bit(static_cast<unsigned>(problem.ranks)) ? 0 : 2;
   double exchange = 0;
   for (const Topology::Split& split : topology.splits())
-    exchange += bytes * split.size * cost::rounds(split.fan) / cost::link_of(topology, split).bandwidth_Bps;
+    exchange += bytes * split.size * cost::rounds(split.fan) / split.link.bandwidth_Bps;
   return start + exchange + folds * (cost::hop(topology) + cost::through(topology, bytes)) +
          cost::reduction(2 * rounds * bytes);
 }

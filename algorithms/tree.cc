@@ -57,7 +57,7 @@ double price(const Problem& problem, size_t size) {
   const double start = cost::binomial(topology) + 2 * cost::messages_to_partners(topology);
   double fan = 0;  // the root feeds a whole message into each round
   for (const Topology::Split& split : topology.splits())
-    fan += cost::rounds(split.fan) * bytes / cost::link_of(topology, split).bandwidth_Bps;
+    fan += cost::rounds(split.fan) * bytes / split.link.bandwidth_Bps;
   switch (problem.collective) {
     case Collective::AllReduce: return 2 * (start + fan) + cost::reduction(rounds * bytes);
     case Collective::Reduce: return start + fan + cost::reduction(rounds * bytes);

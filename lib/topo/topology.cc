@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
 
 namespace tutti {
 namespace {
@@ -14,19 +15,20 @@ namespace {
 constexpr int kMaxRanks = 1 << 16;
 
 // What a level costs when nothing was measured: orders of magnitude, so that the ranking of algorithms is sane.
-struct DefaultLink {
+struct KnownLevel {
   const char* name;
   Link link;
+  bool memory;
 };
-constexpr DefaultLink kDefaultLinks[] = {
-    {"core", {150e-9, 25e9}},  {"cache", {250e-9, 20e9}}, {"numa", {400e-9, 15e9}},
-    {"socket", {500e-9, 10e9}}, {"device", {5e-6, 50e9}}, {"host", {20e-6, 1.25e9}},
-    {"switch", {25e-6, 1e9}},  {"rack", {30e-6, 1e9}},   {"site", {5e-3, 0.1e9}},
+constexpr KnownLevel kKnownLevels[] = {
+    {"core", {150e-9, 25e9}, true},   {"cache", {250e-9, 20e9}, true}, {"numa", {400e-9, 15e9}, true},
+    {"socket", {500e-9, 10e9}, true}, {"device", {5e-6, 50e9}, false}, {"host", {20e-6, 1.25e9}, false},
+    {"switch", {25e-6, 1e9}, false},  {"rack", {30e-6, 1e9}, false},   {"site", {5e-3, 0.1e9}, false},
 };
 
-bool default_link(std::string_view name, Link& link) {
-  for (const DefaultLink& row : kDefaultLinks)
-    if (name == row.name) return link = row.link, true;
+bool find_level(std::string_view name, Topology::Level& level) {
+  for (const KnownLevel& row : kKnownLevels)
+    if (name == row.name) return level = {row.name, row.link, row.memory}, true;
   return false;
 }
 
@@ -54,18 +56,20 @@ Result<std::vector<int>> parse_counts(std::string_view word, std::string_view te
   return counts;
 }
 
+Link slower(const Link& a, const Link& b) {
+  return {std::max(a.latency_s, b.latency_s), std::min(a.bandwidth_Bps, b.bandwidth_Bps)};
+}
+
 }  // namespace
 
 Topology Topology::flat(int ranks) {
-  Link link{};
-  default_link("core", link);
-  return flat(ranks, link);
+  return flat(ranks, kKnownLevels[0].link);
 }
 
 Topology Topology::flat(int ranks, const Link& link) {
   std::vector<std::vector<uint64_t>> paths;
   for (int rank = 0; rank < ranks; ++rank) paths.push_back({static_cast<uint64_t>(rank)});
-  return from_paths({{"core", link}}, paths);
+  return from_paths({{"core", link, true}}, paths);
 }
 
 Result<Topology> Topology::synthetic(std::string_view text) {
@@ -76,11 +80,11 @@ Result<Topology> Topology::synthetic(std::string_view text) {
     const size_t colon = word.find(':');
     if (colon == std::string_view::npos || colon == 0)
       return fail(Code::InvalidArgument, "topology: '", word, "' is not of the form level:count or level:count+count+...");
-    Level level{std::string(word.substr(0, colon)), {}};
-    if (!default_link(level.name, level.link)) {
+    Level level;
+    if (!find_level(word.substr(0, colon), level)) {
       std::string known;
-      for (const DefaultLink& row : kDefaultLinks) known += concat(known.empty() ? "" : ", ", row.name);
-      return fail(Code::InvalidArgument, "topology: '", word, "': unknown level '", level.name, "' (known: ", known, ")");
+      for (const KnownLevel& row : kKnownLevels) known += concat(known.empty() ? "" : ", ", row.name);
+      return fail(Code::InvalidArgument, "topology: '", word, "': unknown level '", word.substr(0, colon), "' (known: ", known, ")");
     }
     for (const Level& outer : levels)
       if (outer.name == level.name) return fail(Code::InvalidArgument, "topology: '", word, "': level given twice");
@@ -107,11 +111,13 @@ Result<Topology> Topology::synthetic(std::string_view text) {
   return from_paths(std::move(levels), paths);
 }
 
-Topology Topology::from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths) {
+Topology Topology::from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths,
+                              std::span<const Uplink> uplinks) {
   Topology topology;
   topology.levels_ = std::move(levels);
   const size_t depth = topology.levels_.size();
   topology.places_.assign(paths.size(), std::vector<uint32_t>(depth));
+  topology.index_ = topology.places_;
   // The identity of a place on the level outside: all ranks start in one.
   std::vector<uint32_t> parent(paths.size(), 0);
   uint32_t parents = 1;
@@ -129,22 +135,27 @@ Topology Topology::from_paths(std::vector<Level> levels, const std::vector<std::
       }
       const uint32_t place = it->second;
       topology.places_[rank][level] = number[place];
-      parent[rank] = place;
+      topology.index_[rank][level] = parent[rank] = place;
       ++size[place];
     }
+    const Level& row = topology.levels_[level];
+    std::vector<Link>& links = topology.uplinks_.emplace_back(size.size(), row.link);
+    for (const Uplink& uplink : uplinks)
+      if (uplink.level == level) links[topology.index_[static_cast<size_t>(uplink.rank)][level]] = uplink.link;
     if (size.size() > parents)
       topology.splits_.push_back({level, static_cast<int>(*std::max_element(children.begin(), children.end())),
                                   static_cast<int>(*std::max_element(size.begin(), size.end())),
-                                  static_cast<int>(size.size())});
+                                  static_cast<int>(size.size()), std::accumulate(links.begin(), links.end(), links[0], slower),
+                                  row.memory});
     parents = static_cast<uint32_t>(size.size());
   }
   return topology;
 }
 
-const Link& Topology::link(int a, int b) const {
+Link Topology::link(int a, int b) const {
   const size_t level = divergence(a, b);
   assert(level < levels_.size());
-  return levels_[level].link;
+  return slower(uplink(a, level), uplink(b, level));
 }
 
 size_t Topology::divergence(int a, int b) const {

@@ -1,10 +1,12 @@
 // topology: where the ranks sit and what it costs to go from one to another; a value that all ranks share.
 //
 // Places form a tree: a list of levels, outermost first (say rack, host, core), and for each rank the place it has on each
-// level. Two ranks talk over the link of the first (outermost) level on which their places differ. Place numbers of a level
-// count within the enclosing place. Every algorithm sees only this; it never learns what made it.
+// level. Place numbers of a level count within the enclosing place. Every place has an uplink, by which all its ranks reach
+// what is outside of it: a message leaves its sender's places and enters its receiver's from the first (outermost) level on
+// which they differ inwards. Every algorithm sees only this; it never learns what made it.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,13 +17,20 @@ namespace tutti {
 
 struct Link {
   double latency_s;      // one message of no bytes, sender's call to receiver's hand
-  double bandwidth_Bps;  // bytes per second of one message stream
+  double bandwidth_Bps;  // bytes per second out of a place, and as many into it at the same time
 };
 
 class Topology {
  public:
   struct Level {
     std::string name;
+    Link link;            // of each of its places, unless an Uplink says otherwise
+    bool memory = false;  // places share a host's memory: a payload is written once, however many ranks read it
+  };
+  // The way out of one place: that of `rank` on `level`.
+  struct Uplink {
+    int rank;
+    size_t level;
     Link link;
   };
   // A level on which ranks part, in numbers: what prices are made of.
@@ -30,6 +39,8 @@ class Topology {
     int fan;     // places within one place of the level outside, at most
     int size;    // ranks in one place, at most
     int places;  // in all
+    Link link;   // the slowest of its places'
+    bool memory;
   };
 
   // All ranks side by side on one host.
@@ -41,14 +52,18 @@ class Topology {
   static Result<Topology> synthetic(std::string_view text);
   // From every rank's path of places; all paths have levels.size() entries. Path entries may be any numbers: equal
   // numbers under the same parent are the same place, but on the innermost level every rank has its own.
-  static Topology from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths);
+  static Topology from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths,
+                             std::span<const Uplink> uplinks = {});
 
   int ranks() const { return static_cast<int>(places_.size()); }
   const std::vector<Level>& levels() const { return levels_; }
   // The levels that part any ranks, outermost first. Empty for one rank.
   const std::vector<Split>& splits() const { return splits_; }
-  // The link between two different ranks.
-  const Link& link(int a, int b) const;
+  // Between two different ranks: the slower of their places' uplinks on the level on which they differ.
+  Link link(int a, int b) const;
+  const Link& uplink(int rank, size_t level) const { return uplinks_[level][index_[static_cast<size_t>(rank)][level]]; }
+  // The rank's place among all of a level, wherever they are: 0 .. places - 1.
+  uint32_t place_in_all(int rank, size_t level) const { return index_[static_cast<size_t>(rank)][level]; }
   // The first level on which two ranks differ; levels().size() when a == b.
   size_t divergence(int a, int b) const;
   // The rank's place on a level, counted within the place outside.
@@ -59,7 +74,9 @@ class Topology {
  private:
   std::vector<Level> levels_;
   std::vector<Split> splits_;
-  std::vector<std::vector<uint32_t>> places_;  // [rank][level]
+  std::vector<std::vector<uint32_t>> places_;  // [rank][level], within the place outside
+  std::vector<std::vector<uint32_t>> index_;   // [rank][level], among all
+  std::vector<std::vector<Link>> uplinks_;     // [level][place among all]
 };
 
 }  // namespace tutti

@@ -34,7 +34,7 @@ TEST_CASE("topology: even levels") {
   REQUIRE(topology.divergence(0, 63) == 0);
   REQUIRE(topology.divergence(0, 8) == 1);
   REQUIRE(topology.divergence(0, 7) == 2);
-  REQUIRE(&topology.link(0, 8) == &topology.levels()[1].link);
+  REQUIRE(topology.link(0, 8).latency_s == topology.levels()[1].link.latency_s);
   REQUIRE(topology.groups(0).size() == 2);
   REQUIRE(topology.groups(1).size() == 8);
   REQUIRE(topology.groups(2).size() == 64);
@@ -81,6 +81,20 @@ TEST_CASE("topology: errors name the word") {
   REQUIRE_THAT(error_of("shelf:2"), Contains("unknown level 'shelf'"));
   REQUIRE_THAT(error_of("host:65536 core:2"), Contains("more than"));
   REQUIRE_THAT(error_of("host:99999999999"), Contains("99999999999"));
+}
+
+TEST_CASE("topology: uplinks of their own") {
+  const std::vector<Topology::Uplink> slow{{2, 0, {1e-3, 1e6}}};
+  // Rank 2 sits with rank 0: the uplink is the host's, for both.
+  const Topology topology = Topology::from_paths({{"host", {1e-5, 1e9}}, {"core", {1e-7, 1e10}}}, {{1, 0}, {2, 0}, {1, 0}, {3, 0}}, slow);
+  REQUIRE(topology.uplink(0, 0).bandwidth_Bps == 1e6);
+  REQUIRE(topology.uplink(1, 0).bandwidth_Bps == 1e9);
+  REQUIRE(topology.link(0, 2).latency_s == 1e-7);
+  REQUIRE(topology.link(3, 0).latency_s == 1e-3);
+  REQUIRE(topology.link(3, 1).latency_s == 1e-5);
+  REQUIRE(topology.splits()[0].link.bandwidth_Bps == 1e6);
+  REQUIRE(topology.place_in_all(3, 0) == 2);
+  REQUIRE(topology.place_in_all(3, 1) == 3);
 }
 
 }  // namespace tutti
