@@ -5,18 +5,18 @@
 
 namespace tutti {
 
-// The result goes to its place in the buffers and to payloads_.
-void Execution::combine_all(Instance& instance, const PlanWork& work) {
-  const Place& whole = place(instance, work);
+// The result goes to the place of `to` in the buffers (of the work itself, or of the copy that it is for), and to payloads_.
+void Execution::combine_all(Instance& instance, const PlanWork& work, const PlanWork& to) {
+  const Place& whole = place(instance, to);
   if (whole.one) {
-    combine_run(instance, work, {whole.element, whole.count}, 0,
+    combine_run(instance, work, to, {whole.element, whole.count}, 0,
                 [&](uint32_t source) { return instance.sources[source].element; });
     return;
   }
   size_t offset_bytes = 0;
-  for_each_block(work.ref, work.chunks, [&](uint32_t offset, uint32_t run) {
-    const Range range = locate(instance, {work.ref.buffer, work.ref.chunk + offset}, run);
-    combine_run(instance, work, range, offset_bytes, [&](uint32_t source) {
+  for_each_block(to.ref, to.chunks, [&](uint32_t offset, uint32_t run) {
+    const Range range = locate(instance, {to.ref.buffer, to.ref.chunk + offset}, run);
+    combine_run(instance, work, to, range, offset_bytes, [&](uint32_t source) {
       const Ref ref = operation_.plan->sources[source].ref;
       return locate(instance, {ref.buffer, ref.chunk + offset}, run).begin;
     });
@@ -27,7 +27,8 @@ void Execution::combine_all(Instance& instance, const PlanWork& work) {
 // The part of a Combine that lies in one place; offset_bytes: of this part in messages. element_of(source): where a local source
 // lies.
 template <typename ElementOf>
-void Execution::combine_run(Instance& instance, const PlanWork& work, Range range, size_t offset_bytes, ElementOf element_of) {
+void Execution::combine_run(Instance& instance, const PlanWork& work, const PlanWork& to, Range range, size_t offset_bytes,
+                            ElementOf element_of) {
   const Plan& plan = *operation_.plan;
   const std::byte** const from = pointers_.data();
   size_t scaled = SIZE_MAX;
@@ -40,13 +41,13 @@ void Execution::combine_run(Instance& instance, const PlanWork& work, Range rang
       from[i] = address(instance, source.ref.buffer, element_of(work.first + i));
     }
   }
-  std::byte* const to = address(instance, work.ref.buffer, range.begin);
+  std::byte* const at = address(instance, to.ref.buffer, range.begin);
   // Who reads the result from where it belongs: a Send that is fed does not.
-  const bool streamed = operation_.streaming && work.dependents == (payloads_.empty() ? 0 : 1);
+  const bool streamed = operation_.streaming && to.dependents == (payloads_.empty() ? 0 : 1);
   if (!payloads_.empty() || streamed || scaled != SIZE_MAX) {
-    combine_places(work, {to, streamed}, offset_bytes, {from, work.count}, scaled, range.count);
-  } else if (work.count > 1 || from[0] != to) {
-    combine(to, {from, work.count}, range.count, operation_.type, operation_.op);
+    combine_places(work, {at, streamed}, offset_bytes, {from, work.count}, scaled, range.count);
+  } else if (work.count > 1 || from[0] != at) {
+    combine(at, {from, work.count}, range.count, operation_.type, operation_.op);
   }
 }
 

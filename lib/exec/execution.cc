@@ -141,6 +141,11 @@ void Execution::finish(Instance& instance, const PlanWork& work) {
     const uint32_t next = plan.dependents[d];
     if (--instance.waiting[next] > 0) continue;
     instance.waiting[next] = plan.dependencies[next];
+    if (next == instance.moved) {
+      instance.moved = kNoWork;
+      finish(instance, plan.works[next]);
+      continue;
+    }
     instance.started[instance.started_count++] = next;
   }
 }
@@ -197,7 +202,9 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
   if (!all) return Progress::Again;
   if (work.feeds == kNoWork || !feed(instance, work)) {
     payloads_.clear();
-    combine_all(instance, work);
+    // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.
+    if (work.moves != kNoWork && instance.waiting[work.moves] == 1) instance.moved = work.moves;
+    combine_all(instance, work, instance.moved == kNoWork ? work : plan.works[instance.moved]);
   }
   for (uint32_t i = work.first; i < work.first + work.count; ++i) {
     const PlanSource& source = plan.sources[i];

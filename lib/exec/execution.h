@@ -76,6 +76,7 @@ class Execution {
     uint64_t shape = 0;       // shape_ for which all below is laid out, for `tile`
     uint32_t works_left = 0;  // 0: idle
     uint32_t started_count = 0;
+    uint32_t moved = kNoWork;         // the copy that has been done together with the work that is finished next
     std::vector<uint32_t> started;    // works under way, the first started_count
     std::vector<uint32_t> waiting;    // per work: dependencies left
     std::vector<Place> works;         // per work: of its ref
@@ -103,9 +104,10 @@ class Execution {
   bool fits(const Instance& instance, const PlanWork& work, const Receiving& receiving);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
-  void combine_all(Instance& instance, const PlanWork& work);
+  void combine_all(Instance& instance, const PlanWork& work, const PlanWork& to);
   template <typename ElementOf>
-  void combine_run(Instance& instance, const PlanWork& work, Range range, size_t offset_bytes, ElementOf element_of);
+  void combine_run(Instance& instance, const PlanWork& work, const PlanWork& to, Range range, size_t offset_bytes,
+                   ElementOf element_of);
   void combine_places(const PlanWork& work, Destination to, size_t offset_bytes, std::span<const std::byte*> sources,
                       size_t scaled, size_t count);
   void combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const;

@@ -32,7 +32,7 @@ void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
   Sending& sending = static_cast<Sending&>(outgoing);
   Execution& self = *sending.execution;
   self.payloads_.push_back({to});
-  self.combine_all(*sending.instance, *sending.combine);
+  self.combine_all(*sending.instance, *sending.combine, *sending.combine);
   self.set_payload(sending);  // for what is still to be posted
 }
 
@@ -157,7 +157,7 @@ bool Execution::feed(Instance& instance, const PlanWork& work) {
       sending.work = nullptr;
       return false;
     }
-    combine_all(instance, work);
+    combine_all(instance, work, work);
   }
   for (const uint32_t i : claimed_) {
     plan.targets[i].endpoint->deliver(sending, wire_of(instance, plan.targets[i]));
