@@ -1,4 +1,5 @@
 // send: what an execution does for the Sends of a plan: a payload is sent from where it lies, packed, or made on the way.
+#include <algorithm>
 #include <cstring>
 
 #include "lib/exec/execution.h"
@@ -7,6 +8,19 @@ namespace tutti {
 namespace {
 
 constexpr size_t kLeastDelivered = 4096;  // bytes from which it is worth to ask where the reader wants a message
+
+// A slot was last in its reader's cache. A long memcpy takes whole lines over without fetching what is in them, single stores
+// do not: so the products are made in this core's cache first, which takes a third of the time.
+void scale_into_slot(std::byte* to, const std::byte* from, size_t count, const Scale& factor) {
+  constexpr size_t kBlockBytes = 8192;
+  alignas(64) std::byte block[kBlockBytes];
+  const size_t element = size_of(factor.type);
+  for (size_t done = 0, now; done < count; done += now) {
+    now = std::min(kBlockBytes / element, count - done);
+    scale(block, from + done * element, now, factor);
+    std::memcpy(to + done * element, block, now * element);
+  }
+}
 
 }  // namespace
 
@@ -19,7 +33,7 @@ void Execution::pack(Outgoing& outgoing, std::byte* to) {
     const std::byte* from = self.address(*sending.instance, ref.buffer, range.begin);
     const size_t bytes = range.count * self.element_bytes_;
     if (self.operation_.scale && ref.buffer == Buffer::Input) {
-      scale(to, from, range.count, *self.operation_.scale);
+      scale_into_slot(to, from, range.count, *self.operation_.scale);
     } else if (bytes > 0) {
       std::memcpy(to, from, bytes);
     }
