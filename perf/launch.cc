@@ -16,6 +16,7 @@
 #include "perf/children.h"
 #include "perf/exchange.h"
 #include "perf/pinning.h"
+#include "perf/pmix.h"
 
 namespace tutti::perf {
 namespace {
@@ -24,20 +25,21 @@ constexpr double kPatience_s = 2;  // for the other ranks to report a peer's dea
 
 // What a launcher sets, by launcher. key: names that together tell this job from others of the same user.
 struct Launcher {
-  const char *name, *rank, *ranks, *local_rank, *local_ranks;
+  const char *name, *rank, *ranks, *local_rank, *local_ranks, *hosts;
   const char* key[2];
 };
 constexpr Launcher kLaunchers[] = {
-    {"tutti-run", "TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK", nullptr, {nullptr, nullptr}},
+    {"tutti-run", "TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK", nullptr, nullptr, {nullptr, nullptr}},
     {"mpirun",
      "OMPI_COMM_WORLD_RANK",
      "OMPI_COMM_WORLD_SIZE",
      "OMPI_COMM_WORLD_LOCAL_RANK",
      "OMPI_COMM_WORLD_LOCAL_SIZE",
+     nullptr,
      {"OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"}},
-    {"hydra", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", {nullptr, nullptr}},
-    {"srun", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", nullptr, {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
-    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", {"TORCHELASTIC_RUN_ID", "MASTER_PORT"}},
+    {"hydra", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS", nullptr, {nullptr, nullptr}},
+    {"srun", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", nullptr, "SLURM_STEP_NUM_NODES", {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", nullptr, {"TORCHELASTIC_RUN_ID", "MASTER_PORT"}},
 };
 
 std::optional<int> number_in(const char* name) {
@@ -129,13 +131,16 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
     if (!make_id(program, job.id)) return 1;
     return body(job);
   }
-  if (number_in(launcher.local_ranks).value_or(job.processes) != job.processes) {
-    std::fprintf(stderr, "%s: the ranks are on several hosts: set TUTTI_COMM_ID=host:port#secret, the same for all\n",
-                 program.c_str());
+  const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
+                        number_in(launcher.hosts).value_or(1) == 1;
+  if (!one_host && !pmix_offered()) {
+    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret, the same "
+                 "for all, with a host where rank 0 runs\n", program.c_str(), launcher.name);
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;
-  const std::string trouble = exchange_id(job_key(launcher), job.process, job.processes, job.id);
+  const std::string trouble = one_host ? exchange_id(job_key(launcher), job.process, job.processes, job.id)
+                                       : exchange_id_by_pmix(job.process, job.id);
   if (!trouble.empty()) {
     std::fprintf(stderr, "%s: rank %d: %s\n", program.c_str(), job.process, trouble.c_str());
     return 1;

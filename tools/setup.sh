@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 packages="build-essential meson ninja-build pkg-config libsodium-dev libhwloc-dev nlohmann-json3-dev libcli11-dev"
 if [ "${1:-}" = "--with-tests" ]; then
   shift
-  packages="$packages catch2 cmake"
+  packages="$packages catch2 cmake openmpi-bin mpich"
   set -- -Dtests=enabled "$@"
 fi
 

@@ -1,0 +1,47 @@
+#!/bin/sh
+# The launchers of the README: Open MPI's and MPICH's mpirun for real, where they are installed; srun and torchrun by what they
+# set. Each on one host, and as if on several: by PMIx where the launcher has it, by TUTTI_COMM_ID, or with a sentence.
+# Arguments: all_reduce_perf.
+set -u
+all_reduce=$1
+. "${0%/*}/expect.sh"
+unset TUTTI_COMM_ID
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+small='-b 8 -e 4K -f 16 -n 2'
+right='Out of bounds values : 0 OK'
+# A port that is free now.
+address="127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')#$$"
+
+# both COMMAND...: the two ranks of a job whose launcher is played by variables; $rank is 0 or 1 in COMMAND.
+both() {
+  sh -c 'rank=1; eval "$1" & rank=0; eval "$1" && wait' sh "$*"
+}
+
+if command -v mpirun.openmpi >/dev/null; then
+  expect 0 "$right" mpirun.openmpi --oversubscribe -n 3 "$all_reduce" $small
+  expect 0 "$right" mpirun.openmpi --oversubscribe -n 3 env OMPI_COMM_WORLD_LOCAL_SIZE=1 "$all_reduce" $small
+  expect 0 "$right" mpirun.openmpi --oversubscribe -n 2 -x TUTTI_COMM_ID="$address" env OMPI_COMM_WORLD_LOCAL_SIZE=1 "$all_reduce" $small
+  expect 1 'gave no unique id\|PMIx' env TUTTI_INIT_TIMEOUT=1 PMIX_NAMESPACE=none PMIX_RANK=1 OMPI_COMM_WORLD_RANK=1 \
+    OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_SIZE=1 "$all_reduce" $small
+else
+  echo 'no mpirun.openmpi (package openmpi-bin): not tried'
+fi
+if command -v mpirun.mpich >/dev/null; then
+  expect 0 "$right" mpirun.mpich -n 3 "$all_reduce" $small
+  expect 0 "$right" mpirun.mpich -n 2 env MPI_LOCALNRANKS=1 TUTTI_COMM_ID="$address" "$all_reduce" $small
+  expect 1 'hydra offers no PMIx: set TUTTI_COMM_ID' mpirun.mpich -n 2 env MPI_LOCALNRANKS=1 "$all_reduce" $small
+else
+  echo 'no mpirun.mpich (package mpich): not tried'
+fi
+
+slurm="SLURM_JOB_ID=$$ SLURM_STEP_ID=0 SLURM_PROCID=\$rank SLURM_NTASKS=2 SLURM_LOCALID=\$rank"
+expect 0 "$right" both "$slurm SLURM_STEP_NUM_NODES=1 $all_reduce $small"
+expect 0 "$right" both "$slurm SLURM_STEP_NUM_NODES=2 TUTTI_COMM_ID='$address' $all_reduce $small"
+expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$slurm SLURM_STEP_NUM_NODES=2 $all_reduce $small"
+
+torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
+expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
+expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
+expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
+
+conclude
