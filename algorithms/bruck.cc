@@ -58,9 +58,20 @@ double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks, rounds = cost::rounds(problem.ranks);
   const double start = rounds * cost::hop(topology) + cost::messages_outward(topology, 2 * rounds);
-  if (problem.collective == Collective::AllGather) return start + cost::everyone(topology, bytes / n);
-  const double travels = cost::wire(topology, [&](const Topology::Split& split) { return split.size * bytes / 2 * rounds; });
-  return start + travels + cost::reduction(rounds * bytes) + n * rounds / 2 * kPackSeconds;
+  cost::Load load(topology);
+  for (int distance = 1; distance < problem.ranks; distance *= 2)
+    for (int rank = 0; rank < problem.ranks; ++rank) {
+      const int to = (rank + distance) % problem.ranks;
+      if (problem.collective == Collective::AllGather) {
+        const double blocks = bytes / n * std::min(distance, problem.ranks - distance);
+        load.hop(to, rank, blocks, false);
+        continue;
+      }
+      load.hop(rank, to, bytes / 2, false);
+      load.busy(rank, cost::work(bytes));
+    }
+  if (problem.collective == Collective::AllGather) return start + load.seconds() + cost::work(2 * bytes / n);
+  return start + load.seconds() + n * rounds / 2 * kPackSeconds;
 }
 
 }  // namespace

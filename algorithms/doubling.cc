@@ -65,18 +65,44 @@ void build(const Problem& problem, Builder& builder) {
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
-  const double bytes = static_cast<double>(size), rounds = cost::rounds(problem.ranks);
-  const double start = cost::binomial(topology) + 2 * cost::messages_to_partners(topology);
-  if (problem.collective == Collective::AllGather)
-    return start + cost::wire(topology, [&](const Topology::Split& split) {
-             return bytes * split.size * (problem.ranks - split.size) / problem.ranks;
-           });
-  const double folds = std::has_single_bit(static_cast<unsigned>(problem.ranks)) ? 0 : 2;
-  double exchange = 0;
-  for (const Topology::Split& split : topology.splits())
-    exchange += bytes * split.size * cost::rounds(split.fan) / split.link.bandwidth_Bps;
-  return start + exchange + folds * (cost::hop(topology) + cost::through(topology, bytes)) +
-         cost::reduction(2 * rounds * bytes);
+  const double bytes = static_cast<double>(size);
+  if (problem.collective == Collective::AllGather) return cost::nested(problem, Nest::binary(topology), bytes);
+  const Nest nest = Nest::of(topology);
+  const int active = static_cast<int>(std::bit_floor(static_cast<unsigned>(problem.ranks))), extras = problem.ranks - active;
+  const auto rank_of = [&](int place) { return nest.rank_at(place < extras ? 2 * place : place + extras); };
+  cost::Load all(topology);
+  double start = 0, way = 0;
+  for (int distance = 1; distance < active; distance *= 2) {
+    cost::Load round(topology);
+    double slowest = 0;
+    for (int place = 0; place < active; ++place)
+      for (cost::Load* load : {&round, &all}) {
+        const int from = rank_of(place), to = rank_of(place ^ distance);
+        load->hop(from, to, bytes, true);
+        const Link link = topology.link(from, to);
+        const bool memory = topology.levels()[topology.divergence(from, to)].memory;
+        slowest = std::max(slowest, link.latency_s + 2 * effort::message(link, memory));
+      }
+    start += slowest;
+    way += round.seconds();
+  }
+  if (extras > 0) {
+    Link slowest{0, 0};
+    bool memory = true;
+    for (int pair = 0; pair < extras; ++pair) {
+      const int stays = nest.rank_at(2 * pair), stands = nest.rank_at(2 * pair + 1);
+      all.hop(stands, stays, bytes, true);
+      all.hop(stays, stands, bytes, false);
+      const Link link = topology.link(stays, stands);
+      if (link.latency_s <= slowest.latency_s) continue;
+      slowest = link;
+      memory = topology.levels()[topology.divergence(stays, stands)].memory;
+    }
+    start += 2 * (slowest.latency_s + 2 * effort::message(slowest, memory));
+    way += 2 * bytes / slowest.bandwidth_Bps + cost::work(2 * bytes);
+  }
+  return std::max(cost::turns(topology, all.messages()),
+                  start + cost::pipelined(way, all.seconds(), bytes, cost::kTileBytes, 1));
 }
 
 }  // namespace

@@ -73,9 +73,37 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size);
-  const double way = cost::binomial(topology) + 4 * cost::messages_to_partners(topology) + cost::through(topology, bytes);
-  if (problem.collective == Collective::Broadcast) return way + cost::hop(topology);
-  return 2 * way + cost::reduction(2 * bytes);
+  std::vector<int> order = Nest::of(topology).order_from(problem.root);
+  const bool both = problem.collective == Collective::AllReduce;
+  if (!both) order.erase(order.begin());
+  struct Edge {
+    uint32_t depth;
+    int child, parent;
+  };
+  std::vector<Edge> trees[2];
+  cost::Load load(topology);
+  edges(order, [&](uint32_t half, uint32_t depth, int child, int parent) {
+    if (parent < 0 && !both) parent = problem.root;
+    trees[half].push_back({depth, child, parent});
+    if (parent < 0) return;
+    load.hop(parent, child, bytes / 2, false, child > parent);  // one payload for both children
+    if (both) load.hop(child, parent, bytes / 2, true);
+  });
+  double start = 0, way = 0;
+  for (std::vector<Edge>& tree : trees) {
+    std::stable_sort(tree.begin(), tree.end(), [](const Edge& a, const Edge& b) { return a.depth < b.depth; });
+    std::vector<int> down, parents(static_cast<size_t>(problem.ranks), -1);
+    for (const Edge& edge : tree) {
+      down.push_back(edge.child);
+      parents[static_cast<size_t>(edge.child)] = edge.parent;
+    }
+    const cost::Course back = cost::tree_down(topology, down, parents, bytes);  // the other half shares the links
+    const cost::Course there = both ? cost::tree_up(topology, down, parents, bytes / 2) : cost::Course{0, 0};
+    start = std::max(start, back.start + there.start);
+    way = std::max(way, back.bytes + there.bytes);
+  }
+  return std::max(cost::turns(topology, load.messages()),
+                  start + cost::pipelined(way, load.seconds(), bytes, 2 * cost::kTileBytes, both ? 1 : 0));
 }
 
 }  // namespace

@@ -20,14 +20,7 @@ void build(const Problem& problem, Builder& builder) {
 }
 
 double price(const Problem& problem, size_t size) {
-  const Topology& topology = problem.topology;
-  const double bytes = static_cast<double>(size), ways = problem.collective == Collective::AllReduce ? 2 : 1;
-  const double uneven = std::has_single_bit(static_cast<unsigned>(problem.ranks)) ? 1 : 2;
-  const double egress = cost::wire(topology, [&](const Topology::Split& split) {
-    return bytes * split.size * (1.0 / split.size - 1.0 / problem.ranks) * uneven;
-  });
-  const double share = bytes * (problem.ranks - 1) / problem.ranks;
-  return ways * (cost::binomial(topology) + 2 * cost::messages_to_partners(topology) + egress + cost::reduction(share));
+  return cost::nested(problem, Nest::binary(problem.topology), static_cast<double>(size));
 }
 
 }  // namespace

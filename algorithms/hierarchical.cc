@@ -24,18 +24,9 @@ void build(const Problem& problem, Builder& builder) {
 }
 
 double price(const Problem& problem, size_t size) {
-  const Topology& topology = problem.topology;
-  const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double ways = problem.collective == Collective::AllReduce ? 2 : 1, hops = has_root(problem.collective) ? 2 : 1;
-  // What crosses into or out of a place, in one direction. Levels work at the same time, on different tiles.
-  const double crossing = cost::wire(topology, [&](const Topology::Split& split) {
-    if (has_root(problem.collective)) return bytes;
-    if (problem.collective == Collective::AllReduce) return bytes * (split.fan - 1) / split.fan;
-    return bytes * (n - split.size) / n;
-  });
-  const double handled = has_root(problem.collective) ? bytes : bytes * (n - 1) / n;
-  return ways * (hops * cost::descent(topology) + cost::messages_to_places(topology) + crossing +
-                 (reduces(problem.collective) ? cost::reduction(handled) : 0));
+  const Nest nest = Nest::of(problem.topology);
+  const double bytes = static_cast<double>(size);
+  return has_root(problem.collective) ? cost::nested_rooted(problem, nest, bytes) : cost::nested(problem, nest, bytes);
 }
 
 }  // namespace

@@ -26,8 +26,13 @@ void build(const Problem& problem, Builder& builder) {
 }
 
 double price(const Problem& problem, size_t size) {
+  const double block = static_cast<double>(size) / problem.ranks;
+  const double mates = cost::largest_island(cost::places_of(problem.topology)) - 1;
+  const bool gathers = problem.collective == Collective::Gather;
   return cost::hop(problem.topology) + cost::messages_to_all(problem.topology) +
-         cost::one_to_all(problem.topology, static_cast<double>(size) / problem.ranks);
+         (gathers ? cost::one_to_all(problem.topology, problem.root, block)
+                  : cost::publish(problem.topology, problem.root, block)) +
+         cost::work((2 + mates) * block);
 }
 
 }  // namespace

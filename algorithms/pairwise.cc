@@ -29,9 +29,10 @@ void build(const Problem& problem, Builder& builder) {
 }
 
 double price(const Problem& problem, size_t size) {
-  const double bytes = static_cast<double>(size);
+  const double block = static_cast<double>(size) / problem.ranks;
+  const double mates = cost::largest_island(cost::places_of(problem.topology)) - 1;
   return cost::hop(problem.topology) + 2 * cost::messages_to_all(problem.topology) +
-         cost::everyone(problem.topology, bytes / problem.ranks);
+         cost::everyone(problem.topology, block) + cost::work((2 * mates + 1) * block);
 }
 
 }  // namespace

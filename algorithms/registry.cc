@@ -7,8 +7,8 @@
 namespace tutti {
 
 std::span<const Algorithm> all_algorithms() {
-  static const std::array rows = {kOneshot, kTwoshot,  kRing,  kDoubling, kHalving,     kTree,
-                                  kDtree,   kPairwise, kBruck, kLinear,   kHierarchical};
+  static const std::array rows = {kOneshot, kTwoshot, kRing,     kHierarchical, kDoubling, kHalving,
+                                  kTree,    kDtree,   kPairwise, kBruck,        kLinear};
   return rows;
 }
 

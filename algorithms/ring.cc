@@ -60,13 +60,31 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double share = (n - 1) / n * bytes;
-  if (has_root(problem.collective))
-    return cost::chain(topology) + cost::messages_outward(topology, 2) + cost::through(topology, bytes) +
-           (reduces(problem.collective) ? cost::reduction(bytes) : 0);
-  const double ways = problem.collective == Collective::AllReduce ? 2 : 1;
-  return ways * (cost::chain(topology) + cost::messages_outward(topology, 2 * (n - 1)) + cost::through(topology, share) +
-                 (reduces(problem.collective) ? cost::reduction(share) : 0));
+  const bool adds = reduces(problem.collective);
+  const Nest nest = Nest::of(topology);
+  cost::Load load(topology);
+  if (has_root(problem.collective)) {
+    const std::vector<int> order = nest.order_from(problem.root);
+    double way = 0;
+    for (size_t i = 0; i + 1 < order.size(); ++i) {
+      adds ? load.hop(order[i + 1], order[i], bytes, true) : load.hop(order[i], order[i + 1], bytes, false);
+      const bool memory = topology.levels()[topology.divergence(order[i], order[i + 1])].memory;
+      way += bytes / topology.link(order[i], order[i + 1]).bandwidth_Bps + cost::work(memory ? 2 * bytes : adds ? bytes : 0);
+    }
+    return cost::chain(topology) + cost::pipelined(way, load.seconds(), bytes, cost::kTileBytes);
+  }
+  const double share = (n - 1) / n * bytes, ways = problem.collective == Collective::AllReduce ? 2 : 1;
+  for (int at = 0; at < problem.ranks; ++at) {
+    const int from = nest.rank_at(at), to = nest.rank_at((at + 1) % problem.ranks);
+    if (adds) load.hop(from, to, share, true);
+    if (problem.collective != Collective::ReduceScatter) load.hop(from, to, share, false);
+  }
+  // Of the n hops around, a chunk leaves out a near one, if there is any.
+  const Topology::Split &outer = topology.splits().front(), &inner = topology.splits().back();
+  const double closing = problem.ranks > outer.places ? cost::delivery(outer) - cost::delivery(inner) : 0;
+  // Its own block, to where it belongs.
+  const double own = problem.collective == Collective::AllGather ? cost::work(bytes / n) : 0;
+  return std::max(cost::turns(topology, load.messages() * (n - 1)), ways * (cost::chain(topology) + closing) + load.seconds() + own);
 }
 
 }  // namespace

@@ -53,19 +53,38 @@ void build(const Problem& problem, Builder& builder) {
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
-  const double bytes = static_cast<double>(size), n = problem.ranks, rounds = cost::rounds(problem.ranks);
-  const double start = cost::binomial(topology) + 2 * cost::messages_to_partners(topology);
-  double fan = 0;  // the root feeds a whole message into each round
-  for (const Topology::Split& split : topology.splits())
-    fan += cost::rounds(split.fan) * bytes / split.link.bandwidth_Bps;
-  switch (problem.collective) {
-    case Collective::AllReduce: return 2 * (start + fan) + cost::reduction(rounds * bytes);
-    case Collective::Reduce: return start + fan + cost::reduction(rounds * bytes);
-    case Collective::Broadcast: return start + fan;
-    // Blocks on their way are copied again at each of up to log n stops.
-    default:
-      return start + cost::one_to_all(topology, bytes / n) * (rounds + 1) / 2 + cost::messages_outward(topology, n / 2);
+  const int n = problem.ranks;
+  const double bytes = static_cast<double>(size);
+  const bool up = problem.collective == Collective::Reduce || problem.collective == Collective::AllReduce;
+  const bool down = problem.collective == Collective::Broadcast || problem.collective == Collective::AllReduce;
+  const std::vector<int> places = Nest::of(topology).order_from(problem.root);
+  std::vector<int> order{problem.root}, parent(places.size(), -1);
+  cost::Load load(topology);
+  for (int bit = 1 << cost::rounds(n); bit > 0; bit /= 2)
+    for (int child = bit; child < n; child += 2 * bit) {  // large subtrees first
+      const int from = places[static_cast<size_t>(child - bit)], to = places[static_cast<size_t>(child)];
+      order.push_back(to);
+      parent[static_cast<size_t>(to)] = from;
+      const double blocks = bytes / n * std::min(bit, n - child);
+      if (up) load.hop(to, from, bytes, true);
+      if (down) load.hop(from, to, bytes, false, bit == 1);  // one payload for all children
+      if (problem.collective == Collective::Gather) load.hop(to, from, blocks, false);
+      if (problem.collective == Collective::Scatter) load.hop(from, to, blocks, false);
+    }
+  const cost::Course there = cost::tree_up(topology, order, parent, bytes),
+                  back = cost::tree_down(topology, order, parent, bytes);
+  if (up && down)
+    return std::max(cost::turns(topology, load.messages()),
+                    there.start + back.start +
+                        cost::pipelined(there.bytes + back.bytes, load.seconds(), bytes, cost::kTileBytes, 1));
+  if (up || down) {
+    const cost::Course way = up ? there : back;
+    return way.start + cost::pipelined(way.bytes, load.seconds(), bytes, cost::kTileBytes);
   }
+  // Blocks on their way are written again at each stop.
+  const double written = cost::work(bytes);
+  return back.start +
+         cost::pipelined(load.seconds() + 2 * written, std::max(load.seconds(), written), bytes, cost::kTileBytes);
 }
 
 }  // namespace

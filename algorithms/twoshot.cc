@@ -21,15 +21,13 @@ void build(const Problem& problem, Builder& builder) {
 
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
-  const double bytes = static_cast<double>(size), n = problem.ranks;
-  const double start = 2 * cost::hop(topology) + 2 * cost::messages_to_all(topology);
-  const double exchange = cost::everyone(topology, bytes / n);  // everyone's share to or from everyone
-  switch (problem.collective) {
-    case Collective::AllReduce: return start + 2 * exchange + cost::reduction(2 * (n - 1) / n * bytes);
-    case Collective::Reduce:
-      return start + exchange + cost::one_to_all(topology, bytes / n) + cost::reduction(2 * (n - 1) / n * bytes);
-    default: return start + exchange + cost::one_to_all(topology, bytes / n);
-  }
+  const double bytes = static_cast<double>(size), part = bytes / problem.ranks;
+  if (problem.collective == Collective::AllReduce) return cost::nested(problem, Nest::flat(topology), bytes);
+  const double mates = cost::largest_island(cost::places_of(topology)) - 1;
+  const bool adds = problem.collective == Collective::Reduce;
+  return 2 * cost::hop(topology) + 3 * cost::messages_to_all(topology) + cost::everyone(topology, part) +
+         (adds ? cost::one_to_all(topology, problem.root, part) : cost::publish(topology, problem.root, part)) +
+         cost::work(2 * (mates + 1) * part) + cost::work((adds ? problem.ranks : 0) * part);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-# libraries: what compare.py runs: each library's benchmark program, how it is started, and in which settings.
+# libraries: what compare.py (and, between hosts, scaleout.py) runs: each library's benchmark program, how it is started, and in which settings.
 #
 # All run the same program text (perf/peers/), hence the same buffers, rewriting of inputs, timing and pinning (rank i to core i,
 # --bind; the launchers bind nothing themselves). An MPI runs in the settings that people commonly choose between on one host, and
@@ -28,14 +28,14 @@ class Failed(Exception):
 class Setting:
     """One way to run a library: the words before and after the program's name, and the environment's additions."""
 
-    def __init__(self, name, program, before=(), after=(), environment=None):
-        self.name, self.program = name, program
+    def __init__(self, name, program, before=(), after=(), environment=None, bind='--bind'):
+        self.name, self.program, self.bind = name, program, bind
         self.before, self.after = [str(word) for word in before], [str(word) for word in after]
         self.environment = dict(os.environ, **(environment or {}))
 
     def run(self, flags, placement, timeout_s):
         """{size: us} of one run: the program's median for each size."""
-        command = [*self.before, str(self.program), *self.after, '--bind', *flags, '-c', '0', '--percentiles', '-J', '-']
+        command = [*self.before, str(self.program), *self.after, self.bind, *flags, '-c', '0', '--percentiles', '-J', '-']
         try:
             result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment,
                                     timeout=timeout_s)

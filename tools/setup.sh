@@ -4,10 +4,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="build-essential meson ninja-build pkg-config libsodium-dev libhwloc-dev nlohmann-json3-dev libcli11-dev"
+packages="build-essential meson ninja-build pkg-config libsodium-dev libhwloc-dev libucx-dev nlohmann-json3-dev libcli11-dev"
 if [ "${1:-}" = "--with-tests" ]; then
   shift
-  packages="$packages catch2 cmake openmpi-bin mpich"
+  packages="$packages catch2 cmake iproute2 openmpi-bin mpich"
   set -- -Dtests=enabled "$@"
 fi
 

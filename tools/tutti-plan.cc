@@ -4,8 +4,6 @@
 //   tutti-plan --collective allreduce --topo "host:2 core:4" check
 //   tutti-plan --topo "host:2 core:4" --explain allreduce 64K
 // Exit codes: 0; 1: the checker refuses the programs; 2: bad arguments.
-#include <algorithm>
-#include <cctype>
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -13,6 +11,9 @@
 #include "lib/sched/check.h"
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
+#include "lib/topo/assemble.h"
+#include "tools/explain.h"
+#include "tools/words.h"
 
 namespace {
 
@@ -27,21 +28,6 @@ struct Arguments {
   bool all = false, in_place = false, varying = false;
 };
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-Result<Collective> parse_collective(const std::string& name) {
-  std::string known;
-  for (int i = 0; i < kCollectives; ++i) {
-    const std::string candidate = lower(name_of(static_cast<Collective>(i)));
-    if (lower(name) == candidate) return static_cast<Collective>(i);
-    known += (i == 0 ? "" : ", ") + candidate;
-  }
-  return fail(Code::InvalidArgument, "unknown collective '", name, "' (known: ", known, ")");
-}
-
 Result<Topology> parse_topology(const Arguments& arguments) {
   if (arguments.topology.empty()) {
     const int ranks = arguments.ranks == -1 ? 4 : arguments.ranks;
@@ -49,7 +35,7 @@ Result<Topology> parse_topology(const Arguments& arguments) {
       return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
     return Topology::flat(ranks);
   }
-  Result<Topology> topology = Topology::synthetic(arguments.topology);
+  Result<Topology> topology = topology_of_argument(arguments.topology);
   if (!topology.ok()) return topology;
   const int ranks = topology.value().ranks();
   if (ranks > kMaxRanks)
@@ -58,25 +44,6 @@ Result<Topology> parse_topology(const Arguments& arguments) {
     return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks,
                 " ranks contradict each other");
   return topology;
-}
-
-std::string text_of_seconds(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f us", seconds * 1e6);
-  return text;
-}
-
-Status explain(const Problem& problem, const std::string& size) {
-  const Result<uint64_t> bytes = parse_bytes(size);
-  if (!bytes.ok()) return bytes.status();
-  const std::vector<Choice> choices = rank_algorithms(problem, bytes.value());
-  if (choices.empty()) return fail(Code::InvalidArgument, "no algorithm serves ", name_of(problem.collective), " here");
-  std::printf("%s of %s bytes over %d ranks: %s\n", name_of(problem.collective), size.c_str(), problem.ranks,
-              choices.front().algorithm->name);
-  for (const Choice& choice : choices)
-    std::printf("  %-14s %14s%s\n", choice.algorithm->name, text_of_seconds(choice.seconds).c_str(),
-                &choice == &choices.front() ? "  <- chosen" : "");
-  return {};
 }
 
 void print(const Arguments& arguments, const std::vector<Program>& programs) {
@@ -99,12 +66,20 @@ Status run(const Arguments& arguments, bool& refused) {
     return fail(Code::InvalidArgument, "--rank ", arguments.rank, " is not one of ", ranks, " ranks");
   const int root = has_root(collective.value()) ? arguments.root : 0;
   Problem problem{collective.value(), root, 0, ranks, arguments.in_place, !arguments.varying, topology.value()};
-  if (!arguments.explain.empty()) return explain(problem, arguments.explain[1]);
+  if (!arguments.explain.empty()) {
+    const Result<uint64_t> bytes = parse_bytes(arguments.explain[1]);
+    if (!bytes.ok()) return bytes.status();
+    const Result<std::string> text = explain(problem, arguments.explain[1], bytes.value());
+    if (text.ok()) std::fputs(text.value().c_str(), stdout);
+    return text.ok() ? Status() : text.status();
+  }
   if (arguments.verb.empty()) return fail(Code::InvalidArgument, "nothing to do: say print, check, draw or --explain");
 
   const Result<uint64_t> bytes = parse_bytes(arguments.size);
   if (!bytes.ok()) return bytes.status();
-  const Result<const Algorithm*> algorithm = select(problem, bytes.value(), arguments.algorithm);
+  bool forced = false;
+  const Result<const Algorithm*> algorithm = arguments.algorithm.empty() ? choose(problem, bytes.value(), forced)
+                                                                        : select(problem, bytes.value(), arguments.algorithm);
   if (!algorithm.ok()) return algorithm.status();
   std::vector<Program> programs;
   for (problem.rank = 0; problem.rank < ranks; ++problem.rank) programs.push_back(program_of(*algorithm.value(), problem));
@@ -132,13 +107,13 @@ int main(int argc, char** argv) {
   app.add_option("--algo,-a", arguments.algorithm, "algorithm; default: the one that would be chosen for --size");
   app.add_option("--size,-s", arguments.size, "bytes of the whole message, like 64K (default 1M)");
   app.add_option("--ranks,-n", arguments.ranks, "ranks on one host (default 4)");
-  app.add_option("--topo,-t", arguments.topology, "topology, like \"host:2 core:4\" or \"host:2 core:3+5\"");
+  app.add_option("--topo,-t", arguments.topology, "topology: text like \"host:2 core:3+5\", or a topology file");
   app.add_option("--root", arguments.root, "root rank (default 0)");
   app.add_option("--rank,-r", arguments.rank, "rank to print (default 0)");
   app.add_flag("--all", arguments.all, "print all ranks");
   app.add_flag("--in-place", arguments.in_place, "input and output are one buffer");
   app.add_flag("--varying", arguments.varying, "blocks of different sizes, as in AllGatherV");
-  app.add_option("--explain", arguments.explain, "collective and size: the choice, its price and the runners-up")
+  app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
   try {

@@ -19,6 +19,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, read where the environment is silent"},
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::Text, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
+    {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::Text, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
     {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Text, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
@@ -28,6 +29,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
     {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
+    {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file of sites, racks, hosts and their links (tutti-topo lint checks it); hosts are found by name"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 

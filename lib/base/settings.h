@@ -14,9 +14,10 @@
 namespace tutti {
 
 enum class Setting : uint8_t {
-  Debug, ConfFile, CommId, SocketIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs, Topo, Fault,
+  Debug, ConfFile, CommId, SocketIfname, NetIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs, Topo,
+  TopoFile, Fault,
 };
-inline constexpr int kSettings = 14;
+inline constexpr int kSettings = 16;
 
 enum class SettingKind : uint8_t { Text, Seconds, Bytes, Count };
 

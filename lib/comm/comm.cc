@@ -34,7 +34,6 @@ Status Comm::init() {
   }
   {
     std::lock_guard lock(mutex_);
-    std::erase(transports_, nullptr);  // where one could not be made
     initialized_ = true;
   }
   init_ = Init::Over;
@@ -157,6 +156,18 @@ void Comm::report_timeout() {
   }
 }
 
+Transport* Comm::awaited() const {
+  Transport* only = nullptr;
+  for (const Execution* execution : running_) {
+    for (const int peer : execution->waiting_for()) {
+      Transport* const transport = routes_[static_cast<size_t>(peer)].transport;
+      if (only && transport != only) return nullptr;
+      only = transport;
+    }
+  }
+  return only;
+}
+
 void Comm::give_up() {
   fail_all(Code::RemoteError, -1, concat(what_runs(), " made no progress for ", timeout_s(), " s, and rank 0 did not say why"));
 }
@@ -252,7 +263,10 @@ Progress Comm::advance(bool& moved) {
     collective_running_ = false;
     if (!start_next_collective() && !batch_status_.ok()) return Progress::Failed;
   }
-  return running_.empty() ? Progress::Done : Progress::Again;
+  if (!running_.empty()) return Progress::Again;
+  for (const auto& transport : transports_)
+    if (!transport->flushed()) return Progress::Again;
+  return Progress::Done;
 }
 
 Progress Comm::advance_aborted() {
@@ -310,8 +324,12 @@ Status Comm::run_in_turn(std::span<const Call> calls) {
 
 void Comm::finalize() {
   wait_init();
-  finalized_.store(true, std::memory_order_relaxed);
+  const bool again = finalized_.exchange(true, std::memory_order_relaxed);
   wait_idle();
+  if (!again && initialized_.load(std::memory_order_acquire) && !aborted()) {
+    const Deadline deadline = Deadline::after_s(timeout_s());
+    for (const auto& transport : transports_) transport->leave(deadline);
+  }
   if (control_) control_->leave();
 }
 

@@ -13,6 +13,7 @@
 #include "lib/boot/boot.h"
 #include "lib/comm/call.h"
 #include "lib/comm/plans.h"
+#include "lib/comm/seats.h"
 #include "lib/exec/execution.h"
 
 namespace tutti {
@@ -84,7 +85,10 @@ class Comm {
   // For the waiting loop (drive.cc).
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
   bool crowded() const { return crowded_; }
-  std::span<const std::unique_ptr<Transport>> transports() const { return transports_; }
+  // The transports by which peers can be heard; at least one.
+  std::span<Transport* const> doorbells() const { return doorbells_; }
+  // The one of them by which all peers are reached that calls under way wait for; null if there are several.
+  Transport* awaited() const;
   // Nothing has moved for timeout_s(): asks all ranks, once, who is to blame. The abort that follows ends the batch.
   void report_timeout();
   // No answer came either: ends the batch under way with what is known here.
@@ -119,11 +123,15 @@ class Comm {
   void wait_init();
   Status connect();
   Result<std::vector<std::string>> everyones(const std::string& mine, Deadline deadline);
-  Status open_transports(std::vector<std::string>& addresses);
-  Status connect_transports(const std::vector<std::vector<std::string>>& addresses, Deadline deadline);
-  Status set_topology();
-  Status choose_routes();
-  Status agree(const Status& mine, Deadline deadline);
+  std::string introduction(const Seats& seats, const Status& placed) const;
+  Status open_transport(const TransportKind& kind, std::unique_ptr<Transport>& transport, std::string& address);
+  Status connect_transports(Seats& seats, const Status& placed, Deadline deadline);
+  Status meet(const std::vector<std::string>& introductions, Seats& seats, Deadline deadline);
+  bool choose_routes();
+  Status unreachable(const std::string& absent) const;
+  void set_doorbells();
+  std::optional<Indoors> indoors(const Seats& seats) const;
+  Result<std::vector<std::string>> agree(const Status& mine, const std::string& say, Deadline deadline);
   void on_abort(const Cause& cause);
   Activity activity() const;
   Status first_failure() const;
@@ -152,8 +160,8 @@ class Comm {
   std::unique_ptr<Control> control_;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<Route> routes_;
+  std::vector<Transport*> doorbells_;
   Topology topology_ = Topology::flat(1);
-  bool topology_given_ = false;  // by TUTTI_TOPO
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
   int inline_polls_ = 1;  // an unfinished batch of this many goes on in the waiting loop; below it, no clock, no allocation

@@ -17,7 +17,9 @@ constexpr int kSpins = 2000;              // polls before the first yield, with 
 constexpr int kCrowdedSpins = 4;         // the same when cores are shared
 constexpr int kYieldsPerLook = 4096;      // at the deadline
 constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
-constexpr int64_t kNapNs = 100'000;
+// Where not all that is awaited can wake this rank: naps in proportion to how long it has waited, so that what is late anyway becomes
+// at most an eighth later. Blind: nothing that is awaited wakes it.
+constexpr int64_t kNapShare = 8, kLeastNapNs = 50'000, kMostNapNs = 5'000'000, kMostBlindNapNs = 1'000'000;
 constexpr int64_t kGraceNs = 3'000'000'000;  // for the answer who is to blame for a timeout
 
 void relax() {
@@ -55,18 +57,18 @@ class Waiter {
  private:
   template <typename Advance>
   void sleep(Advance advance) {
-    // One communicator with one transport can be woken by what it waits for. Several have several doorbells: nap.
-    const auto transports = comms_[0]->transports();
-    const bool one = comms_.size() == 1 && transports.size() == 1;
-    if (transports.empty()) {
-      sched_yield();
-      return;
-    }
+    // One communicator with one transport can be woken by what it waits for, for sure. Where there are several doorbells, this
+    // rank sleeps at that of the peers it waits for, but not for long: others may want something of it, too.
+    Comm& comm = *comms_[0];
+    const bool one = comms_.size() == 1 && comm.doorbells().size() == 1;
+    Transport* const awaited = one || comms_.size() > 1 ? nullptr : comm.awaited();
+    Transport& doorbell = awaited ? *awaited : *comm.doorbells()[0];
     // In this order: arm() ends with a fence (the transport's), after which what is awaited is either seen by this look, or its
     // writer sees that a rank sleeps.
-    transports[0]->arm();
+    doorbell.arm();
     const bool moved = advance();
-    transports[0]->sleep(moved ? 0 : one ? kMaxSleepNs : kNapNs);
+    const int64_t nap_ns = std::clamp((now_ns() - since_ns_) / kNapShare, kLeastNapNs, awaited ? kMostNapNs : kMostBlindNapNs);
+    doorbell.sleep(moved ? 0 : one ? kMaxSleepNs : nap_ns);
     if (moved) reset();
   }
 

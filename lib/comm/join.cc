@@ -1,7 +1,9 @@
 // join: how a communicator comes up, and how it is split.
 //
-// All ranks meet (boot), tell each other their version, settings and transport addresses, connect the transports that every
-// rank has, and then tell each other how that went: they all succeed or they all fail with the same sentence.
+// All ranks meet (boot) and tell each other their version and settings. Then one transport after the other, cheapest first, until
+// every rank reaches every other: all open it, tell each other its addresses, connect it if every rank has it, and tell each
+// other how that went, so that they all go on, all succeed, or all fail with the same sentence. Ranks that reach one another by a
+// cheap transport never pay for a dear one.
 #include <algorithm>
 #include <cstring>
 #include <random>
@@ -74,7 +76,8 @@ Status Comm::connect() {
   Result<ForcedAlgorithms> forced = ForcedAlgorithms::parse(settings_.text(Setting::Algo));
   if (!forced.ok()) return forced.status();
 
-  TUTTI_TRY(set_topology());
+  Seats seats;
+  const Status placed = seats.read(settings_, rank(), ranks());
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
   const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
@@ -89,45 +92,13 @@ Status Comm::connect() {
   }
 
   // A single rank needs a transport, too: it may send to itself.
-  std::vector<std::string> addresses;
-  const Status opened = open_transports(addresses);
-  std::string blob;
-  append(blob, concat(TUTTI_VERSION_CODE, "|", settings_.text(Setting::Algo), "|", tile_bytes_, "|", settings_.text(Setting::Topo)));
-  append(blob, opened.text());
-  for (const std::string& address : addresses) append(blob, address);
-  Result<std::vector<std::string>> blobs = everyones(blob, deadline);
-  if (!blobs.ok()) return blobs.status();
-
-  std::vector<std::vector<std::string>> by_rank;
-  for (const std::string& one : blobs.value()) by_rank.push_back(fields_of(one));
-  for (int peer = 0; peer < ranks(); ++peer) {
-    if (by_rank[peer].size() != 2 + addresses.size() || by_rank[peer][0] != by_rank[0][0])
-      return fail(Code::InvalidUsage, "ranks 0 and ", peer,
-                  " run different versions of Tutti, or with different TUTTI_ALGO, TUTTI_TILE or TUTTI_TOPO");
-    if (!by_rank[peer][1].empty()) return fail(Code::SystemError, "rank ", peer, ": ", by_rank[peer][1]);
-  }
-  Status connected = connect_transports(by_rank, deadline);
-  if (connected.ok()) connected = choose_routes();
-  // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
-  if (!aborted()) connected = agree(connected, deadline);
+  const Status connected = connect_transports(seats, placed, deadline);
   if (!connected.ok()) return aborted() ? first_failure() : connected;
+  set_doorbells();
+  crowded_ = seats.crowded();
+  inline_polls_ = crowded_ ? 1 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
   return plans_->check_forced();
-}
-
-// Where a person says that ranks sit. If none does, choose_routes() knows.
-Status Comm::set_topology() {
-  const std::string& text = settings_.text(Setting::Topo);
-  if (text.empty()) return {};
-  Result<Topology> topology = Topology::synthetic(text);
-  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO: ", topology.status().text());
-  if (topology.value().ranks() == ranks()) {
-    topology_ = std::move(topology.value());
-    topology_given_ = true;
-  } else {
-    log_info(rank(), "TUTTI_TOPO describes ", topology.value().ranks(), " ranks, this communicator has ", ranks(), ": not used");
-  }
-  return {};
 }
 
 // What every rank says, by rank.
@@ -136,51 +107,112 @@ Result<std::vector<std::string>> Comm::everyones(const std::string& mine, Deadli
   return control_->all_gather(mine, deadline);
 }
 
-// One address per known transport, empty where this rank lacks it.
-Status Comm::open_transports(std::vector<std::string>& addresses) {
-  std::string absent;
+// What must be alike on all ranks, what went wrong so far, and where this rank is.
+std::string Comm::introduction(const Seats& seats, const Status& placed) const {
+  std::string terms = concat(TUTTI_VERSION_CODE, "|", tile_bytes_, "|", seats.given());
+  for (const Setting setting : {Setting::Algo, Setting::Transports}) append(terms, settings_.text(setting));
+  std::string all;
+  append(all, terms);
+  append(all, std::to_string(static_cast<int>(placed.code())));
+  append(all, placed.text());
+  append(all, seats.whereabouts());
+  return all;
+}
+
+// Hears everyone's introduction(). Errors are the same on all ranks.
+Status Comm::meet(const std::vector<std::string>& introductions, Seats& seats, Deadline deadline) {
+  std::string terms;
+  std::vector<std::string> whereabouts;
+  for (int peer = 0; peer < ranks(); ++peer) {
+    const std::vector<std::string> fields = fields_of(introductions[peer]);
+    const bool whole = fields.size() == 4;
+    if (whole && fields[1] != "0") return fail(static_cast<Code>(std::stoi(fields[1])), "rank ", peer, ": ", fields[2]);
+    if (whole && peer == 0) terms = fields[0];
+    if (!whole || fields[0] != terms)
+      return fail(Code::InvalidUsage, "ranks 0 and ", peer,
+                  " run different versions of Tutti, or with different TUTTI_ALGO, TUTTI_TILE, TUTTI_TRANSPORTS, TUTTI_TOPO or files "
+                  "named by TUTTI_TOPO_FILE");
+    whereabouts.push_back(fields[3]);
+  }
+  TUTTI_TRY(seats.hear(whereabouts));
+  if (seats.nics_matter()) {
+    Result<std::vector<std::string>> nics = everyones(seats.nics(), deadline);
+    if (!nics.ok()) return nics.status();
+    seats.hear_nics(nics.value());
+  }
+  return seats.place();
+}
+
+Status Comm::open_transport(const TransportKind& kind, std::unique_ptr<Transport>& transport, std::string& address) {
+  Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_, aborted_});
+  if (made.ok()) made = make_faulty(std::move(made.value()), settings_.text(Setting::Fault), rank(), ranks());
+  if (!made.ok()) return made.status();
+  Result<std::string> own = made.value()->address();
+  if (!own.ok()) return own.status();
+  address = std::move(own.value());
+  transport = std::move(made.value());
+  return {};
+}
+
+// Transports in their order, until every rank reaches every other; then the topology is known. All ranks go through the same
+// exchanges: what ends the loop, or skips a transport, is known to all.
+Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline deadline) {
+  bool first = true;
+  std::string absent;  // why transports are not used
   for (const TransportKind& kind : all_transports()) {
-    addresses.emplace_back();
-    transports_.emplace_back();
     if (!allowed(settings_.text(Setting::Transports), kind.name)) continue;
-    Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_, aborted_});
-    if (made.ok()) made = make_faulty(std::move(made.value()), settings_.text(Setting::Fault), rank(), ranks());
-    if (made.ok()) {
-      Result<std::string> address = made.value()->address();
-      if (address.ok()) {
-        addresses.back() = std::move(address.value());
-        transports_.back() = std::move(made.value());
-        continue;
-      }
-      made = address.status();
+    std::unique_ptr<Transport> transport;
+    std::string address, blob;
+    const Status opened = open_transport(kind, transport, address);
+    append(blob, first ? introduction(seats, placed) : "");  // goes along with the first exchange, whatever transport that is about
+    append(blob, std::to_string(static_cast<int>(opened.code())));
+    append(blob, opened.text());
+    append(blob, address);
+    Result<std::vector<std::string>> blobs = everyones(blob, deadline);
+    if (!blobs.ok()) return blobs.status();
+
+    std::vector<std::vector<std::string>> by_rank;
+    std::vector<std::string> introductions, addresses;
+    for (int peer = 0; peer < ranks(); ++peer) {
+      std::vector<std::string>& fields = by_rank.emplace_back(fields_of(blobs.value()[peer]));
+      fields.resize(4);  // where a rank says something else, meet() says so
+      introductions.push_back(fields[0]);
+      addresses.push_back(fields[3]);
     }
-    if (made.status().code() == Code::InvalidArgument) return made.status();
-    log_info(rank(), "transport ", kind.name, " is not used: ", made.status().text());
-    absent += concat(absent.empty() ? "" : "; ", made.status().text());
+    if (first) TUTTI_TRY(meet(introductions, seats, deadline));
+    first = false;
+    bool everywhere = true;  // what some rank lacks is used by none: both ends of a pair must choose the same transport
+    for (int peer = 0; peer < ranks(); ++peer) {
+      const Code code = static_cast<Code>(std::stoi(by_rank[peer][1]));
+      if (code == Code::InvalidArgument) return fail(code, "rank ", peer, ": ", by_rank[peer][2]);
+      if (code != Code::Success && everywhere) absent += concat(absent.empty() ? "" : "; ", "rank ", peer, ": ", by_rank[peer][2]);
+      everywhere = everywhere && code == Code::Success;
+    }
+    if (!everywhere) {
+      log_info(rank(), "transport ", kind.name, " is not used: ", absent);
+      continue;
+    }
+    const Status connected = transport->connect(addresses, deadline);
+    transports_.push_back(std::move(transport));
+    // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
+    if (aborted()) break;
+    const bool complete = connected.ok() && choose_routes();
+    Result<std::vector<std::string>> said = agree(connected, complete ? seats.findings(indoors(seats)) : "", deadline);
+    if (!said.ok()) return said.status();
+    if (std::any_of(said.value().begin(), said.value().end(), [](const std::string& findings) { return findings.empty(); })) continue;
+    Result<Topology> topology = seats.settle(said.value());
+    if (topology.ok()) topology_ = std::move(topology.value());
+    return topology.status();
   }
-  const auto none = [](const std::unique_ptr<Transport>& transport) { return !transport; };
-  if (std::all_of(transports_.begin(), transports_.end(), none))
-    return fail(Code::SystemError, "no transport can be used: ", absent);
-  return {};
+  return unreachable(absent);
 }
 
-Status Comm::connect_transports(const std::vector<std::vector<std::string>>& fields, Deadline deadline) {
-  for (size_t t = 0; t < transports_.size(); ++t) {
-    std::vector<std::string> addresses;
-    for (const std::vector<std::string>& of_rank : fields) addresses.push_back(of_rank[2 + t]);
-    // A transport that some rank lacks is used by none: both ends of a pair must choose the same one.
-    if (std::any_of(addresses.begin(), addresses.end(), [](const std::string& address) { return address.empty(); }))
-      transports_[t].reset();
-    if (transports_[t]) TUTTI_TRY(transports_[t]->connect(addresses, deadline));
-  }
-  std::erase(transports_, nullptr);
-  return {};
-}
-
-Status Comm::choose_routes() {
-  Link link{0, 1e12};  // the slowest of all
+// The cheapest transport to each peer. False: there is none to some.
+bool Comm::choose_routes() {
+  bool all = true;
   for (int peer = 0; peer < ranks(); ++peer) {
     double best_s = 0;
+    routes_[peer] = {};
     for (const auto& transport : transports_) {
       const Reach reach = transport->reach(peer);
       const double seconds = reach.latency_s + 64e3 / std::max(reach.bandwidth_Bps, 1.0);  // of a middling message
@@ -188,34 +220,62 @@ Status Comm::choose_routes() {
       routes_[peer] = {transport.get(), &transport->endpoint(peer)};
       best_s = seconds;
     }
-    if (!routes_[peer].transport)
-      return fail(Code::SystemError, "rank ", rank(), " cannot reach rank ", peer,
-                  " by any transport: they are on different hosts or in different network namespaces, and only shared memory "
-                  "is available");
-    const Reach reach = routes_[peer].transport->reach(peer);
-    link = {std::max(link.latency_s, reach.latency_s), std::min(link.bandwidth_Bps, reach.bandwidth_Bps)};
+    all = all && routes_[peer].transport;
   }
-  // All transports of today stay within one host: ranks sit side by side.
-  if (!topology_given_) topology_ = Topology::flat(ranks(), link);
-  crowded_ = std::any_of(transports_.begin(), transports_.end(), [](const auto& transport) { return transport->crowded(); });
-  inline_polls_ = crowded_ ? 1 : 1000;
-  return {};
+  return all;
 }
 
-// All ranks succeed, or all return the first failing rank's reason.
-Status Comm::agree(const Status& mine, Deadline deadline) {
+Status Comm::unreachable(const std::string& absent) const {
+  if (transports_.empty()) return fail(Code::SystemError, "no transport can be used: ", absent);
+  std::string names;
+  for (const auto& transport : transports_) names += concat(names.empty() ? "" : " or ", transport->name());
+  const auto lost = std::find_if(routes_.begin(), routes_.end(), [](const Route& route) { return !route.transport; });
+  const std::string who = lost == routes_.end() ? "some rank cannot reach another by "
+                                                : concat("rank ", rank(), " cannot reach rank ", lost - routes_.begin(), " by ");
+  return fail(Code::SystemError, who, names, ": they are on different hosts or in different network namespaces",
+              absent.empty() ? "" : "; not used: ", absent);
+}
+
+// How the other ranks of this host are reached, at worst, if there are any.
+std::optional<Indoors> Comm::indoors(const Seats& seats) const {
+  std::optional<Indoors> worst;
+  for (int peer = 0; peer < ranks(); ++peer) {
+    if (peer == rank() || !seats.same_host(peer)) continue;
+    const Reach reach = routes_[peer].transport->reach(peer);
+    if (!worst) worst = {{reach.latency_s, reach.bandwidth_Bps}, reach.memory};
+    worst->link = {std::max(worst->link.latency_s, reach.latency_s), std::min(worst->link.bandwidth_Bps, reach.bandwidth_Bps)};
+    worst->memory = worst->memory && reach.memory;
+  }
+  return worst;
+}
+
+// The transports that others are reached by: what a waiting rank can be woken by.
+void Comm::set_doorbells() {
+  for (const auto& transport : transports_)
+    for (int peer = 0; peer < ranks(); ++peer) {
+      if (peer == rank() || routes_[peer].transport != transport.get()) continue;
+      doorbells_.push_back(transport.get());
+      break;
+    }
+  if (doorbells_.empty()) doorbells_.push_back(transports_[0].get());  // a rank alone
+}
+
+// All ranks succeed, and hear what all say; or all return the first failing rank's reason.
+Result<std::vector<std::string>> Comm::agree(const Status& mine, const std::string& say, Deadline deadline) {
   std::string blob;
   append(blob, std::to_string(static_cast<int>(mine.code())));
   append(blob, mine.text());
+  append(blob, say);
   Result<std::vector<std::string>> all = everyones(blob, deadline);
   if (!all.ok()) return mine.ok() ? all.status() : mine;
+  std::vector<std::string> said;
   for (int peer = 0; peer < ranks(); ++peer) {
-    const std::vector<std::string> fields = fields_of(all.value()[peer]);
-    if (fields.size() == 2 && fields[0] == "0") continue;
-    if (fields.size() != 2) return fail(Code::InternalError, "rank ", peer, " sent a malformed answer");
-    return fail(static_cast<Code>(std::stoi(fields[0])), fields[1]);
+    std::vector<std::string> fields = fields_of(all.value()[peer]);
+    if (fields.size() != 3) return fail(Code::InternalError, "rank ", peer, " sent a malformed answer");
+    if (fields[0] != "0") return fail(static_cast<Code>(std::stoi(fields[0])), fields[1]);
+    said.push_back(std::move(fields[2]));
   }
-  return {};
+  return said;
 }
 
 Result<CommOptions> Comm::split(int color, int key) {

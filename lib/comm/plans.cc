@@ -58,6 +58,8 @@ Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
   return forced;
 }
 
+size_t deciding_bytes(size_t bytes) { return std::bit_floor(bytes); }
+
 Plans::Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced, size_t tile_bytes)
     : rank_(rank), topology_(topology), routes_(std::move(routes)), forced_(std::move(forced)), tile_bytes_(tile_bytes) {
   for (auto& plans : single_) plans.resize(static_cast<size_t>(topology.ranks()));
@@ -81,8 +83,7 @@ Result<const Plan*> Plans::find(Collective collective, int root, bool in_place, 
   if (plan) [[likely]]
     return plan;
   const Problem problem{collective, root, rank_, topology_.ranks(), in_place, uniform, topology_};
-  // The price of the bucket's upper end, so that the choice does not depend on where in the bucket the first call was.
-  Result<const Plan*> made = make(problem, bytes == 0 ? 0 : (size_t{1} << bucket) - 1);
+  Result<const Plan*> made = make(problem, deciding_bytes(bytes));
   if (made.ok()) plan = made.value();
   return made;
 }
@@ -107,7 +108,7 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
       return fail(Code::InvalidUsage, name_of(problem.collective), " by ", algorithm->name, " on ", problem.ranks,
                   " ranks needs messages longer than TUTTI_TILE (", tile_bytes_, " bytes): raise it");
     }
-    log_info(rank_, name_of(problem.collective), " of up to ", bytes, " bytes: ", algorithm->name, ", ", plan->works.size(),
+    log_info(rank_, name_of(problem.collective), " from ", bytes, " bytes on: ", algorithm->name, ", ", plan->works.size(),
              " works");
   }
   return plan.get();

@@ -27,6 +27,10 @@ class ForcedAlgorithms {
   std::array<bool, kCollectives> strict_{};
 };
 
+// The size whose price decides for all messages of as many binary digits, so that the choice does not depend on where among them
+// the first call was: the power of two, as most messages are one.
+size_t deciding_bytes(size_t bytes);
+
 class Plans {
  public:
   Plans(int rank, const Topology& topology, std::vector<Route> routes, ForcedAlgorithms forced, size_t tile_bytes);
@@ -43,7 +47,7 @@ class Plans {
   }
 
  private:
-  static constexpr int kBuckets = 48;  // powers of two of bytes
+  static constexpr int kBuckets = 48;  // binary digits of bytes
   struct Variant {
     std::vector<const Plan*> by_root;  // empty until used
   };

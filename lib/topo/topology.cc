@@ -22,8 +22,9 @@ struct KnownLevel {
 };
 constexpr KnownLevel kKnownLevels[] = {
     {"core", {150e-9, 25e9}, true},   {"cache", {250e-9, 20e9}, true}, {"numa", {400e-9, 15e9}, true},
-    {"socket", {500e-9, 10e9}, true}, {"device", {5e-6, 50e9}, false}, {"host", {20e-6, 1.25e9}, false},
-    {"switch", {25e-6, 1e9}, false},  {"rack", {30e-6, 1e9}, false},   {"site", {5e-3, 0.1e9}, false},
+    {"socket", {500e-9, 10e9}, true}, {"device", {5e-6, 50e9}, false}, {"npu", {5e-6, 50e9}, false},
+    {"host", {20e-6, 1.25e9}, false}, {"switch", {25e-6, 1e9}, false}, {"rack", {30e-6, 1e9}, false},
+    {"site", {5e-3, 0.1e9}, false},
 };
 
 bool find_level(std::string_view name, Topology::Level& level) {
@@ -109,6 +110,13 @@ Result<Topology> Topology::synthetic(std::string_view text) {
   }
   if (levels.empty()) return fail(Code::InvalidArgument, "topology: no level given; an example: \"host:2 core:4\"");
   return from_paths(std::move(levels), paths);
+}
+
+Topology::Level Topology::known_level(std::string_view name) {
+  Level level;
+  [[maybe_unused]] const bool known = find_level(name, level);
+  assert(known);
+  return level;
 }
 
 Topology Topology::from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths,

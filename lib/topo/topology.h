@@ -20,6 +20,9 @@ struct Link {
   double bandwidth_Bps;  // bytes per second out of a place, and as many into it at the same time
 };
 
+// A core goes from one rank to another: what a message waits for, on top, where ranks share cores.
+inline constexpr double kSwitchSeconds = 4e-6;
+
 class Topology {
  public:
   struct Level {
@@ -47,9 +50,11 @@ class Topology {
   static Topology flat(int ranks);
   static Topology flat(int ranks, const Link& link);
   // "rack:2 host:4 core:8": 64 ranks; a level whose groups differ lists them in order: "host:3 core:2+3+1" is six ranks on
-  // three hosts. The innermost level counts ranks. Levels are core, cache, numa, socket, device, host, switch, rack and
-  // site, each with a typical link. Errors name the word that is wrong.
+  // three hosts. The innermost level counts ranks. Levels are core, cache, numa, socket, device, npu, host, switch, rack
+  // and site, each with a typical link. Errors name the word that is wrong.
   static Result<Topology> synthetic(std::string_view text);
+  // One of these levels by its name, which must be known.
+  static Level known_level(std::string_view name);
   // From every rank's path of places; all paths have levels.size() entries. Path entries may be any numbers: equal
   // numbers under the same parent are the same place, but on the innermost level every rank has its own.
   static Topology from_paths(std::vector<Level> levels, const std::vector<std::vector<uint64_t>>& paths,
@@ -59,6 +64,9 @@ class Topology {
   const std::vector<Level>& levels() const { return levels_; }
   // The levels that part any ranks, outermost first. Empty for one rank.
   const std::vector<Split>& splits() const { return splits_; }
+  // Ranks of a core, on the machine where most share one; 1 where each has its own, or where it is not known.
+  double crowding() const { return crowding_; }
+  void set_crowding(double ranks_per_core) { crowding_ = ranks_per_core; }
   // Between two different ranks: the slower of their places' uplinks on the level on which they differ.
   Link link(int a, int b) const;
   const Link& uplink(int rank, size_t level) const { return uplinks_[level][index_[static_cast<size_t>(rank)][level]]; }
@@ -77,6 +85,7 @@ class Topology {
   std::vector<std::vector<uint32_t>> places_;  // [rank][level], within the place outside
   std::vector<std::vector<uint32_t>> index_;   // [rank][level], among all
   std::vector<std::vector<Link>> uplinks_;     // [level][place among all]
+  double crowding_ = 1;
 };
 
 }  // namespace tutti

@@ -82,6 +82,7 @@ class Endpoint {
 struct Reach {
   bool reachable = false;
   double latency_s = 0, bandwidth_Bps = 0;
+  bool memory = false;  // a payload is written once, however many peers read it
 };
 
 class Transport {
@@ -109,8 +110,12 @@ class Transport {
   virtual void sleep(int64_t max_ns) = 0;
   // Ends a sleep(). Any thread.
   virtual void wake() = 0;
-  // True if waiting ranks and working ranks share cores, so that polling takes time from the one waited for.
-  virtual bool crowded() const { return false; }
+  // Whether every message accepted by post() will reach its reader if the reader looks for it, though this rank makes no call. A
+  // call ends only then.
+  virtual bool flushed() { return true; }
+  // At the end, when all went well: returns when that is so even if this process ends right after; at the deadline at the latest,
+  // or soon after TransportOptions::cancel is set.
+  virtual void leave(Deadline) {}
   // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
   // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
   virtual void quiesce() {}
@@ -120,7 +125,7 @@ struct TransportOptions {
   int rank, ranks;
   size_t largest_message;  // bytes; no message is longer
   const Settings& settings;
-  // Set by another thread when start-up is to end early (a rank has died, the caller aborts): connect() then returns a
+  // Set by another thread when the communicator has failed (a rank has died, the caller aborts): connect() then returns a
   // failure soon, within a tenth of a second. Outlives the transport.
   const std::atomic<bool>& cancel;
 };

@@ -157,6 +157,18 @@ TEST_CASE("splits by color and key", "[life]") {
   }
 }
 
+TEST_CASE("ranks of one host open no network", "[life]") {
+  const Outcome outcome = run_ranks(processes(2), [](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    exercise(rank, comm, 1);
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) expect(line.find("libucp") == std::string::npos, "UCX was loaded");
+    destroy(rank, comm);
+  });
+  INFO(outcome.text());
+  CHECK(outcome.ok());
+}
+
 TEST_CASE("a start that does not block", "[life]") {
   conform("blocking = 0", processes(3), [](Rank& rank) -> uint64_t {
     tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "tests/conformance/suite.h"
+#include "tests/harness/hosts.h"
 
 namespace tutti::test {
 
@@ -13,6 +14,9 @@ std::string transport() {
   return name && *name ? name : "shm";
 }
 
+// CONFORMANCE_HOSTS is set: the ranks' processes are dealt out over two hosts, which two wires join.
+static std::unique_ptr<Hosts> hosts;
+
 Tally& tally() {
   static Tally tally;
   return tally;
@@ -20,6 +24,7 @@ Tally& tally() {
 
 void conform(const std::string& name, World world, const std::function<uint64_t(Rank&)>& body) {
   world.environment.emplace_back("TUTTI_TRANSPORTS", transport());
+  world.hosts = hosts.get();
   const Outcome outcome = run_ranks(world, [&](Rank& rank) {
     const uint64_t cases = body(rank);
     rank.record(cases);
@@ -36,7 +41,16 @@ void conform(const std::string& name, World world, const std::function<uint64_t(
 
 }  // namespace tutti::test
 
+// Exit code 77: skipped.
 int main(int argc, char** argv) {
+  if (std::getenv("CONFORMANCE_HOSTS")) {
+    std::string why_not;
+    tutti::test::hosts = tutti::test::Hosts::make(2, why_not);
+    if (!tutti::test::hosts) {
+      std::cout << "skipped: " << why_not << std::endl;
+      return 77;
+    }
+  }
   const int result = Catch::Session().run(argc, argv);
   const tutti::test::Tally& tally = tutti::test::tally();
   std::cout << "conformance: " << tally.cases << " cases over " << tutti::test::transport() << " (" << tally.worlds

@@ -107,6 +107,7 @@ TEST_CASE("a stopped rank is named at the deadline", "[fault]") {
       kill(getpid(), SIGSTOP);
       wait_until([] { return false; }, 60, "being killed");
     }
+    wait_until([&] { return all.slots[victim].at_ns != 0; }, 60, "the stop");
     reduce_until_failure(all, rank.rank, comm);
     rank.check(tuttiCommAbort(comm), "abort");
     rank.raise_flag(1);
@@ -215,7 +216,8 @@ TEST_CASE("who destroys early harms nobody who still receives", "[fault]") {
   run_with_faults({.ranks = 4}, -1, [&](Rank& rank) {
     const tuttiComm_t comm = rank.join();
     std::vector<int> values(count, rank.rank == 1 ? 42 : -1);
-    if (rank.rank == 3 && count == 4) rank.wait_flag(0, 1);  // the root is gone before this rank looks
+    // The root is gone before this rank looks. (Over a network, the root's first message waits for the peer to answer the phone.)
+    if (rank.rank == 3 && count == 4 && !std::getenv("TUTTI_TRANSPORTS")) rank.wait_flag(0, 1);
     rank.check(tuttiBcast(values.data(), count, tuttiInt, 1, comm, nullptr), "bcast");
     if (rank.rank == 1) {
       std::fill(values.begin(), values.end(), -5);  // ours again

@@ -4,6 +4,7 @@
 // The lost rank is played with the library's own parts: it joins, opens its transports, publishes their addresses as
 // Comm::connect() does, and goes no further.
 #include "lib/boot/boot.h"
+#include "lib/comm/seats.h"
 #include "lib/transport/transport.h"
 #include "tests/fault/board.h"
 
@@ -34,21 +35,28 @@ class HalfStarted {
 
     const size_t tile = std::max<size_t>(4096, settings.value().number(Setting::Tile));
     std::string blob;
-    append(blob, concat(TUTTI_VERSION_CODE, "|", settings.value().text(Setting::Algo), "|", tile, "|", ""));
-    append(blob, "");
-    for (const TransportKind& kind : all_transports()) {
-      Result<std::unique_ptr<Transport>> made = kind.create({rank.rank, rank.ranks, tile, settings.value(), never_});
-      Result<std::string> address = made.ok() ? made.value()->address() : Result<std::string>(made.status());
-      append(blob, address.ok() ? address.value() : "");
-      if (made.ok()) transports_.push_back(std::move(made.value()));
-    }
+    Seats seats;
+    const Status read = seats.read(settings.value(), rank.rank, rank.ranks);
+    expect(read.ok(), read.text());
+    // Ranks of one host go no further than the first transport.
+    Result<std::unique_ptr<Transport>> made =
+        all_transports()[0].create({rank.rank, rank.ranks, tile, settings.value(), never_});
+    expect(made.ok(), made.status().text());
+    transport_ = std::move(made.value());
+    Result<std::string> address = transport_->address();
+    expect(address.ok(), address.status().text());
+    std::string terms = concat(TUTTI_VERSION_CODE, "|", tile, "|", seats.given());
+    for (const Setting setting : {Setting::Algo, Setting::Transports}) append(terms, settings.value().text(setting));
+    std::string introduction;
+    for (const std::string& field : {terms, std::string("0"), std::string(), seats.whereabouts()}) append(introduction, field);
+    for (const std::string& field : {introduction, std::string("0"), std::string(), address.value()}) append(blob, field);
     const auto all = control_->all_gather(blob, Deadline::after_s(10));
     expect(all.ok(), all.status().text());
   }
 
  private:
   const std::atomic<bool> never_{false};
-  std::vector<std::unique_ptr<Transport>> transports_;
+  std::unique_ptr<Transport> transport_;
   std::unique_ptr<Control> control_;
 };
 

@@ -28,6 +28,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "tests/harness/hosts.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
 #endif
@@ -137,6 +139,7 @@ Child start(Shared& shared, const World& world, int first, int last, const std::
     setrlimit(RLIMIT_CORE, &no_core);
     // What Catch2 does about signals is for the parent.
     for (int number : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGTERM, SIGINT, SIGBUS}) signal(number, SIG_DFL);
+    if (world.hosts && !world.hosts->enter(first / world.threads % world.hosts->number())) _exit(9);
     for (const auto& [name, value] : world.environment) setenv(name.c_str(), value.c_str(), 1);
     const int code = run_process(shared, world, first, last, body);
     std::fflush(nullptr);

@@ -23,6 +23,8 @@
 
 namespace tutti::test {
 
+class Hosts;
+
 struct Failure {
   std::string text;
 };
@@ -33,6 +35,7 @@ struct World {
   int ranks = 2;
   int threads = 1;  // ranks per process; `ranks`: all of them are threads of one process (a child, too)
   std::vector<std::pair<std::string, std::string>> environment = {};  // for the ranks; before any of the library runs
+  const Hosts* hosts = nullptr;  // the processes are dealt out over them, one after the other
   double deadline_s = 60;                                             // for the whole world
   // After a rank has failed by a Failure, the others get this long before they are killed.
   double grace_s = 10;

@@ -4,6 +4,7 @@
 #
 # Run by meson test with: source root, build root, C compiler, C++ compiler, and whether the build has a sanitizer. Exit
 # status 77 (skipped): no cmake.
+import json
 import os
 import pathlib
 import re
@@ -53,9 +54,10 @@ class Install:
 def check_contents(install):
     """Nothing but the library, its header and what finds them."""
     allowed = re.compile(r'libtutti\.so(\.[0-9.]+)?|tutti\.h|tutti\.pc|tutti-config(-version)?\.cmake|'
-                         r'tutti-(run|info|plan)|\w+_perf')
+                         r'tutti-(run|info|plan|topo|sim|cluster)|transport-\w+\.so|(network|supervisor|system)\.py|\w+_perf')
     for path in install.destination.rglob('*'):
         demand(path.is_dir() or allowed.fullmatch(path.name), f'{path} was installed; who asked for it?')
+    run([install.only('**/bin/tutti-cluster'), '--help'])  # finds its modules
 
 
 def check_symbols(install, source):
@@ -75,6 +77,31 @@ def check_symbols(install, source):
     dynamic = run(['readelf', '-d', install.library])
     demand('Library soname: [libtutti.so.1]' in dynamic, f'SONAME is not libtutti.so.1:\n{dynamic}')
     demand('RUNPATH' not in dynamic and 'RPATH' not in dynamic, f'the library carries a search path:\n{dynamic}')
+
+
+def check_modules(install, work):
+    """Every module shows one symbol, and is found from where it was installed; by the tools in bin, too."""
+    modules = list(install.destination.glob('**/transport-*.so'))
+    for module in modules:
+        demand(module.parent == install.libdir / 'tutti', f'{module} is not in tutti/ beside the library')
+        lines = run(['nm', '-D', '--defined-only', module]).splitlines()
+        demand([line.split()[-1] for line in lines] == ['tutti_transport_module'], f'{module} exports {lines}')
+        name = module.stem.removeprefix('transport-')
+        info = json.loads(run([install.only('**/tutti-info'), '--json']))
+        why = {row['name']: row['why_not'] for row in info['transports']}
+        demand(name in why and 'there is no /' not in why[name], f'the installed tutti-info does not find {module}: {why}')
+        if not why[name]:
+            environment = dict(install.environment, TUTTI_TRANSPORTS=name)
+            print(run([work / 'smoke-pkg-config'], env=environment), end='')
+        module.rename(work / module.name)
+        try:
+            smoke = subprocess.run([work / 'smoke-pkg-config'], env=dict(install.environment, TUTTI_TRANSPORTS=name), text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            demand(smoke.returncode != 0 and str(module) in smoke.stdout, f'no word of the missing {module}:\n{smoke.stdout}')
+            run([work / 'smoke-pkg-config'], env=install.environment)  # nobody needs it here
+        finally:
+            (work / module.name).rename(module)
+    return modules
 
 
 def check_header(install, cc, cxx, work):
@@ -143,6 +170,7 @@ def main():
             check_symbols(install, source)
             check_header(install, cc, cxx, work)
             check_pkg_config(install, cc, sanitizer, work)
+            check_modules(install, work)
             check_cmake(install, cc, sanitizer, work)
         except Failure as failure:
             print(failure)

@@ -208,7 +208,8 @@ TEST_CASE("select: small, large, one host, many") {
   REQUIRE(cheapest(Collective::AllReduce, host, 8) == "oneshot");
   REQUIRE(cheapest(Collective::AllReduce, host, 64 << 20) == "twoshot");
   REQUIRE(cheapest(Collective::AllReduce, cluster, 64 << 20) == "hierarchical");
-  REQUIRE(cheapest(Collective::AllReduce, cluster, 8) == "hierarchical");
+  REQUIRE(cheapest(Collective::AllReduce, cluster, 64 << 10) == "hierarchical");
+  REQUIRE(cheapest(Collective::AllReduce, cluster, 8) == "doubling");
   REQUIRE(cheapest(Collective::Broadcast, Topology::flat(512), 64) == "tree");
   REQUIRE(cheapest(Collective::AlltoAll, host, 64 << 20) == "pairwise");
 }

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -14,7 +13,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
+
+#include "lib/topo/whereabouts.h"
 
 namespace tutti::shm {
 namespace {
@@ -240,10 +240,7 @@ Listener::~Listener() { close(descriptor_); }
 
 Contact contact_of_this_process() {
   Contact contact{};
-  std::ifstream boot_id("/proc/sys/kernel/random/boot_id");
-  std::string text;
-  std::getline(boot_id, text);
-  contact.host[0] = std::hash<std::string>()(text);
+  contact.host[0] = std::hash<std::string>()(boot_id());
   struct stat netns;
   contact.host[1] = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
 
@@ -255,12 +252,6 @@ Contact contact_of_this_process() {
   }();
   contact.process[0] = seed[0];
   contact.process[1] = seed[1] ^ static_cast<uint64_t>(getpid());
-
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0)
-    for (int cpu = 0; cpu < 1024; ++cpu)
-      if (CPU_ISSET(cpu, &cpus)) contact.cpus[cpu / 64] |= uint64_t{1} << (cpu % 64);
   return contact;
 }
 

@@ -21,7 +21,6 @@ struct Contact {
   Token token;            // of the arena
   uint64_t arena_bytes;
   uint64_t heap_bytes;    // 0: there is none
-  uint64_t cpus[16];      // the CPUs this rank may run on, as a bit mask (1024 CPUs)
 };
 
 class Listener {

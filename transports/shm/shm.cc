@@ -4,7 +4,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "lib/base/fence.h"
@@ -16,8 +15,6 @@ namespace {
 
 // Of a line from core to core, and of a stream of lines.
 constexpr double kHopSeconds = 150e-9, kBandwidthBps = 25e9;
-// Where ranks share cores, a message waits until its reader's turn comes: this long for each rank of a core.
-constexpr double kSwitchSeconds = 4e-6;
 
 class Shm final : public Transport {
  public:
@@ -34,7 +31,7 @@ class Shm final : public Transport {
   Status connect(std::span<const std::string> addresses, Deadline deadline) override;
   Reach reach(int peer) const override {
     if (!arenas_[peer]) return {};
-    return {true, latency_s_, kBandwidthBps};
+    return {true, kHopSeconds, kBandwidthBps, true};
   }
   Endpoint& endpoint(int peer) override { return endpoints_[peer]; }
   void progress() override {
@@ -48,7 +45,6 @@ class Shm final : public Transport {
   void arm() override;
   void sleep(int64_t max_ns) override;
   void wake() override;
-  bool crowded() const override { return crowded_; }
 
  private:
   const int rank_, ranks_;
@@ -61,8 +57,6 @@ class Shm final : public Transport {
   std::vector<Neighbour> neighbours_;  // what arenas_ points into, but for this rank's own
   Sender sender_;
   std::vector<ShmEndpoint> endpoints_;
-  bool crowded_ = false;
-  double latency_s_ = kHopSeconds;
   uint32_t seen_rings_ = 0;
 };
 
@@ -105,22 +99,15 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
-  uint64_t cpus[16] = {};
-  uint32_t local = 0, cores = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
     const Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
-    ++local;
-    for (int i = 0; i < 16; ++i) cpus[i] |= contacts[peer].cpus[i];
     std::byte* const heap = same_process(contacts[peer], contacts[rank_]) ? sender_.heap.base
                             : neighbour.heap                                ? neighbour.heap->base()
                                                                             : nullptr;
     endpoints_[peer].open(sender_, *arenas_[peer], heap, rank_, peer);
   }
-  for (uint64_t mask : cpus) cores += static_cast<uint32_t>(std::popcount(mask));
-  crowded_ = local > cores;
-  if (crowded_) latency_s_ = kSwitchSeconds * local / std::max(cores, 1u);
   return {};
 }
 

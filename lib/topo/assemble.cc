@@ -1,0 +1,297 @@
+// assemble: see assemble.h. Every rank gets a path of place numbers over all levels (site, rack, host, and those inside a
+// host); Topology::from_paths makes the tree.
+#include "lib/topo/assemble.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <map>
+
+#include "lib/topo/nics.h"
+
+namespace tutti {
+namespace {
+
+constexpr int kMaxRanks = 1 << 16;
+// Between hosts that are namespaces of one machine, unless a file knows better: no NIC and no switch, only the kernel.
+constexpr double kKernelSeconds = 6e-6;
+
+constexpr size_t kSite = 0, kRack = 1, kHost = 2, kFirstInside = 3, kLevels = kFirstInside + kInsides;
+constexpr const char* kNames[kLevels] = {"site", "rack", "host", "socket", "numa", "cache", "core"};
+
+// A host that ranks are on.
+struct House {
+  uint64_t rack = 0, site = 0;  // equal numbers: the same
+  int cluster_rack = -1;        // index in the file, or none
+  Link link;
+};
+
+struct Rank {
+  size_t house;
+  std::array<uint64_t, kInsides> inside{};
+};
+
+Link link_of(const char* level) {
+  return Topology::known_level(level).link;
+}
+
+// Where a host of the file stands. Who is in no rack, while others are, has one of its own; and so on.
+House house_of(const Cluster& cluster, size_t index, double latency_s) {
+  const Cluster::Host& host = cluster.hosts[index];
+  const uint64_t racks = cluster.racks.size(), sites = cluster.sites.size();
+  House house;
+  house.cluster_rack = host.rack;
+  house.rack = racks == 0 ? 0 : host.rack >= 0 ? static_cast<uint64_t>(host.rack) : racks + index;
+  const int site = host.rack >= 0 ? cluster.racks[static_cast<size_t>(host.rack)].site : -1;
+  house.site = sites == 0 ? 0 : site >= 0 ? static_cast<uint64_t>(site) : sites + house.rack;
+  const double bps = sum_bps(host.nics);
+  house.link = {host.latency_s.value_or(latency_s), bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
+  return house;
+}
+
+// The links of the racks and sites that have one of the houses: what is stated, but never more bytes than what is inside can
+// send, and by default no quicker than what is inside.
+class Outdoors {
+ public:
+  Outdoors(const std::vector<House>& houses, const Cluster* cluster, bool one_machine) {
+    const double rack_s = one_machine ? kKernelSeconds : link_of("rack").latency_s;
+    const double site_s = one_machine ? kKernelSeconds : link_of("site").latency_s;
+    for (const House& house : houses) add(racks_, house.rack, house.link, rack_s);
+    for (const House& house : houses)
+      if (house.cluster_rack >= 0) {
+        const Cluster::Rack& rack = cluster->racks[static_cast<size_t>(house.cluster_rack)];
+        state(racks_.at(house.rack), rack.uplink_bps, rack.latency_s);
+      }
+    std::map<uint64_t, uint64_t> outside;  // rack -> site
+    for (const House& house : houses) outside[house.rack] = house.site;
+    for (const auto& [rack, site] : outside) add(sites_, site, racks_.at(rack), site_s);
+    for (auto& [site, link] : sites_)
+      if (cluster && site < cluster->sites.size()) state(link, cluster->sites[site].uplink_bps, cluster->sites[site].latency_s);
+  }
+  const Link& rack(const House& house) const { return racks_.at(house.rack); }
+  const Link& site(const House& house) const { return sites_.at(house.site); }
+
+ private:
+  using Links = std::map<uint64_t, Link>;
+  static void add(Links& links, uint64_t place, const Link& inner, double latency_s) {
+    Link& link = links.try_emplace(place, Link{latency_s, 0}).first->second;
+    link.latency_s = std::max(link.latency_s, inner.latency_s);
+    link.bandwidth_Bps += inner.bandwidth_Bps;
+  }
+  static void state(Link& link, const std::optional<double>& bps, const std::optional<double>& latency_s) {
+    if (bps) link.bandwidth_Bps = std::min(link.bandwidth_Bps, *bps / 8);
+    if (latency_s) link.latency_s = *latency_s;
+  }
+  Links racks_, sites_;
+};
+
+Topology::Level level_inside(size_t level, const Indoors& indoors) {
+  Topology::Level row = Topology::known_level(kNames[level]);
+  row.memory = indoors.memory;
+  if (level == kLevels - 1 || !indoors.memory)
+    row.link = indoors.link;
+  else
+    row.link.latency_s = std::max(row.link.latency_s, indoors.link.latency_s);
+  return row;
+}
+
+Topology build(const std::vector<House>& houses, const std::vector<Rank>& ranks, const Cluster* cluster, const Indoors& indoors,
+               bool one_machine) {
+  const Outdoors outdoors(houses, cluster, one_machine);
+  std::vector<Topology::Level> levels;
+  std::vector<std::vector<uint64_t>> paths(ranks.size());
+  std::vector<Topology::Uplink> uplinks;
+  std::vector<uint32_t> place(ranks.size(), 0);  // on the levels so far
+  uint32_t places = 1;
+  for (size_t level = 0; level < kLevels; ++level) {
+    const auto entry = [&](size_t rank) -> uint64_t {
+      const House& house = houses[ranks[rank].house];
+      if (level == kSite) return house.site;
+      if (level == kRack) return house.rack;
+      return level == kHost ? ranks[rank].house : ranks[rank].inside[level - kFirstInside];
+    };
+    const bool last = level + 1 == kLevels;
+    std::map<std::pair<uint32_t, uint64_t>, uint32_t> inner;
+    std::vector<uint32_t> fresh(ranks.size());
+    for (size_t rank = 0; rank < ranks.size(); ++rank)
+      fresh[rank] = inner.try_emplace({place[rank], entry(rank)}, static_cast<uint32_t>(inner.size())).first->second;
+    // A host is told from others even where its rack has no more of them: it has links of its own.
+    const bool parts = inner.size() > places || (level == kHost && houses.size() > 1);
+    if (!parts && !last) continue;
+    place = std::move(fresh);
+    places = static_cast<uint32_t>(inner.size());
+    levels.push_back(level < kFirstInside ? Topology::known_level(kNames[level]) : level_inside(level, indoors));
+    for (size_t rank = 0; rank < ranks.size(); ++rank) {
+      paths[rank].push_back(entry(rank));
+      const House& house = houses[ranks[rank].house];
+      if (level >= kFirstInside) continue;
+      uplinks.push_back({static_cast<int>(rank), levels.size() - 1,
+                         level == kSite ? outdoors.site(house) : level == kRack ? outdoors.rack(house) : house.link});
+    }
+  }
+  return Topology::from_paths(std::move(levels), paths, uplinks);
+}
+
+// "node7" of a file is also "node7.example.org" of a host.
+int find_host(const Cluster& cluster, const std::string& name) {
+  const std::string first = name.substr(0, name.find('.'));
+  int found = -1;
+  for (size_t i = 0; i < cluster.hosts.size(); ++i) {
+    if (cluster.hosts[i].name == name) return static_cast<int>(i);
+    if (cluster.hosts[i].name == first) found = static_cast<int>(i);
+  }
+  return found;
+}
+
+std::string names_of(const Cluster& cluster) {
+  constexpr size_t kShown = 8;
+  std::string names;
+  for (size_t i = 0; i < std::min(cluster.hosts.size(), kShown); ++i) names += concat(i == 0 ? "" : ", ", cluster.hosts[i].name);
+  return names + (cluster.hosts.size() > kShown ? ", ..." : "");
+}
+
+// A level inside a host tells its ranks apart only if each of them is bound to one place of it.
+void place_inside(std::span<const Whereabouts> all, size_t houses, std::vector<Rank>& ranks) {
+  std::vector<std::array<bool, kInsides>> bound(houses, {true, true, true, true});
+  for (size_t i = 0; i < ranks.size(); ++i)
+    for (size_t level = 0; level < kInsides; ++level)
+      if (all[i].inside[level] < 0) bound[ranks[i].house][level] = false;
+  for (size_t i = 0; i < ranks.size(); ++i)
+    for (size_t level = 0; level < kInsides; ++level)
+      if (bound[ranks[i].house][level]) ranks[i].inside[level] = static_cast<uint64_t>(all[i].inside[level]);
+}
+
+constexpr uint64_t kHashStart = 0xcbf29ce484222325u;  // FNV-1a
+
+void mix(uint64_t& hash, const void* data, size_t bytes) {
+  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3u;
+}
+
+template <typename Number>
+void mix(uint64_t& hash, Number number) {
+  mix(hash, &number, sizeof number);
+}
+
+}  // namespace
+
+Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts, const Indoors& indoors) {
+  std::map<std::pair<std::string, uint64_t>, size_t> known;
+  std::vector<House> houses;
+  std::vector<Rank> ranks;
+  std::vector<int> lowest;  // rank of each house
+  const bool one_machine =
+      std::all_of(all.begin(), all.end(), [&](const Whereabouts& rank) { return rank.boot_id == all[0].boot_id; });
+  const double latency_s = one_machine ? kKernelSeconds : link_of("host").latency_s;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto [it, fresh] = known.try_emplace({all[i].boot_id, all[i].network}, houses.size());
+    if (fresh) {
+      const double bps = all[i].nics_bps;
+      houses.emplace_back().link = {latency_s, bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
+      lowest.push_back(static_cast<int>(i));
+    }
+    ranks.push_back({it->second, {}});
+  }
+  // What a file says is about what is between hosts.
+  for (size_t i = 0; hosts && houses.size() > 1 && i < houses.size(); ++i) {
+    const std::string& name = all[static_cast<size_t>(lowest[i])].host;
+    const int index = find_host(*hosts, name);
+    if (index < 0)
+      return fail(Code::InvalidArgument, "the host '", name, "' of rank ", lowest[i], " is not in the topology file, which has ",
+                  names_of(*hosts));
+    const double found_Bps = houses[i].link.bandwidth_Bps;
+    houses[i] = house_of(*hosts, static_cast<size_t>(index), latency_s);
+    if (hosts->hosts[static_cast<size_t>(index)].nics.empty()) houses[i].link.bandwidth_Bps = found_Bps;
+  }
+  place_inside(all, houses.size(), ranks);
+  // Where ranks share cores, a message waits until its reader's turn comes: a switch for each rank of a core.
+  const std::vector<double> crowds = crowding(all);
+  const double most = *std::max_element(crowds.begin(), crowds.end());
+  Indoors crowded = indoors;
+  crowded.link.latency_s = std::max(indoors.link.latency_s, kSwitchSeconds * most);
+  Topology topology = build(houses, ranks, houses.size() > 1 ? hosts : nullptr, crowded, one_machine);
+  topology.set_crowding(std::max(most, 1.0));
+  return topology;
+}
+
+Result<Topology> assemble(const Cluster& cluster) {
+  std::vector<House> houses;
+  std::vector<Rank> ranks;
+  for (size_t i = 0; i < cluster.hosts.size(); ++i) {
+    const size_t count = static_cast<size_t>(cluster.hosts[i].ranks);
+    if (ranks.size() + count > kMaxRanks) return fail(Code::InvalidArgument, "more than ", kMaxRanks, " ranks (ranks= of the hosts)");
+    if (count == 0) continue;
+    ranks.insert(ranks.end(), count, {houses.size(), {}});
+    houses.push_back(house_of(cluster, i, link_of("host").latency_s));
+  }
+  if (ranks.empty()) return fail(Code::InvalidArgument, "there are no ranks: every host has ranks=0");
+  return build(houses, ranks, &cluster, {link_of("core"), true}, false);
+}
+
+bool is_path(const std::string& argument) {
+  struct stat status;
+  return argument.find('/') != std::string::npos || stat(argument.c_str(), &status) == 0;
+}
+
+Result<Topology> topology_of_argument(const std::string& argument) {
+  if (is_path(argument)) {
+    const Result<Cluster> cluster = Cluster::read(argument);
+    if (!cluster.ok()) return cluster.status();
+    Result<Topology> topology = assemble(cluster.value());
+    if (!topology.ok()) return fail(Code::InvalidArgument, argument, ": ", topology.status().text());
+    return topology;
+  }
+  Result<Topology> topology = Topology::synthetic(argument);
+  if (topology.ok() || argument.find(':') != std::string::npos) return topology;
+  return fail(Code::InvalidArgument, topology.status().text(), "; nor is there a file of that name");
+}
+
+std::vector<double> crowding(std::span<const Whereabouts> ranks) {
+  struct Machine {
+    CpuMask cpus;
+    double ranks = 0, crowding = 0;
+    bool unknown = false;
+  };
+  std::map<std::string_view, Machine> machines;
+  for (const Whereabouts& rank : ranks) {
+    Machine& machine = machines[rank.boot_id];
+    ++machine.ranks;
+    machine.unknown |= rank.cpus.empty();
+    machine.cpus.resize(std::max(machine.cpus.size(), rank.cpus.size()));
+    for (size_t i = 0; i < rank.cpus.size(); ++i) machine.cpus[i] |= rank.cpus[i];
+  }
+  for (auto& [name, machine] : machines) {
+    int cores = 0;
+    for (uint64_t word : machine.cpus) cores += std::popcount(word);
+    if (!machine.unknown && machine.ranks > cores) machine.crowding = machine.ranks / cores;
+  }
+  std::vector<double> result;
+  for (const Whereabouts& rank : ranks) result.push_back(machines[rank.boot_id].crowding);
+  return result;
+}
+
+uint64_t hash_of(const Topology& topology) {
+  uint64_t hash = kHashStart;
+  mix(hash, topology.ranks());
+  mix(hash, topology.crowding());
+  for (size_t level = 0; level < topology.levels().size(); ++level) {
+    const Topology::Level& row = topology.levels()[level];
+    mix(hash, row.name.data(), row.name.size());
+    mix(hash, row.memory);
+    for (int rank = 0; rank < topology.ranks(); ++rank) {
+      mix(hash, topology.place(rank, level));
+      mix(hash, topology.uplink(rank, level).latency_s);
+      mix(hash, topology.uplink(rank, level).bandwidth_Bps);
+    }
+  }
+  return hash;
+}
+
+uint64_t hash_of(std::string_view text) {
+  uint64_t hash = kHashStart;
+  mix(hash, text.data(), text.size());
+  return hash;
+}
+
+}  // namespace tutti

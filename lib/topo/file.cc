@@ -1,0 +1,368 @@
+// file: parses line by line and goes on after a mistake, so that all are told at once; see file.h.
+//
+// In: text. Out: a Cluster whose indices are all valid, and the mistakes. References are looked up at the end, since names may be
+// used before they are declared.
+#include "lib/topo/file.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <span>
+
+namespace tutti {
+namespace {
+
+constexpr size_t kMaxFileBytes = 16 << 20;
+constexpr size_t kMaxPlaces = 1 << 16;  // of one kind
+constexpr int kMaxRanksPerHost = 1 << 16;
+constexpr size_t kMaxNics = 64;
+constexpr size_t kMaxInterfaceName = 15;  // Linux has no longer ones
+constexpr double kMaxBps = 1e15, kMaxSeconds = 1000;
+
+struct Unit {
+  std::string_view name;
+  double value;
+};
+// The first is what a bare example in an error uses; text is written with the largest that leaves a number from 1 up.
+constexpr Unit kRates[] = {{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {"tbit", 1e12}};
+constexpr Unit kTimes[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return result;
+}
+
+std::optional<double> parse_quantity(std::string_view text, std::span<const Unit> units, double most) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+  if (error != std::errc()) return {};
+  const std::string unit = lower(text.substr(static_cast<size_t>(end - text.data())));
+  for (const Unit& row : units)
+    if (unit == row.name && number >= 0 && number * row.value <= most) return number * row.value;
+  return {};
+}
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= 255 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '-' || c == '_';
+  });
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  constexpr std::string_view kBlank = " \t\r";
+  for (size_t at = line.find_first_not_of(kBlank); at < line.size();) {
+    const size_t end = std::min(line.find_first_of(kBlank, at), line.size());
+    words.push_back(line.substr(at, end - at));
+    at = line.find_first_not_of(kBlank, end);
+  }
+  return words;
+}
+
+class Parser {
+ public:
+  ClusterReading parse(std::string_view text);
+
+ private:
+  // A place that a line speaks of; the names it may stand for come with it.
+  struct Use {
+    int line;
+    size_t first, last;  // places of the using kind, [first, last)
+    std::string name;
+  };
+  using Names = std::map<std::string, std::pair<size_t, int>>;  // name -> index, line
+
+  template <typename... Args>
+  void mistake(const Args&... args) {
+    reading_.mistakes.push_back({line_, concat(args...)});
+  }
+  void statement(const std::vector<std::string_view>& words);
+  std::vector<std::string> expand(std::string_view name);
+  template <typename Place>
+  void declare(std::string_view kind, std::string_view name, const Place& place, std::vector<Place>& places, Names& names);
+  bool set_common(std::string_view key, std::string_view value, std::optional<double>* uplink, std::optional<double>& latency);
+  void add_nic(Cluster::Host& host, std::string_view value);
+  void set_ranks(Cluster::Host& host, std::string_view value);
+  // Each key once, but nic.
+  bool fresh(std::string_view key);
+  void resolve();
+  void add_hints();
+
+  ClusterReading reading_;
+  Names sites_, racks_, hosts_;
+  std::vector<Use> rack_uses_, site_uses_;
+  std::vector<std::string> seen_;  // keys of this line
+  int line_ = 0;
+};
+
+bool Parser::fresh(std::string_view key) {
+  if (std::find(seen_.begin(), seen_.end(), key) != seen_.end()) {
+    mistake("'", key, "' is given twice");
+    return false;
+  }
+  seen_.emplace_back(key);
+  return true;
+}
+
+// "n[08-11]" -> n08 n09 n10 n11. Empty after a mistake.
+std::vector<std::string> Parser::expand(std::string_view name) {
+  const size_t open = name.find('['), close = name.find(']');
+  if (open == std::string_view::npos && close == std::string_view::npos) {
+    if (is_name(name)) return {std::string(name)};
+    mistake("'", name, "' is not a name: letters, digits, '.', '-' and '_'");
+    return {};
+  }
+  const auto wrong = [&] {
+    mistake("'", name, "' is not a range of names like n[0-31]");
+    return std::vector<std::string>{};
+  };
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return wrong();
+  const std::string_view before = name.substr(0, open), range = name.substr(open + 1, close - open - 1), after = name.substr(close + 1);
+  const size_t dash = range.find('-');
+  if (dash == std::string_view::npos) return wrong();
+  uint32_t first = 0, last = 0;
+  const auto number = [](std::string_view text, uint32_t& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size();
+  };
+  const std::string_view low = range.substr(0, dash), high = range.substr(dash + 1);
+  if (!number(low, first) || !number(high, last) || last < first) return wrong();
+  if (last - first >= kMaxPlaces) {
+    mistake("'", name, "' stands for more than ", kMaxPlaces, " places");
+    return {};
+  }
+  std::vector<std::string> names;
+  for (uint32_t i = first; i <= last; ++i) {
+    std::string digits = std::to_string(i);
+    digits.insert(0, low.size() > digits.size() ? low.size() - digits.size() : 0, '0');
+    names.push_back(concat(before, digits, after));
+    if (!is_name(names.back())) return wrong();
+  }
+  return names;
+}
+
+template <typename Place>
+void Parser::declare(std::string_view kind, std::string_view name, const Place& place, std::vector<Place>& places, Names& names) {
+  for (std::string& one : expand(name)) {
+    const auto [it, fresh_name] = names.try_emplace(one, places.size(), line_);
+    if (!fresh_name) {
+      mistake(kind, " '", one, "' is declared twice; first in line ", it->second.second);
+    } else if (places.size() == kMaxPlaces) {
+      mistake("more than ", kMaxPlaces, " statements of '", kind, "'");
+      return;
+    } else {
+      places.push_back(place);
+      places.back().name = std::move(one);
+    }
+  }
+}
+
+// uplink=, latency=: true if it was one of them.
+bool Parser::set_common(std::string_view key, std::string_view value, std::optional<double>* uplink,
+                        std::optional<double>& latency) {
+  if (key == "uplink" && uplink) {
+    *uplink = parse_quantity(value, kRates, kMaxBps);
+    if (!*uplink || **uplink == 0) mistake("uplink='", value, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
+    return fresh(key), true;
+  }
+  if (key == "latency") {
+    latency = parse_quantity(value, kTimes, kMaxSeconds);
+    if (!latency) mistake("latency='", value, "' is not a time like 20us or 5ms");
+    return fresh(key), true;
+  }
+  return false;
+}
+
+void Parser::add_nic(Cluster::Host& host, std::string_view value) {
+  const size_t colon = value.find(':');
+  const std::string name = colon == std::string_view::npos ? concat("eth", host.nics.size()) : std::string(value.substr(0, colon));
+  const std::string_view rate = colon == std::string_view::npos ? value : value.substr(colon + 1);
+  const std::optional<double> bps = parse_quantity(rate, kRates, kMaxBps);
+  if (!bps || *bps == 0) return mistake("nic='", value, "': '", rate, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
+  if (!is_name(name) || name.size() > kMaxInterfaceName || name == "lo")
+    return mistake("nic='", value, "': '", name, "' is no name for an interface (at most ", kMaxInterfaceName, " characters, not lo)");
+  for (const Cluster::Nic& nic : host.nics)
+    if (nic.name == name) return mistake("nic='", value, "': the host has a NIC '", name, "' already");
+  if (host.nics.size() == kMaxNics) return mistake("more than ", kMaxNics, " NICs");
+  host.nics.push_back({name, *bps});
+}
+
+void Parser::set_ranks(Cluster::Host& host, std::string_view value) {
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), host.ranks);
+  if (error != std::errc() || end != value.data() + value.size() || host.ranks < 0 || host.ranks > kMaxRanksPerHost)
+    mistake("ranks='", value, "' is not a number from 0 to ", kMaxRanksPerHost);
+}
+
+void Parser::statement(const std::vector<std::string_view>& words) {
+  const std::string_view kind = words[0];
+  const bool site = kind == "site", rack = kind == "rack", host = kind == "host";
+  if (!site && !rack && !host) return mistake("'", kind, "' is not a statement: site, rack or host");
+  if (words.size() < 2) return mistake("'", kind, "' needs a name");
+  Cluster::Site new_site;
+  Cluster::Rack new_rack;
+  Cluster::Host new_host;
+  std::string inside;  // the place outside
+  seen_.clear();
+  for (size_t i = 2; i < words.size(); ++i) {
+    const size_t equals = words[i].find('=');
+    if (equals == std::string_view::npos) {
+      mistake("'", words[i], "' is not of the form key=value");
+      continue;
+    }
+    const std::string_view key = words[i].substr(0, equals), value = words[i].substr(equals + 1);
+    const char* known = site ? "uplink, latency" : rack ? "site, uplink, latency" : "rack, nic, latency, ranks";
+    std::optional<double>* uplink = site ? &new_site.uplink_bps : rack ? &new_rack.uplink_bps : nullptr;
+    std::optional<double>& latency = site ? new_site.latency_s : rack ? new_rack.latency_s : new_host.latency_s;
+    if (set_common(key, value, uplink, latency)) continue;
+    if ((rack && key == "site") || (host && key == "rack")) {
+      if (fresh(key)) inside = value;
+      if (value.empty()) mistake("'", key, "=' needs a name");
+    } else if (host && key == "nic") {
+      add_nic(new_host, value);
+    } else if (host && key == "ranks") {
+      if (fresh(key)) set_ranks(new_host, value);
+    } else {
+      mistake("a ", kind, " has no '", key, "' (known: ", known, ")");
+    }
+  }
+  Cluster& cluster = reading_.cluster;
+  const size_t first = site ? cluster.sites.size() : rack ? cluster.racks.size() : cluster.hosts.size();
+  if (site) declare(kind, words[1], new_site, cluster.sites, sites_);
+  if (rack) declare(kind, words[1], new_rack, cluster.racks, racks_);
+  if (host) declare(kind, words[1], new_host, cluster.hosts, hosts_);
+  if (!inside.empty()) (rack ? site_uses_ : rack_uses_).push_back({line_, first, rack ? cluster.racks.size() : cluster.hosts.size(), inside});
+}
+
+void Parser::resolve() {
+  Cluster& cluster = reading_.cluster;
+  const auto look_up = [&](const Use& use, const char* kind, const Names& names, const auto& set) {
+    line_ = use.line;
+    const auto it = names.find(use.name);
+    if (it == names.end()) return mistake(kind, " '", use.name, "' is not declared");
+    for (size_t place = use.first; place < use.last; ++place) set(place, static_cast<int>(it->second.first));
+  };
+  for (const Use& use : site_uses_)
+    look_up(use, "site", sites_, [&](size_t place, int site) { cluster.racks[place].site = site; });
+  for (const Use& use : rack_uses_)
+    look_up(use, "rack", racks_, [&](size_t place, int rack) { cluster.hosts[place].rack = rack; });
+  if (cluster.hosts.empty() && reading_.mistakes.empty()) {
+    line_ = std::max(line_, 1);
+    mistake("there is no host");
+  }
+}
+
+void Parser::add_hints() {
+  const Cluster& cluster = reading_.cluster;
+  const auto hint = [&](const Names& names, const std::string& name, auto... text) {
+    reading_.hints.push_back({names.at(name).second, concat(text...)});
+  };
+  for (size_t i = 0; i < cluster.sites.size(); ++i)
+    if (std::none_of(cluster.racks.begin(), cluster.racks.end(), [&](const auto& rack) { return rack.site == static_cast<int>(i); }))
+      hint(sites_, cluster.sites[i].name, "site '", cluster.sites[i].name, "' has no rack");
+  for (size_t i = 0; i < cluster.racks.size(); ++i) {
+    const Cluster::Rack& rack = cluster.racks[i];
+    if (std::none_of(cluster.hosts.begin(), cluster.hosts.end(), [&](const auto& host) { return host.rack == static_cast<int>(i); }))
+      hint(racks_, rack.name, "rack '", rack.name, "' has no host");
+    if (rack.site < 0 && !cluster.sites.empty()) hint(racks_, rack.name, "rack '", rack.name, "' is in no site: it is one of its own");
+  }
+  for (const Cluster::Host& host : cluster.hosts)
+    if (host.rack < 0 && !cluster.racks.empty()) hint(hosts_, host.name, "host '", host.name, "' is in no rack: it is one of its own");
+}
+
+ClusterReading Parser::parse(std::string_view text) {
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = text.substr(at, end - at);
+    ++line_;
+    line = line.substr(0, line.find('#'));
+    if (const std::vector<std::string_view> words = words_of(line); !words.empty()) statement(words);
+    at = end + 1;
+  }
+  resolve();
+  if (reading_.mistakes.empty()) add_hints();
+  const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
+  std::stable_sort(reading_.mistakes.begin(), reading_.mistakes.end(), by_line);
+  std::stable_sort(reading_.hints.begin(), reading_.hints.end(), by_line);
+  return std::move(reading_);
+}
+
+std::string text_of_quantity(double value, std::span<const Unit> units, std::span<const std::string_view> names) {
+  size_t unit = 0;
+  for (size_t i = 0; i < units.size(); ++i)
+    if (value >= units[i].value * (1 - 1e-12)) unit = i;
+  char digits[64];
+  // 12 digits: more than a person writes, fewer than a division by a power of ten gets wrong.
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value / units[unit].value, std::chars_format::general, 12);
+  return concat(error == std::errc() ? std::string_view(digits, static_cast<size_t>(end - digits)) : "?", names[unit]);
+}
+
+}  // namespace
+
+ClusterReading parse_cluster(std::string_view text) {
+  return Parser().parse(text);
+}
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(Code::InvalidArgument, "topology file ", path, " cannot be read");
+  std::string text;
+  for (char part[4096]; file.read(part, sizeof part), file.gcount() > 0 && text.size() < kMaxFileBytes;)
+    text.append(part, static_cast<size_t>(file.gcount()));
+  if (file.bad() || text.size() >= kMaxFileBytes)
+    return fail(Code::InvalidArgument, "topology file ", path, file.bad() ? " cannot be read" : " is longer than 16 MiB");
+  return text;
+}
+
+Result<Cluster> Cluster::read(const std::string& path) {
+  Result<std::string> text = read_text(path);
+  if (!text.ok()) return text.status();
+  ClusterReading reading = parse_cluster(text.value());
+  if (reading.mistakes.empty()) return std::move(reading.cluster);
+  const Remark& first = reading.mistakes.front();
+  const size_t more = reading.mistakes.size() - 1;
+  return fail(Code::InvalidArgument, path, ":", first.line, ": ", first.text,
+              more == 0 ? "" : concat(" (and ", more, " more; see tutti-topo lint)"));
+}
+
+std::string text_of_rate(double bps) {
+  constexpr std::string_view kNames[] = {"bit", "Kbit", "Mbit", "Gbit", "Tbit"};
+  return text_of_quantity(bps, kRates, kNames);
+}
+
+std::string text_of_time(double seconds) {
+  constexpr std::string_view kNames[] = {"ns", "us", "ms", "s"};
+  return text_of_quantity(seconds, kTimes, kNames);
+}
+
+std::string text_of(const Cluster& cluster) {
+  std::ostringstream out;
+  const auto end_line = [&](const std::optional<double>& latency_s) {
+    if (latency_s) out << " latency=" << text_of_time(*latency_s);
+    out << "\n";
+  };
+  for (const Cluster::Site& site : cluster.sites) {
+    out << "site " << site.name;
+    if (site.uplink_bps) out << " uplink=" << text_of_rate(*site.uplink_bps);
+    end_line(site.latency_s);
+  }
+  for (const Cluster::Rack& rack : cluster.racks) {
+    out << "rack " << rack.name;
+    if (rack.site >= 0) out << " site=" << cluster.sites[static_cast<size_t>(rack.site)].name;
+    if (rack.uplink_bps) out << " uplink=" << text_of_rate(*rack.uplink_bps);
+    end_line(rack.latency_s);
+  }
+  for (const Cluster::Host& host : cluster.hosts) {
+    out << "host " << host.name;
+    if (host.rack >= 0) out << " rack=" << cluster.racks[static_cast<size_t>(host.rack)].name;
+    for (const Cluster::Nic& nic : host.nics) out << " nic=" << nic.name << ":" << text_of_rate(nic.bps);
+    if (host.ranks != 1) out << " ranks=" << host.ranks;
+    end_line(host.latency_s);
+  }
+  return out.str();
+}
+
+}  // namespace tutti

@@ -1,0 +1,70 @@
+// file: the topology file that a person writes, as plain data: sites, racks, hosts, their links, and what is wrong with it.
+//
+// One statement per line, # begins a comment, names may be used before they are declared:
+//   site s0 [uplink=RATE] [latency=TIME]
+//   rack r0 [site=s0] [uplink=RATE] [latency=TIME]
+//   host a  [rack=r0] [nic=[IFACE:]RATE]... [latency=TIME] [ranks=N]
+// RATE: bits per second, like 500Mbit, 2.5Gbit. TIME: 20us, 5ms. A name may stand for many: host n[0-31] rack=r0. Several nic=
+// are rails; those without a name are eth0, eth1, ... by their place in the line. latency: one empty message between ranks
+// that part at such a place, all the way. ranks: how many a simulation or a cluster of namespaces puts there.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/status.h"
+
+namespace tutti {
+
+struct Cluster {
+  struct Site {
+    std::string name;
+    std::optional<double> uplink_bps, latency_s;  // bits per second
+  };
+  struct Rack {
+    std::string name;
+    int site = -1;  // index, or none
+    std::optional<double> uplink_bps, latency_s;
+  };
+  struct Nic {
+    std::string name;
+    double bps;
+  };
+  struct Host {
+    std::string name;
+    int rack = -1;
+    std::vector<Nic> nics = {};  // empty: not stated
+    std::optional<double> latency_s = {};
+    int ranks = 1;
+  };
+  std::vector<Site> sites;
+  std::vector<Rack> racks;
+  std::vector<Host> hosts;
+
+  // The error names the file, and line and text of the first mistake.
+  static Result<Cluster> read(const std::string& path);
+};
+
+struct Remark {
+  int line;
+  std::string text;
+};
+
+struct ClusterReading {
+  Cluster cluster;               // of use only when there are no mistakes
+  std::vector<Remark> mistakes;  // all of them, by line
+  std::vector<Remark> hints;     // right, but hardly meant
+};
+ClusterReading parse_cluster(std::string_view text);
+
+// The whole text of a file. It must be smaller than 16 MiB.
+Result<std::string> read_text(const std::string& path);
+
+// The same cluster as a file's text.
+std::string text_of(const Cluster& cluster);
+// "2.5Gbit", "20us"; exact for what a file can say.
+std::string text_of_rate(double bps);
+std::string text_of_time(double seconds);
+
+}  // namespace tutti

@@ -1,0 +1,54 @@
+// module: see module.h.
+#include "lib/transport/module.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+namespace tutti {
+namespace {
+
+// The directory of the file that holds this code: the library, or a program that it is linked into.
+std::string own_directory() {
+  Dl_info info{};
+  static const char here = 0;
+  if (dladdr(&here, &info) == 0 || !info.dli_fname) return ".";
+  const std::string path = info.dli_fname;
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+// Where the file may be: beside the library; seen from a program in bin; in the folder where all this is built, seen from the
+// library, a tool or a test there.
+std::vector<std::string> places_of(const std::string& name) {
+  const std::string here = own_directory(), file = concat("/transport-", name, ".so");
+  std::vector<std::string> places{concat(here, "/tutti", file), concat(here, "/../" TUTTI_LIBDIR "/tutti", file)};
+  for (const char* up : {"", "/..", "/../.."}) places.push_back(concat(here, up, "/transports/", name, file));
+  return places;
+}
+
+Result<const TransportModule*> load(const std::string& name) {
+  const std::vector<std::string> places = places_of(name);
+  for (const std::string& path : places) {
+    if (access(path.c_str(), R_OK) != 0) continue;
+    // Deep binding is not needed: the module shows one symbol and keeps its own copy of what it takes from the library.
+    void* const object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!object) return fail(Code::SystemError, "cannot be loaded: ", dlerror());
+    using Answer = const TransportModule* (*)();
+    const Answer answer = reinterpret_cast<Answer>(dlsym(object, kModuleSymbol));
+    const TransportModule* const module = answer ? answer() : nullptr;
+    if (!module || module->interface != kModuleInterface || module->settings != kSettings || name != module->kind.name)
+      return fail(Code::SystemError, path, " is not of this version of Tutti");
+    return module;
+  }
+  return fail(Code::SystemError, "there is no ", places.front(), ": it was not built or is not installed");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> create_from_module(const std::string& name, const TransportOptions& options) {
+  Result<const TransportModule*> module = load(name);
+  if (!module.ok()) return fail(module.status().code(), name, ": ", module.status().text());
+  return module.value()->kind.create(options);
+}
+
+}  // namespace tutti

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# across_test: Tutti between the hosts of a cluster: right results wherever the ranks are, and when a rank is killed or stopped or a
+# cable is pulled, an error on every rank that is left, which names who; a slow host only takes longer. Nothing is left behind.
+#
+# Arguments: the built tutti-cluster, all_reduce_perf.
+import json
+import pathlib
+import re
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+from trial import Trial, conclude, expect  # noqa: E402
+
+RANKS = {'a': 2, 'b': 3, 'c': 1, 'd': 2}
+FOUR = ''.join(f'host {host} nic=1Gbit ranks={ranks}\n' for host, ranks in RANKS.items())
+RAILS = FOUR.replace('nic=', 'nic=1Gbit nic=')
+RACKS = 'rack r uplink=500Mbit\nrack s uplink=500Mbit\n' + re.sub('host ([ab])', r'host \1 rack=r', FOUR).replace(
+    'host c', 'host c rack=s').replace('host d', 'host d rack=s')
+ENDLESS = ['-b', '64K', '-e', '64K', '-n', '1000000', '-c', '0']
+
+
+def compute(trial, program):
+    for what, topology in (('four hosts', FOUR), ('two rails', RAILS), ('two racks', RACKS)):
+        for placement in ('block', 'random:3'):
+            code, out, err = trial.run(topology, '--place', placement, '--timeout', '100', '--', program, '-b', '4', '-e', '4M',
+                                       '-f', '32', '-n', '2', '-w', '1')
+            expect(f'{what}, {placement}: right results', code == 0 and 'Out of bounds values : 0 OK' in out, f'{code}\n{out}{err}')
+
+
+def survive(trial, program):
+    report = trial.folder / 'report.json'
+    hosts = [host for host, ranks in RANKS.items() for _ in range(ranks)]
+    for fault, guilty in (('kill:3@2s', [3]), ('stop:3@2s', [3]), ('cut:b@2s', [2, 3, 4])):
+        code, _, err = trial.run(FOUR, '--fault', fault, '--timeout', '90', '--patience', '60', '--report', report, '--tag-output',
+                                 '--', program, *ENDLESS, TUTTI_TIMEOUT='4', TUTTI_INIT_TIMEOUT='30')
+        expect(f'{fault}: the exit code', code == 1, f'{code}\n{err}')
+        for rank in json.loads(report.read_text())['ranks']:
+            number = rank['rank']
+            if rank['struck']:
+                continue
+            said = ' '.join(re.findall(fr'^\[{number}\] all_reduce_perf: (.*)$', err, re.MULTILINE))
+            # Whoever is cut off sees all others gone.
+            others = [peer for peer in range(len(hosts)) if peer not in guilty] if number in guilty else guilty
+            named = [int(peer) for peer in re.findall(r'rank (\d+) (?:\(pid \d+ on \w\) )?(?:died|does not answer)', said)]
+            expect(f'{fault}: rank {number} says who', rank['code'] == 1 and named and set(named) <= set(others), f'{rank}\n{err}')
+        expect(f'{fault}: nothing is left', not trial.left(), trial.left())
+    code, out, err = trial.run(FOUR, '--fault', 'slow:b@1s', '--timeout', '100', '--', program, '-b', '4M', '-e', '4M', '-n', '4', '-w', '1',
+                               TUTTI_TIMEOUT='30')
+    expect('a slow host takes longer', code == 0 and 'Out of bounds values : 0 OK' in out, f'{code}\n{out}{err}')
+
+
+def main():
+    tool, program = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
+    with tempfile.TemporaryDirectory() as name:
+        trial = Trial(tool, pathlib.Path(name))
+        if reason := trial.cannot():
+            print(f'skipped: {reason}')
+            return 77
+        compute(trial, program)
+        survive(trial, program)
+    return conclude()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,93 @@
+// hosts: ranks on two hosts (network namespaces) when a rank is killed, or the wire between the hosts is cut. Needs root; exit code
+// 77 (skipped) without.
+#include <iostream>
+
+#define CATCH_CONFIG_RUNNER
+#include "tests/fault/board.h"
+#include "tests/harness/hosts.h"
+
+using namespace tutti::test;
+
+namespace {
+
+std::unique_ptr<Hosts> hosts;
+
+// AllReduces until one fails.
+void reduce_until_failure(Board& board, int rank, tuttiComm_t comm) {
+  std::vector<float> values(100'000, 1.0f), sums(values.size());
+  while (board.slots[rank].result == tuttiSuccess)
+    board.take(rank, tuttiAllReduce(values.data(), sums.data(), values.size(), tuttiFloat, tuttiSum, comm, nullptr));
+}
+
+bool contains(const Board& board, int rank, const std::string& word) {
+  return std::string(board.slots[rank].text).find(word) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a rank killed on another host is named by all others", "[fault]") {
+  const int victim = GENERATE(0, 3);
+  SharedBoard board;
+  World world{.ranks = 4};
+  world.hosts = hosts.get();
+  run_with_faults(world, victim, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    if (rank.rank == victim) {
+      std::thread([&] {
+        while (board->slots[victim].calls < 10) sched_yield();
+        board->slots[victim].at_ns = tutti::now_ns();
+        kill(getpid(), SIGKILL);
+      }).detach();
+    }
+    reduce_until_failure(*board.get(), rank.rank, comm);
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  for (int rank = 0; rank < 4; ++rank) {
+    if (rank == victim) continue;
+    check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(victim), "died"});
+    CHECK(static_cast<double>(board->slots[rank].at_ns - board->slots[victim].at_ns) * 1e-9 < 2);
+  }
+}
+
+TEST_CASE("a cut wire is an error on both sides of it", "[fault]") {
+  SharedBoard board;
+  std::atomic<int64_t>& cut_at_ns = board->slots[kMostRanks - 1].at_ns;
+  World world{.ranks = 4};
+  world.hosts = hosts.get();
+  world.environment = {{"TUTTI_TIMEOUT", "1"}};
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    std::thread cutter;
+    if (rank.rank == 0) {
+      cutter = std::thread([&] {
+        while (board->slots[0].calls < 10 && board->slots[0].result == tuttiSuccess) sched_yield();
+        cut_at_ns = tutti::now_ns();
+        expect(hosts->cut(true), "the wire could not be cut");
+      });
+    }
+    reduce_until_failure(*board.get(), rank.rank, comm);
+    const double begin = now_s();
+    rank.check(tuttiCommDestroy(comm), "destroy");
+    expect(now_s() - begin < 5, "destroy took more than 5 s");
+    if (rank.rank == 0) cutter.join();
+  });
+  CHECK(hosts->cut(false));
+  // Even ranks are on the host of rank 0, which decides who is to blame; the others do not hear it.
+  for (int rank = 0; rank < 4; ++rank) {
+    check_failure(*board.get(), rank, tuttiRemoteError, {"rank"});
+    INFO("rank " << rank << ": " << board->slots[rank].text);
+    CHECK((rank % 2 ? contains(*board.get(), rank, "rank 0") || contains(*board.get(), rank, "rank 2")
+                    : contains(*board.get(), rank, "rank 1") || contains(*board.get(), rank, "rank 3")));
+    CHECK(static_cast<double>(board->slots[rank].at_ns - cut_at_ns) * 1e-9 < 1 + 3 + 2);  // deadline, time for an answer, slack
+  }
+}
+
+int main(int argc, char** argv) {
+  std::string why_not;
+  hosts = Hosts::make(1, why_not);
+  if (!hosts) {
+    std::cout << "skipped: " << why_not << std::endl;
+    return 77;
+  }
+  return Catch::Session().run(argc, argv);
+}

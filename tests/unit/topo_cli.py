@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# topo_cli: tutti-topo and tutti-plan as a user calls them: exit codes, lines of mistakes, JSON, trees and pictures.
+# In: the paths of the two programs. Out: exit status 1 and what differs.
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+GOOD = '''site s0 uplink=1Gbit latency=5ms
+rack r[0-1] site=s0 uplink=125Mbit
+host a rack=r0 nic=500Mbit ranks=2   # the first
+host b rack=r0 nic=ib0:2.5Gbit nic=500Mbit
+host n[0-15] rack=r1 nic=1Gbit latency=20us ranks=8
+'''
+BAD = 'host a rack=r9\nhots b\nhost c nic=fast\n'
+
+
+def run(*command, expected=0, **environment):
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | environment)
+    assert result.returncode == expected, f'{command}: exit code {result.returncode}, not {expected}: {result.stderr}'
+    return result
+
+
+def main():
+    topo, plan = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        good, bad, picture = (pathlib.Path(folder) / name for name in ('good.txt', 'bad.txt', 'picture.svg'))
+        good.write_text(GOOD)
+        bad.write_text(BAD)
+
+        assert 'sites: 1, racks: 2, hosts: 18, ranks: 131' in run(topo, 'lint', good).stdout
+        wrong = run(topo, 'lint', bad, expected=1).stderr.splitlines()
+        assert [line.split(':')[1] for line in wrong[:3]] == ['1', '2', '3'], wrong
+        run(topo, 'lint', bad.with_name('none.txt'), expected=2)
+        run(topo, expected=2)
+        run(topo, '--probe', '-', expected=2)
+
+        facts = json.loads(run(topo, '--json', good).stdout)
+        assert facts['hosts'][1] == {'name': 'b', 'rack': 'r0', 'latency_s': None, 'ranks': 1,
+                                     'nics': [{'name': 'ib0', 'bps': 2.5e9}, {'name': 'eth1', 'bps': 5e8}]}, facts['hosts'][1]
+        assert facts['racks'][1] == {'name': 'r1', 'site': 's0', 'uplink_bps': 125e6, 'latency_s': None}
+        assert len(facts['hosts']) == 18
+
+        tree = run(topo, 'show', good, '--svg', picture).stdout
+        assert 'host b   ib0 2.5Gbit + eth1 500Mbit   rank 2' in tree and 'n1 .. n15' in tree, tree
+        drawn = xml.etree.ElementTree.parse(picture).getroot()
+        words = [text.text for text in drawn.iter('{http://www.w3.org/2000/svg}text')]
+        assert 'host a' in words and '+ 15 like it' in words, words
+        assert 'ranks 0-2' in run(topo, 'show', 'host:2 core:3').stdout
+        assert 'host' in run(topo, 'show').stdout
+        run(topo, 'show', 'shelf:2', expected=2)
+        run(topo, 'show', good, '--svg', '/nowhere/x.svg', expected=2)
+
+        assert 'over 131 ranks' in run(plan, '--topo', good, '--explain', 'allreduce', '1M').stdout
+        assert 'because TUTTI_ALGO says so' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='ring').stdout
+        assert 'nope' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='nope', expected=2).stderr
+        assert ':1:' in run(plan, '--topo', bad, '--explain', 'allreduce', '1M', expected=2).stderr
+
+
+main()

@@ -1,0 +1,121 @@
+// address: see address.h.
+#include "transports/ucx/address.h"
+
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "lib/base/clock.h"
+
+namespace tutti::ucx {
+namespace {
+
+constexpr uint64_t kMagic = 0x7563782d74757401;  // the last byte counts the formats
+
+class Writer {
+ public:
+  template <typename Number>
+  void number(const Number& value) { text.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  void bytes(const std::string& value) {
+    number(static_cast<uint32_t>(value.size()));
+    text += value;
+  }
+  std::string text;
+};
+
+class Reader {
+ public:
+  explicit Reader(const std::string& text) : text_(text) {}
+  template <typename Number>
+  void number(Number& value) {
+    if (!has(sizeof value)) return;
+    std::memcpy(&value, text_.data() + at_, sizeof value);
+    at_ += sizeof value;
+  }
+  void bytes(std::string& value) {
+    uint32_t length = 0;
+    number(length);
+    if (!has(length)) return;
+    value = text_.substr(at_, length);
+    at_ += length;
+  }
+  bool whole() const { return good_ && at_ == text_.size(); }
+
+ private:
+  bool has(size_t length) { return good_ = good_ && length <= text_.size() - at_; }
+  const std::string& text_;
+  size_t at_ = 0;
+  bool good_ = true;
+};
+
+}  // namespace
+
+Contact contact_of_this_process() {
+  Contact contact;
+  std::ifstream boot_id("/proc/sys/kernel/random/boot_id");
+  std::string text;
+  std::getline(boot_id, text);
+  struct stat netns;
+  const uint64_t network = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
+  contact.at.host = std::hash<std::string>()(concat(text, network));
+
+  static const uint64_t seed = [] {
+    uint64_t value;
+    return getrandom(&value, sizeof value, 0) == sizeof value ? value : static_cast<uint64_t>(now_ns());
+  }();
+  contact.process = {seed, static_cast<uint64_t>(getpid())};
+  return contact;
+}
+
+std::string to_bytes(const Contact& contact) {
+  Writer to;
+  to.number(kMagic);
+  to.number(contact.at.host);
+  to.number(contact.at.named);
+  to.number(contact.process);
+  to.number(contact.token);
+  to.number(static_cast<uint32_t>(contact.at.nics.size()));
+  for (size_t i = 0; i < contact.at.nics.size(); ++i) {
+    const Nic& nic = contact.at.nics[i];
+    to.bytes(nic.name);
+    to.bytes(nic.network);
+    to.bytes(nic.ip);
+    to.number(nic.loopback);
+    to.number(nic.bytes_per_s);
+    to.bytes(contact.workers[i]);
+  }
+  return to.text;
+}
+
+Result<Contact> to_contact(const std::string& bytes) {
+  Contact contact;
+  Reader from(bytes);
+  uint64_t magic = 0;
+  uint32_t nics = 0;
+  from.number(magic);
+  from.number(contact.at.host);
+  from.number(contact.at.named);
+  from.number(contact.process);
+  from.number(contact.token);
+  from.number(nics);
+  if (magic != kMagic || nics == 0 || nics > kMostRails) return fail(Code::InvalidUsage, "is of another version of Tutti");
+  contact.at.nics.resize(nics);
+  contact.workers.resize(nics);
+  for (uint32_t i = 0; i < nics; ++i) {
+    Nic& nic = contact.at.nics[i];
+    from.bytes(nic.name);
+    from.bytes(nic.network);
+    from.bytes(nic.ip);
+    from.number(nic.loopback);
+    from.number(nic.bytes_per_s);
+    from.bytes(contact.workers[i]);
+  }
+  if (!from.whole()) return fail(Code::InvalidUsage, "is damaged");
+  return contact;
+}
+
+}  // namespace tutti::ucx

@@ -1,0 +1,23 @@
+// address: what a rank tells the others about itself, and how it is written down.
+#pragma once
+#include <array>
+
+#include "transports/ucx/nic.h"
+
+namespace tutti::ucx {
+
+struct Contact {
+  Whereabouts at;
+  std::array<uint64_t, 2> process{};  // random per process, and its pid
+  uint32_t token = 0;                 // what messages to this rank have to show
+  std::vector<std::string> workers;   // UCX's address of each NIC
+};
+
+// All but token, NICs and workers.
+Contact contact_of_this_process();
+
+std::string to_bytes(const Contact& contact);
+// Fails if `bytes` is of no contact.
+Result<Contact> to_contact(const std::string& bytes);
+
+}  // namespace tutti::ucx

@@ -1,0 +1,272 @@
+// endpoint: see endpoint.h.
+#include "transports/ucx/endpoint.h"
+
+#include <cstring>
+
+#include "lib/base/clock.h"
+
+namespace tutti::ucx {
+
+void Link::breaks(ucs_status_t why) {
+  if (broken != UCS_OK) return;
+  broken = why;
+  broken_at_ns = now_ns();
+}
+
+void Common::give_back(Sending* sending) {
+  if (sending->outgoing) {
+    --sending->outgoing->outstanding;
+    --outstanding;
+    sending->outgoing = nullptr;
+  }
+  if (!sending->credit) --pending;
+  if (sending->block) blocks.drop(sending->block);
+  sending->block = nullptr;
+  idle.push_back(sending);
+}
+
+void UcxEndpoint::open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses) {
+  common_ = &common;
+  peer_ = peer;
+  peer_token_ = peer_token;
+  in_process_ = in_process;
+  addresses_ = std::move(addresses);
+  links_.resize(addresses_.size());
+  for (uint32_t rail = 0; rail < links_.size(); ++rail) {
+    links_[rail].owner = this;
+    links_[rail].rail = rail;
+  }
+}
+
+bool UcxEndpoint::connect(Link& link) {
+  if (link.ep) [[likely]]
+    return link.broken == UCS_OK;
+  if (link.broken != UCS_OK) return false;
+  Result<ucp_ep_h> made = common_->rails[link.rail]->connect(addresses_[link.rail], &UcxEndpoint::on_broken, &link);
+  if (made.ok()) link.ep = made.value();
+  if (!made.ok()) link.breaks(UCS_ERR_UNREACHABLE);
+  return made.ok();
+}
+
+// What to answer to who needs a broken connection.
+Progress UcxEndpoint::verdict(const Link& link) {
+  if (now_ns() - link.broken_at_ns < kVerdictNs) return Progress::Again;
+  failure_ = fail(Code::RemoteError, "the connection over ", common_->rails[link.rail]->nic().name, " broke: ",
+                  ucs_status_string(link.broken));
+  return Progress::Failed;
+}
+
+// ---- sending
+
+Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
+  Outbound& lane = outbound_[wire.channel];
+  if (wire.number - lane.told >= (outgoing.bytes > kLongBytes ? kLongWindow : kWindow)) return Progress::Again;
+  Link& link = link_of(wire.number);
+  if (!connect(link)) return verdict(link);
+
+  Sending* const sending = common_->take();
+  sending->header = {wire.signature, wire.number, peer_token_, static_cast<uint16_t>(common_->rank), wire.channel, 0, 0};
+  const std::byte* data = outgoing.contiguous;
+  uint32_t flags = 0;
+  if (data) {
+    sending->outgoing = &outgoing;
+    ++outgoing.outstanding;
+    ++common_->outstanding;
+  } else {
+    flags = UCP_AM_SEND_FLAG_EAGER;  // does not wait for its reader, so that the same memory may be packed again
+    if (outgoing.handle == 0) {
+      Block* const block = common_->blocks.take();  // its first user is the caller, until the last post
+      outgoing.pack(outgoing, block->bytes.get());
+      outgoing.handle = reinterpret_cast<uintptr_t>(block);
+    }
+    sending->block = reinterpret_cast<Block*>(outgoing.handle);
+    ++sending->block->users;
+    data = sending->block->bytes.get();
+  }
+  if (!std::exchange(link.unmarked, true)) common_->unmarked.push_back(&link);
+  if (!send(link, kMessage, sending, data, outgoing.bytes, flags)) return verdict(link);
+  const uint32_t bytes = static_cast<uint32_t>(outgoing.bytes + kAroundBytes);
+  lane.bytes[wire.number % kWindow] = bytes;
+  link.unacked += bytes;
+  if (static_cast<int32_t>(wire.number + 1 - lane.next) > 0) lane.next = wire.number + 1;
+  if (--outgoing.posts_left == 0 && outgoing.handle != 0) {
+    common_->blocks.drop(reinterpret_cast<Block*>(outgoing.handle));
+    outgoing.handle = 0;
+  }
+  return Progress::Done;
+}
+
+// False: the connection is broken.
+bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes, uint32_t flags) {
+  sending->link = &link;
+  sending->common = common_;
+  sending->credit = id == kCredit;
+  if (!sending->credit) ++common_->pending;
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+  param.cb.send = &UcxEndpoint::on_sent;
+  param.user_data = sending;
+  param.flags = flags;
+  // The header is read until the send is over.
+  const ucs_status_ptr_t request = ucp_am_send_nbx(link.ep, id, &sending->header, sizeof sending->header, data, bytes, &param);
+  if (UCS_PTR_IS_PTR(request)) return true;  // on_sent() will be called
+  common_->give_back(sending);
+  if (!request) return true;
+  link.breaks(UCS_PTR_STATUS(request));
+  return false;
+}
+
+void UcxEndpoint::on_sent(void* request, ucs_status_t status, void* user_data) {
+  Sending* const sending = static_cast<Sending*>(user_data);
+  if (status != UCS_OK) sending->link->breaks(status);
+  sending->common->give_back(sending);
+  ucp_request_free(request);
+}
+
+void UcxEndpoint::on_broken(void* link, ucp_ep_h, ucs_status_t status) { static_cast<Link*>(link)->breaks(status); }
+
+void UcxEndpoint::credit(const Header& header) {
+  Outbound& lane = outbound_[header.channel];
+  if (lane.next - header.number > kWindow) return;  // there is no such message
+  // Credits may overtake one another.
+  for (; static_cast<int32_t>(header.number - lane.told) > 0; ++lane.told)
+    link_of(lane.told).unacked -= lane.bytes[lane.told % kWindow];
+}
+
+void UcxEndpoint::mark(Link& link) {
+  link.unmarked = false;
+  if (link.unacked < kLeastSocketBytes || !link.ep || link.broken != UCS_OK) return;  // if broken: who waits hears of it
+  Sending* const sending = common_->take();
+  sending->header = {};
+  (void)send(link, kMarker, sending, nullptr, 0, 0);
+}
+
+bool UcxEndpoint::credits_due() const {
+  for (const Outbound& lane : outbound_)
+    if (lane.next / kCreditEvery != lane.told / kCreditEvery) return true;
+  return false;
+}
+
+// ---- receiving
+
+ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
+  Inbound& lane = inbound(header.channel);
+  Slot& slot = lane.slots[header.number % kWindow];
+  if (header.number - lane.base >= kWindow || slot.state != Slot::State::Empty || bytes > common_->blocks.block_bytes()) {
+    links_[rail].breaks(UCS_ERR_INVALID_PARAM);  // no rank of ours sends this
+    return UCS_OK;
+  }
+  slot.link = &links_[rail];
+  slot.signature = header.signature;
+  slot.bytes = bytes;
+  if (attributes & UCP_AM_RECV_ATTR_FLAG_RNDV) {
+    slot.state = Slot::State::Announced;
+    slot.descriptor = data;
+    return UCS_INPROGRESS;
+  }
+  slot.state = Slot::State::Here;
+  if (attributes & UCP_AM_RECV_ATTR_FLAG_DATA && bytes > sizeof slot.little) {
+    slot.descriptor = data;
+    slot.data = static_cast<const std::byte*>(data);
+    return UCS_INPROGRESS;
+  }
+  std::byte* to = slot.little;
+  if (bytes > sizeof slot.little) {
+    slot.block = common_->blocks.take();
+    to = slot.block->bytes.get();
+  }
+  if (bytes > 0) std::memcpy(to, data, bytes);
+  slot.data = to;
+  return UCS_OK;
+}
+
+Progress UcxEndpoint::receive(Incoming& incoming) {
+  const uint32_t number = incoming.wire.number;
+  Link& link = link_of(number);
+  Inbound& lane = inbound(incoming.wire.channel);
+  if (number - lane.base >= kWindow) return link.broken == UCS_OK ? Progress::Again : verdict(link);
+  Slot& slot = lane.slots[number % kWindow];
+  if (slot.state == Slot::State::Announced) {
+    if (const Progress progress = fetch(slot, incoming); progress != Progress::Done) return progress;
+  }
+  if (slot.state != Slot::State::Here) return link.broken == UCS_OK ? Progress::Again : verdict(link);
+  incoming.view = {slot.data, slot.bytes, slot.signature};
+  return Progress::Done;
+}
+
+// Done: the message is here (or is none that was expected, which the caller will see).
+Progress UcxEndpoint::fetch(Slot& slot, Incoming& incoming) {
+  if (!connect(*slot.link)) return verdict(*slot.link);  // a connection of its own: so that quiesce() can end the fetch
+  if (slot.bytes > incoming.capacity || !incoming.landing) {
+    slot.state = Slot::State::Here;
+    slot.data = nullptr;
+    return Progress::Done;
+  }
+  ucp_request_param_t param{};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL;
+  param.cb.recv_am = &UcxEndpoint::on_fetched;
+  param.user_data = &slot;
+  slot.data = incoming.landing;
+  slot.state = Slot::State::Fetching;
+  ++common_->outstanding;
+  void* const descriptor = std::exchange(slot.descriptor, nullptr);
+  const ucp_worker_h worker = common_->rails[slot.link->rail]->worker();
+  const ucs_status_ptr_t request = ucp_am_recv_data_nbx(worker, descriptor, incoming.landing, slot.bytes, &param);
+  if (UCS_PTR_IS_PTR(request)) return Progress::Again;  // on_fetched() will be called
+  finish_fetch(slot, UCS_PTR_STATUS(request));
+  return slot.state == Slot::State::Here ? Progress::Done : verdict(*slot.link);
+}
+
+void UcxEndpoint::finish_fetch(Slot& slot, ucs_status_t status) {
+  if (slot.state != Slot::State::Fetching) return;
+  --common_->outstanding;
+  slot.state = status == UCS_OK ? Slot::State::Here : Slot::State::Lost;
+  if (status != UCS_OK) slot.link->breaks(status);
+}
+
+void UcxEndpoint::on_fetched(void* request, ucs_status_t status, size_t, void* user_data) {
+  Slot& slot = *static_cast<Slot*>(user_data);
+  slot.link->owner->finish_fetch(slot, status);
+  ucp_request_free(request);
+}
+
+void UcxEndpoint::empty(Slot& slot) {
+  if (slot.descriptor) ucp_am_data_release(common_->rails[slot.link->rail]->worker(), slot.descriptor);
+  if (slot.block) common_->blocks.drop(slot.block);
+  slot.descriptor = nullptr;
+  slot.block = nullptr;
+  slot.state = Slot::State::Empty;
+}
+
+void UcxEndpoint::release(Incoming& incoming) {
+  const uint8_t channel = incoming.wire.channel;
+  Inbound& lane = inbound(channel);
+  empty(lane.slots[incoming.wire.number % kWindow]);
+  lane.released |= uint64_t{1} << (incoming.wire.number - lane.base);
+  const uint32_t before = lane.base;
+  for (; lane.released & 1; lane.released >>= 1) ++lane.base;
+  if (lane.base / kCreditEvery != before / kCreditEvery) tell(channel);
+}
+
+// A peer that has left, and so is not there for its credit, has no use for it.
+void UcxEndpoint::tell(uint8_t channel) {
+  Link& link = links_[0];
+  if (!connect(link)) return;
+  Sending* const sending = common_->take();
+  sending->header = {0, inbound(channel).base, peer_token_, static_cast<uint16_t>(common_->rank), channel, 0, 0};
+  (void)send(link, kCredit, sending, nullptr, 0, 0);
+}
+
+void UcxEndpoint::forget_fetches() {
+  for (const auto& lane : inbound_)
+    if (lane)
+      for (Slot& slot : lane->slots) finish_fetch(slot, UCS_ERR_CANCELED);
+}
+
+void UcxEndpoint::drop_messages() {
+  for (const auto& lane : inbound_)
+    if (lane)
+      for (Slot& slot : lane->slots) empty(slot);
+}
+
+}  // namespace tutti::ucx

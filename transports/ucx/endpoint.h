@@ -1,0 +1,157 @@
+// endpoint: a peer over UCX: the lanes to and from it, and its connections, one for each rail, made when first needed.
+//
+// A message travels as a UCP active message behind a Header, over the rail `number % rails`. At the sender, message k may go when
+// message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a multiple of
+// kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come.
+// At the receiver a message waits in the slot number % 64 of its lane: kept by UCX, copied, or announced (a rendezvous), in which
+// case it is fetched straight to where its reader wants it, once that is known.
+// A broken connection fails what still needs it, but only after kVerdictNs: until then the control plane may say why it broke, and
+// who is to blame; that is rarely the peer that hung up because it had failed, too.
+#pragma once
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/transport/transport.h"
+#include "transports/ucx/blocks.h"
+#include "transports/ucx/rail.h"
+
+namespace tutti::ucx {
+
+inline constexpr uint32_t kWindow = 64;       // messages of a lane on their way
+inline constexpr uint32_t kLongWindow = 32;   // the same for long ones, which take memory
+inline constexpr size_t kLongBytes = 8192;
+inline constexpr uint32_t kCreditEvery = 16;
+inline constexpr size_t kLeastSocketBytes = 16384, kAroundBytes = 128;
+inline constexpr int64_t kVerdictNs = 1'500'000'000;
+static_assert(kCreditEvery <= kLongWindow && kLongWindow <= kWindow);
+
+class UcxEndpoint;
+
+// A connection to a peer. UCX says that a short message is sent when a part of it may still be in this process, because the socket
+// is full, where it stays until UCX is called again. A marker behind it, which says nothing, is accepted when it is gone. One is
+// sent at the end of a call, if more is on its way than the least socket holds. (UCX's own flush waits for an answer of the peer,
+// which may make no call.)
+struct Link {
+  UcxEndpoint* owner = nullptr;
+  uint32_t rail = 0;
+  ucp_ep_h ep = nullptr;     // null: not made yet
+  bool unmarked = false;     // messages have been sent since the last marker
+  uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
+  ucs_status_t broken = UCS_OK;
+  int64_t broken_at_ns = 0;
+
+  void breaks(ucs_status_t why);
+};
+
+// A message that UCX is sending.
+struct Sending {
+  Header header;
+  Outgoing* outgoing = nullptr;  // whose memory is read
+  Block* block = nullptr;        // or a packed payload
+  Link* link = nullptr;
+  struct Common* common = nullptr;
+  bool credit = false;           // a call does not wait for it
+};
+
+// What the endpoints of a rank share.
+struct Common {
+  explicit Common(size_t largest_message) : blocks(largest_message) {}
+  int rank = 0;
+  std::vector<std::unique_ptr<Rail>> rails;
+  Blocks blocks;
+  std::deque<Sending> sendings;  // addresses stay
+  std::vector<Sending*> idle;    // those not in use
+  std::vector<Link*> unmarked;   // connections
+  uint32_t pending = 0;          // messages and markers that UCX has not sent
+  uint32_t outstanding = 0;      // sends and fetches under way that touch the user's memory
+
+  Sending* take() {
+    if (idle.empty()) idle.push_back(&sendings.emplace_back());
+    Sending* const sending = idle.back();
+    idle.pop_back();
+    return sending;
+  }
+  void give_back(Sending* sending);
+};
+
+class UcxEndpoint final : public Endpoint {
+ public:
+  // addresses: of the peer's workers, by rail.
+  void open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses);
+
+  Progress post(Outgoing& outgoing, const Wire& wire) override;
+  Progress receive(Incoming& incoming) override;
+  void release(Incoming& incoming) override;
+  Status failure() const override { return failure_; }
+
+  // What has come for this rank; see Receiver.
+  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);
+  void credit(const Header& header);
+
+  // Sends a marker if there is need for one.
+  void mark(Link& link);
+
+  bool in_process() const { return in_process_; }
+  std::span<Link> links() { return links_; }
+  // Whether credits are still to come for what has been sent.
+  bool credits_due() const;
+  // Forgets fetches under way, which touch the user's memory no more.
+  void forget_fetches();
+  // Gives back what UCX keeps for this endpoint. Before the workers go.
+  void drop_messages();
+
+ private:
+  struct Slot {
+    // Lost: its fetch has failed, or been given up.
+    enum class State : uint8_t { Empty, Announced, Fetching, Lost, Here } state = State::Empty;
+    Link* link = nullptr;             // by which it came
+    uint64_t signature = 0;
+    size_t bytes = 0;
+    const std::byte* data = nullptr;  // Here
+    void* descriptor = nullptr;       // UCX's, to be given back; Announced: what to fetch
+    Block* block = nullptr;
+    std::byte little[128];            // a short payload
+  };
+  struct Inbound {
+    uint32_t base = 0;       // all before it are released
+    uint64_t released = 0;   // bit i: base + i is
+    Slot slots[kWindow];
+  };
+  struct Outbound {
+    uint32_t told = 0;       // all before it are released, as far as is known
+    uint32_t next = 0;       // after the last message posted
+    uint32_t bytes[kWindow] = {};  // of those posted, with what goes around them
+  };
+
+  Inbound& inbound(uint8_t channel) {
+    if (!inbound_[channel]) inbound_[channel] = std::make_unique<Inbound>();
+    return *inbound_[channel];
+  }
+  Link& link_of(uint32_t number) { return links_[number % links_.size()]; }
+  bool connect(Link& link);
+  Progress verdict(const Link& link);
+  bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes, uint32_t flags);
+  Progress fetch(Slot& slot, Incoming& incoming);
+  void finish_fetch(Slot& slot, ucs_status_t status);
+  void empty(Slot& slot);
+  void tell(uint8_t channel);
+  static void on_sent(void* request, ucs_status_t status, void* sending);
+  static void on_fetched(void* request, ucs_status_t status, size_t bytes, void* slot);
+  static void on_broken(void* link, ucp_ep_h ep, ucs_status_t status);
+
+  Common* common_ = nullptr;
+  int peer_ = -1;
+  uint32_t peer_token_ = 0;
+  bool in_process_ = false;
+  std::vector<std::string> addresses_;
+  std::vector<Link> links_;
+  std::array<std::unique_ptr<Inbound>, kLanes> inbound_;
+  std::array<Outbound, kLanes> outbound_;
+  Status failure_;
+};
+
+}  // namespace tutti::ucx

@@ -1,0 +1,40 @@
+// nic: which network interfaces carry messages, and which of them belong together on all ranks.
+//
+// By default every good interface of a host is a rail: with a carrier and an IP address, no loopback and no bridge of containers (these
+// only where there is nothing else), and not less than half as fast as the fastest. TUTTI_NET_IFNAME names them instead. An
+// RDMA device is known by the interface it belongs to; UCX then chooses between it and TCP.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lib/base/settings.h"
+
+namespace tutti::ucx {
+
+inline constexpr size_t kMostRails = 8;
+
+struct Nic {
+  std::string name;
+  std::string devices;   // as UCX_NET_DEVICES lists them; "" where UCX is to read that itself
+  std::string network;   // its IP network; "" if unknown
+  std::string ip;
+  bool loopback = false;
+  uint64_t bytes_per_s = 0;  // 0: unknown
+};
+
+Result<std::vector<Nic>> choose_nics(const Settings& settings);
+
+// What a rank has told about itself.
+struct Whereabouts {
+  uint64_t host = 0;  // a hash of the boot and the network namespace
+  bool named = false;               // TUTTI_NET_IFNAME is set
+  std::vector<Nic> nics;
+};
+
+// rails[r][rank]: the index of the rank's interface of rail r. Interfaces in the same IP network make a rail. Where no network is
+// common to all, ranks are taken to be joined by routers: then the first of each make one, or, where a person named them on all
+// ranks, all in their order. A pure function, so that all ranks agree.
+std::vector<std::vector<uint32_t>> match_rails(std::span<const Whereabouts> ranks);
+
+}  // namespace tutti::ucx

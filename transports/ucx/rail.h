@@ -1,0 +1,79 @@
+// rail: one NIC as UCX sees it: a UCP context and a worker of its own.
+//
+// What arrives goes to a Receiver, from within progress(). UCX_* of the environment applies; what Tutti would rather have another
+// way than UCX (kPreferences in rail.cc) it only sets where the environment is silent.
+#pragma once
+#include <ucp/api/ucp.h>
+
+#include <memory>
+#include <string>
+
+#include "lib/base/status.h"
+#include "transports/ucx/nic.h"
+
+namespace tutti::ucx {
+
+// In front of every message.
+struct Header {
+  uint64_t signature;
+  uint32_t number;   // of the message; in a credit: all before it have been released
+  uint32_t token;    // the receiver's: who does not know it is not of this communicator
+  uint16_t rank;     // the sender's
+  uint8_t channel, reserved;
+  uint32_t padding;
+};
+static_assert(sizeof(Header) == 24);
+
+enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
+
+class Receiver {
+ public:
+  // As ucp_am_recv_callback_t: UCS_INPROGRESS keeps `data`.
+  virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) = 0;
+  virtual void credit(const Header& header) = 0;
+
+ protected:
+  ~Receiver() = default;
+};
+
+class Rail {
+ public:
+  // `index` is passed to the receiver, which outlives the rail.
+  static Result<std::unique_ptr<Rail>> open(const Nic& nic, Receiver& receiver);
+  ~Rail();
+  Rail(const Rail&) = delete;
+  Rail& operator=(const Rail&) = delete;
+
+  void set_index(uint32_t index) { index_ = index; }
+  const Nic& nic() const { return nic_; }
+  // Whether nothing moves but by progress(): no device reads or writes memory by itself.
+  bool over_sockets() const { return nic_.devices == nic_.name; }
+  ucp_worker_h worker() const { return worker_; }
+  int event_fd() const { return event_fd_; }
+  Result<std::string> address() const;
+  // on_failure(arg, ep, status) is called, from within progress(), when the peer cannot be reached any more.
+  Result<ucp_ep_h> connect(const std::string& address, ucp_err_handler_cb_t on_failure, void* arg);
+  // True if anything happened.
+  bool progress() { return ucp_worker_progress(worker_) != 0; }
+
+ private:
+  Rail(const Nic& nic, Receiver& receiver) : nic_(nic), receiver_(receiver) {}
+  Status start();
+  static ucs_status_t on_message(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
+                                 const ucp_am_recv_param_t* param);
+  static ucs_status_t on_credit(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
+                                const ucp_am_recv_param_t* param);
+  static ucs_status_t on_marker(void*, const void*, size_t, void*, size_t, const ucp_am_recv_param_t*) { return UCS_OK; }
+
+  const Nic nic_;
+  Receiver& receiver_;
+  uint32_t index_ = 0;
+  ucp_context_h context_ = nullptr;
+  ucp_worker_h worker_ = nullptr;
+  int event_fd_ = -1;
+};
+
+// "UCX cannot do this: the reason".
+Status ucx_failure(const std::string& what, ucs_status_t status);
+
+}  // namespace tutti::ucx

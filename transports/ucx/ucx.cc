@@ -1,0 +1,256 @@
+// ucx: see ucx.h.
+#include "transports/ucx/ucx.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "transports/ucx/address.h"
+#include "transports/ucx/endpoint.h"
+
+namespace tutti::ucx {
+namespace {
+
+// Of a short message over TCP between two processes that poll, and of a link whose speed is not known.
+constexpr double kLatencySeconds = 20e-6, kBandwidthBps = 1.25e9;
+
+class Ucx final : public Transport, private Receiver {
+ public:
+  explicit Ucx(const TransportOptions& options)
+      : ranks_(options.ranks), cancel_(options.cancel), common_(options.largest_message), endpoints_(options.ranks) {
+    common_.rank = options.rank;
+  }
+  ~Ucx() override;
+
+  Status open(const Settings& settings);
+  const char* name() const override { return "ucx"; }
+  bool lands() const override { return true; }
+  Result<std::string> address() override;
+  Status connect(std::span<const std::string> addresses, Deadline deadline) override;
+  Reach reach(int peer) const override;
+  Endpoint& endpoint(int peer) override { return endpoints_[static_cast<size_t>(peer)]; }
+  void progress() override {
+    if (dead_) return;
+    moved_ = true;
+    for (const auto& rail : common_.rails) rail->progress();
+  }
+  void arm() override {}
+  void sleep(int64_t max_ns) override;
+  void wake() override { (void)ucp_worker_signal(common_.rails[0]->worker()); }
+  bool flushed() override;
+  void leave(Deadline deadline) override;
+  void quiesce() override;
+
+ private:
+  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) override;
+  void credit(const Header& header) override;
+  bool known(const Header& header) const {
+    return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_;
+  }
+  bool stays(const Rail& rail) const;
+  void hang_up();
+
+  const int ranks_;
+  const std::atomic<bool>& cancel_;
+  Contact self_;
+  uint32_t token_ = 0;
+  Common common_;
+  std::vector<UcxEndpoint> endpoints_;
+  std::vector<bool> reachable_;
+  double bandwidth_Bps_ = 0;
+  bool connected_ = false;
+  bool moved_ = false;  // progress() was called: connections may be under way, to peers or from them
+  bool left_ = false;   // leave() has seen that none is
+  bool dead_ = false;   // after quiesce() had to end what was under way
+};
+
+Status Ucx::open(const Settings& settings) {
+  if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure("ucx: getrandom", errno);
+  Result<std::vector<Nic>> nics = choose_nics(settings);
+  if (!nics.ok()) return nics.status();
+  self_ = contact_of_this_process();
+  self_.token = token_;
+  self_.at.named = !settings.text(Setting::NetIfname).empty();
+  self_.at.nics = std::move(nics.value());
+  for (const Nic& nic : self_.at.nics) {
+    Result<std::unique_ptr<Rail>> rail = Rail::open(nic, *this);
+    if (!rail.ok()) return rail.status();
+    common_.rails.push_back(std::move(rail.value()));
+  }
+  return {};
+}
+
+Result<std::string> Ucx::address() {
+  self_.workers.clear();
+  for (const auto& rail : common_.rails) {
+    Result<std::string> worker = rail->address();
+    if (!worker.ok()) return worker.status();
+    self_.workers.push_back(std::move(worker.value()));
+  }
+  return to_bytes(self_);
+}
+
+// Works out who meets whom on which rail. Nothing is sent: connections are made when they are needed.
+Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
+  std::vector<Contact> contacts;
+  std::vector<Whereabouts> places;
+  for (int peer = 0; peer < ranks_; ++peer) {
+    Result<Contact> contact = to_contact(addresses[static_cast<size_t>(peer)]);
+    if (!contact.ok()) return fail(contact.status().code(), "ucx: the address of rank ", peer, " ", contact.status().text());
+    places.push_back(contact.value().at);
+    contacts.push_back(std::move(contact.value()));
+  }
+  const std::vector<std::vector<uint32_t>> matched = match_rails(places);
+  const size_t me = static_cast<size_t>(common_.rank);
+  std::vector<std::unique_ptr<Rail>> opened = std::move(common_.rails);
+  common_.rails.clear();
+  for (const std::vector<uint32_t>& rail : matched) {
+    common_.rails.push_back(std::move(opened[rail[me]]));
+    common_.rails.back()->set_index(static_cast<uint32_t>(common_.rails.size() - 1));
+  }
+
+  for (size_t peer = 0; peer < contacts.size(); ++peer) {
+    std::vector<std::string> workers;
+    double bandwidth_Bps = 0;
+    bool reachable = true;
+    for (const std::vector<uint32_t>& rail : matched) {
+      const Nic& nic = contacts[peer].at.nics[rail[peer]];
+      workers.push_back(std::move(contacts[peer].workers[rail[peer]]));
+      bandwidth_Bps += nic.bytes_per_s > 0 ? static_cast<double>(nic.bytes_per_s) : kBandwidthBps;
+      if (nic.loopback && contacts[peer].at.host != contacts[me].at.host) reachable = false;
+    }
+    bandwidth_Bps_ = peer == 0 ? bandwidth_Bps : std::min(bandwidth_Bps_, bandwidth_Bps);
+    reachable_.push_back(reachable);
+    endpoints_[peer].open(common_, static_cast<int>(peer), contacts[peer].token,
+                          contacts[peer].process == contacts[me].process, std::move(workers));
+  }
+  connected_ = true;
+  return {};
+}
+
+Reach Ucx::reach(int peer) const {
+  if (!reachable_[static_cast<size_t>(peer)]) return {};
+  return {true, kLatencySeconds, bandwidth_Bps_};
+}
+
+ucs_status_t Ucx::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
+  if (!known(header)) return UCS_OK;  // not of this communicator: dropped
+  return endpoints_[header.rank].arrive(rail, header, data, bytes, attributes);
+}
+
+void Ucx::credit(const Header& header) {
+  if (known(header)) endpoints_[header.rank].credit(header);
+}
+
+// UCX wants to be armed after the last progress(), which is in the caller's last look: else what that look has left unread rings no
+// bell. arm() itself has nothing to do: what arrives in between shows when UCX is armed.
+void Ucx::sleep(int64_t max_ns) {
+  if (max_ns <= 0 || dead_) return;
+  for (const auto& rail : common_.rails)
+    if (ucp_worker_arm(rail->worker()) != UCS_OK) return;
+  std::array<pollfd, kMostRails> polls;
+  for (size_t i = 0; i < common_.rails.size(); ++i) polls[i] = {common_.rails[i]->event_fd(), POLLIN, 0};
+  const timespec timeout{max_ns / 1'000'000'000, max_ns % 1'000'000'000};
+  ppoll(polls.data(), common_.rails.size(), &timeout, nullptr);
+}
+
+bool Ucx::flushed() {
+  for (Link* const link : common_.unmarked) link->owner->mark(*link);
+  common_.unmarked.clear();
+  return common_.pending == 0 || dead_;
+}
+
+// A connection that is closed while the peer's credits are on their way takes with it what the kernel has not sent yet. So they are
+// waited for; not for long if the peer lives in this process, where this very thread may have to let it go on.
+void Ucx::leave(Deadline deadline) {
+  const Deadline short_deadline = Deadline::after_s(1);
+  const auto due = [&](UcxEndpoint& endpoint) {
+    const auto broken = [](const Link& link) { return link.broken != UCS_OK; };
+    const auto links = endpoint.links();
+    return endpoint.credits_due() && std::none_of(links.begin(), links.end(), broken) &&
+           !(endpoint.in_process() && short_deadline.passed());
+  };
+  while (std::any_of(endpoints_.begin(), endpoints_.end(), due) && !deadline.passed() &&
+         !cancel_.load(std::memory_order_acquire)) {
+    progress();
+    sleep(1'000'000);
+  }
+  const auto whole = [](UcxEndpoint& endpoint) {
+    const auto links = endpoint.links();
+    return (!endpoint.credits_due() || endpoint.in_process()) &&
+           std::all_of(links.begin(), links.end(), [](const Link& link) { return link.broken == UCS_OK; });
+  };
+  left_ = !dead_ && std::all_of(endpoints_.begin(), endpoints_.end(), whole);
+}
+
+// UCX 1.13 ends the process (an assertion about a "REP message", dropped in later versions: openucx/ucx pull 8175) when a connection
+// breaks while it is being answered: that of a peer whose sockets are gone as well as one's own. After a failure nobody can know
+// that none is. Over sockets they may as well stay as they are: progress() is not called again, so nothing comes of them but that
+// their descriptors are open until the process ends.
+bool Ucx::stays(const Rail& rail) const { return moved_ && !left_ && rail.over_sockets(); }
+
+// Breaks all connections, and waits until UCX has let go of what was sent and fetched over them.
+void Ucx::hang_up() {
+  std::vector<std::pair<Rail*, void*>> closing;
+  for (UcxEndpoint& endpoint : endpoints_) {
+    for (Link& link : endpoint.links()) {
+      if (!link.ep) continue;
+      link.breaks(UCS_ERR_CANCELED);
+      if (stays(*common_.rails[link.rail])) continue;
+      ucp_request_param_t param{};
+      param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+      param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+      const ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(link.ep, nullptr), &param);
+      if (UCS_PTR_IS_PTR(request)) closing.push_back({common_.rails[link.rail].get(), request});
+    }
+  }
+  const Deadline deadline = Deadline::after_s(1);
+  for (const auto& [rail, request] : closing) {
+    while (ucp_request_check_status(request) == UCS_INPROGRESS && !deadline.passed())
+      if (!rail->progress()) sched_yield();
+    ucp_request_free(request);
+  }
+}
+
+void Ucx::quiesce() {
+  if (common_.outstanding == 0 || dead_) return;
+  hang_up();
+  // What has not come to its end now never will: progress() does nothing from here on, and only it could touch that memory.
+  for (Sending& sending : common_.sendings) {
+    if (!sending.outgoing) continue;
+    --sending.outgoing->outstanding;
+    sending.outgoing = nullptr;
+  }
+  for (UcxEndpoint& endpoint : endpoints_) endpoint.forget_fetches();
+  common_.outstanding = 0;
+  dead_ = true;
+}
+
+Ucx::~Ucx() {
+  hang_up();
+  static std::vector<std::unique_ptr<Rail>>& kept = *new std::vector<std::unique_ptr<Rail>>;  // for good: see stays()
+  static std::mutex mutex;
+  bool stay = false;
+  for (std::unique_ptr<Rail>& rail : common_.rails) {
+    if (!stays(*rail)) continue;
+    stay = true;
+    std::lock_guard lock(mutex);
+    kept.push_back(std::move(rail));
+  }
+  if (!stay)
+    for (UcxEndpoint& endpoint : endpoints_) endpoint.drop_messages();
+  common_.rails.clear();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> create(const TransportOptions& options) {
+  auto ucx = std::make_unique<Ucx>(options);
+  TUTTI_TRY(ucx->open(options.settings));
+  return std::unique_ptr<Transport>(std::move(ucx));
+}
+
+}  // namespace tutti::ucx
