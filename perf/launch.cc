@@ -51,7 +51,10 @@ std::optional<int> number_in(const char* name) {
   return static_cast<int>(value);
 }
 
+// torchrun's workers inherit what started torchrun: that is not about them.
 const Launcher* find_launcher() {
+  const Launcher& torchrun = std::end(kLaunchers)[-1];
+  if (std::getenv(torchrun.key[0]) && number_in(torchrun.rank) && number_in(torchrun.ranks)) return &torchrun;
   for (const Launcher& row : kLaunchers)
     if (number_in(row.rank) && number_in(row.ranks)) return &row;
   return nullptr;

@@ -136,7 +136,7 @@ std::vector<std::string> Parser::expand(std::string_view name) {
     return {};
   }
   std::vector<std::string> names;
-  for (uint32_t i = first; i <= last; ++i) {
+  for (uint64_t i = first; i <= last; ++i) {
     std::string digits = std::to_string(i);
     digits.insert(0, low.size() > digits.size() ? low.size() - digits.size() : 0, '0');
     names.push_back(concat(before, digits, after));

@@ -2,7 +2,12 @@
 #include "lib/transport/module.h"
 
 #include <dlfcn.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <cstring>
 
 namespace tutti {
 namespace {
@@ -11,10 +16,18 @@ namespace {
 std::string own_directory() {
   Dl_info info{};
   static const char here = 0;
-  if (dladdr(&here, &info) == 0 || !info.dli_fname) return ".";
-  const std::string path = info.dli_fname;
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
+  // A program that was found by PATH is known by its bare name.
+  const bool named = dladdr(&here, &info) != 0 && info.dli_fname && std::strchr(info.dli_fname, '/');
+  char path[PATH_MAX];
+  if (!realpath(named ? info.dli_fname : "/proc/self/exe", path)) return "/nonexistent";
+  *std::strrchr(path, '/') = '\0';
+  return path;
+}
+
+// Code is only taken from who could have changed this program as well.
+bool trusted(const std::string& path) {
+  struct stat file;
+  return stat(path.c_str(), &file) == 0 && (file.st_uid == 0 || file.st_uid == geteuid()) && !(file.st_mode & S_IWOTH);
 }
 
 // Where the file may be: beside the library; seen from a program in bin; in the folder where all this is built, seen from the
@@ -30,6 +43,7 @@ Result<const TransportModule*> load(const std::string& name) {
   const std::vector<std::string> places = places_of(name);
   for (const std::string& path : places) {
     if (access(path.c_str(), R_OK) != 0) continue;
+    if (!trusted(path)) return fail(Code::SystemError, path, " belongs to another user, or all may write to it");
     // Deep binding is not needed: the module shows one symbol and keeps its own copy of what it takes from the library.
     void* const object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!object) return fail(Code::SystemError, "cannot be loaded: ", dlerror());

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -84,7 +85,6 @@ class SharedBoard {
 // What a process holds.
 struct Holdings {
   int descriptors = 0, threads = 0, arenas = 0;
-  bool ucx = false;  // has been used
 
   static Holdings now() {
     Holdings holdings;
@@ -93,20 +93,15 @@ struct Holdings {
     holdings.descriptors = entries("/proc/self/fd");
     holdings.threads = entries("/proc/self/task");
     std::ifstream maps("/proc/self/maps");
-    for (std::string line; std::getline(maps, line);) {
-      holdings.arenas += line.find("memfd:tutti") != std::string::npos;
-      holdings.ucx = holdings.ucx || line.find("transport-ucx") != std::string::npos;
-    }
+    for (std::string line; std::getline(maps, line);) holdings.arenas += line.find("memfd:tutti") != std::string::npos;
     return holdings;
   }
   std::string text() const {
     return std::to_string(descriptors) + " descriptors, " + std::to_string(threads) + " threads, " + std::to_string(arenas) +
            " arenas";
   }
-  // Over UCX a failed communicator's sockets stay, and with them the thread by which UCX watches them: see stays() in
-  // transports/ucx/ucx.cc.
   bool within(const Holdings& other) const {
-    return (ucx || descriptors <= other.descriptors) && threads <= other.threads + ucx && arenas <= other.arenas;
+    return descriptors <= other.descriptors && threads <= other.threads && arenas <= other.arenas;
   }
   // Throws unless this process soon holds no more than this. A rendezvous that failed lingers for ten seconds, so that ranks
   // that come late hear why.

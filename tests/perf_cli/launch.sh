@@ -41,6 +41,7 @@ expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$slurm SLURM_STEP_NUM_NO
 
 torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
+expect 0 "$right" both "SLURM_PROCID=0 SLURM_NTASKS=1 PMI_RANK=0 PMI_SIZE=1 $torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
 expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
 

@@ -1,6 +1,7 @@
 // endpoint: see endpoint.h.
 #include "transports/ucx/endpoint.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/base/clock.h"
@@ -64,27 +65,23 @@ Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   Link& link = link_of(wire.number);
   if (!connect(link)) return verdict(link);
 
-  Sending* const sending = common_->take();
-  sending->header = {wire.signature, wire.number, peer_token_, static_cast<uint16_t>(common_->rank), wire.channel, 0, 0};
   const std::byte* data = outgoing.contiguous;
-  uint32_t flags = 0;
-  if (data) {
-    sending->outgoing = &outgoing;
-    ++outgoing.outstanding;
-    ++common_->outstanding;
-  } else {
-    flags = UCP_AM_SEND_FLAG_EAGER;  // does not wait for its reader, so that the same memory may be packed again
+  if (!data) {
     if (outgoing.handle == 0) {
       Block* const block = common_->blocks.take();  // its first user is the caller, until the last post
       outgoing.pack(outgoing, block->bytes.get());
       outgoing.handle = reinterpret_cast<uintptr_t>(block);
     }
-    sending->block = reinterpret_cast<Block*>(outgoing.handle);
-    ++sending->block->users;
-    data = sending->block->bytes.get();
+    data = reinterpret_cast<Block*>(outgoing.handle)->bytes.get();
   }
   if (!std::exchange(link.unmarked, true)) common_->unmarked.push_back(&link);
-  if (!send(link, kMessage, sending, data, outgoing.bytes, flags)) return verdict(link);
+  Header header{wire.signature, wire.number, peer_token_, static_cast<uint32_t>(outgoing.bytes), 0,
+                static_cast<uint16_t>(common_->rank), wire.channel, 0, 0};
+  do {
+    if (!send_piece(link, header, outgoing, data + header.offset)) return verdict(link);
+    header.offset += static_cast<uint32_t>(kPieceBytes);
+  } while (header.offset < header.bytes);
+
   const uint32_t bytes = static_cast<uint32_t>(outgoing.bytes + kAroundBytes);
   lane.bytes[wire.number % kWindow] = bytes;
   link.unacked += bytes;
@@ -96,17 +93,30 @@ Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   return Progress::Done;
 }
 
+bool UcxEndpoint::send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data) {
+  Sending* const sending = common_->take();
+  sending->header = header;
+  if (outgoing.handle != 0) {
+    sending->block = reinterpret_cast<Block*>(outgoing.handle);
+    ++sending->block->users;
+  } else {
+    sending->outgoing = &outgoing;
+    ++outgoing.outstanding;
+    ++common_->outstanding;
+  }
+  return send(link, kMessage, sending, data, std::min<size_t>(header.bytes - header.offset, kPieceBytes));
+}
+
 // False: the connection is broken.
-bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes, uint32_t flags) {
+bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes) {
   sending->link = &link;
   sending->common = common_;
   sending->credit = id == kCredit;
   if (!sending->credit) ++common_->pending;
   ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   param.cb.send = &UcxEndpoint::on_sent;
   param.user_data = sending;
-  param.flags = flags;
   // The header is read until the send is over.
   const ucs_status_ptr_t request = ucp_am_send_nbx(link.ep, id, &sending->header, sizeof sending->header, data, bytes, &param);
   if (UCS_PTR_IS_PTR(request)) return true;  // on_sent() will be called
@@ -135,10 +145,10 @@ void UcxEndpoint::credit(const Header& header) {
 
 void UcxEndpoint::mark(Link& link) {
   link.unmarked = false;
-  if (link.unacked < kLeastSocketBytes || !link.ep || link.broken != UCS_OK) return;  // if broken: who waits hears of it
+  if (link.unacked < kLeastSocketBytes || !connect(link)) return;  // who waits for what was sent hears of it
   Sending* const sending = common_->take();
   sending->header = {};
-  (void)send(link, kMarker, sending, nullptr, 0, 0);
+  (void)send(link, kMarker, sending, nullptr, 0);
 }
 
 bool UcxEndpoint::credits_due() const {
@@ -149,34 +159,49 @@ bool UcxEndpoint::credits_due() const {
 
 // ---- receiving
 
+// Where a message of which the first piece has come is to gather.
+void UcxEndpoint::begin(Slot& slot, Link& link, const Header& header) {
+  slot.state = Slot::State::Gathers;
+  slot.link = &link;
+  slot.signature = header.signature;
+  slot.bytes = header.bytes;
+  slot.gathered = 0;
+  if (slot.bytes <= sizeof slot.little) {
+    slot.to = slot.little;
+  } else if (slot.reader && slot.reader->landing && slot.bytes <= slot.reader->capacity) {
+    slot.to = slot.reader->landing;
+  } else {
+    slot.block = common_->blocks.take();
+    slot.to = slot.block->bytes.get();
+  }
+  slot.data = slot.to;
+}
+
 ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
   Inbound& lane = inbound(header.channel);
   Slot& slot = lane.slots[header.number % kWindow];
-  if (header.number - lane.base >= kWindow || slot.state != Slot::State::Empty || bytes > common_->blocks.block_bytes()) {
+  const bool fits = header.bytes <= common_->blocks.block_bytes() && header.offset <= header.bytes &&
+                    bytes <= header.bytes - header.offset;
+  const bool follows = slot.state == Slot::State::Gathers && header.bytes == slot.bytes;
+  if (header.number - lane.base >= kWindow || !fits || !(follows || slot.state == Slot::State::Empty) ||
+      attributes & UCP_AM_RECV_ATTR_FLAG_RNDV) {
     links_[rail].breaks(UCS_ERR_INVALID_PARAM);  // no rank of ours sends this
     return UCS_OK;
   }
-  slot.link = &links_[rail];
-  slot.signature = header.signature;
-  slot.bytes = bytes;
-  if (attributes & UCP_AM_RECV_ATTR_FLAG_RNDV) {
-    slot.state = Slot::State::Announced;
-    slot.descriptor = data;
-    return UCS_INPROGRESS;
-  }
-  slot.state = Slot::State::Here;
-  if (attributes & UCP_AM_RECV_ATTR_FLAG_DATA && bytes > sizeof slot.little) {
+  const bool whole = bytes == header.bytes;
+  if (whole && attributes & UCP_AM_RECV_ATTR_FLAG_DATA && bytes > sizeof slot.little) {  // shown where UCX has put it
+    slot.state = Slot::State::Here;
+    slot.link = &links_[rail];
+    slot.signature = header.signature;
+    slot.bytes = bytes;
     slot.descriptor = data;
     slot.data = static_cast<const std::byte*>(data);
     return UCS_INPROGRESS;
   }
-  std::byte* to = slot.little;
-  if (bytes > sizeof slot.little) {
-    slot.block = common_->blocks.take();
-    to = slot.block->bytes.get();
-  }
-  if (bytes > 0) std::memcpy(to, data, bytes);
-  slot.data = to;
+  if (!follows) begin(slot, links_[rail], header);
+  if (bytes > 0) std::memcpy(slot.to + header.offset, data, bytes);
+  slot.gathered += bytes;
+  if (slot.gathered >= slot.bytes) slot.state = Slot::State::Here;
   return UCS_OK;
 }
 
@@ -186,48 +211,12 @@ Progress UcxEndpoint::receive(Incoming& incoming) {
   Inbound& lane = inbound(incoming.wire.channel);
   if (number - lane.base >= kWindow) return link.broken == UCS_OK ? Progress::Again : verdict(link);
   Slot& slot = lane.slots[number % kWindow];
-  if (slot.state == Slot::State::Announced) {
-    if (const Progress progress = fetch(slot, incoming); progress != Progress::Done) return progress;
+  if (slot.state != Slot::State::Here) {
+    slot.reader = &incoming;
+    return link.broken == UCS_OK ? Progress::Again : verdict(link);
   }
-  if (slot.state != Slot::State::Here) return link.broken == UCS_OK ? Progress::Again : verdict(link);
   incoming.view = {slot.data, slot.bytes, slot.signature};
   return Progress::Done;
-}
-
-// Done: the message is here (or is none that was expected, which the caller will see).
-Progress UcxEndpoint::fetch(Slot& slot, Incoming& incoming) {
-  if (!connect(*slot.link)) return verdict(*slot.link);  // a connection of its own: so that quiesce() can end the fetch
-  if (slot.bytes > incoming.capacity || !incoming.landing) {
-    slot.state = Slot::State::Here;
-    slot.data = nullptr;
-    return Progress::Done;
-  }
-  ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL;
-  param.cb.recv_am = &UcxEndpoint::on_fetched;
-  param.user_data = &slot;
-  slot.data = incoming.landing;
-  slot.state = Slot::State::Fetching;
-  ++common_->outstanding;
-  void* const descriptor = std::exchange(slot.descriptor, nullptr);
-  const ucp_worker_h worker = common_->rails[slot.link->rail]->worker();
-  const ucs_status_ptr_t request = ucp_am_recv_data_nbx(worker, descriptor, incoming.landing, slot.bytes, &param);
-  if (UCS_PTR_IS_PTR(request)) return Progress::Again;  // on_fetched() will be called
-  finish_fetch(slot, UCS_PTR_STATUS(request));
-  return slot.state == Slot::State::Here ? Progress::Done : verdict(*slot.link);
-}
-
-void UcxEndpoint::finish_fetch(Slot& slot, ucs_status_t status) {
-  if (slot.state != Slot::State::Fetching) return;
-  --common_->outstanding;
-  slot.state = status == UCS_OK ? Slot::State::Here : Slot::State::Lost;
-  if (status != UCS_OK) slot.link->breaks(status);
-}
-
-void UcxEndpoint::on_fetched(void* request, ucs_status_t status, size_t, void* user_data) {
-  Slot& slot = *static_cast<Slot*>(user_data);
-  slot.link->owner->finish_fetch(slot, status);
-  ucp_request_free(request);
 }
 
 void UcxEndpoint::empty(Slot& slot) {
@@ -235,6 +224,7 @@ void UcxEndpoint::empty(Slot& slot) {
   if (slot.block) common_->blocks.drop(slot.block);
   slot.descriptor = nullptr;
   slot.block = nullptr;
+  slot.reader = nullptr;
   slot.state = Slot::State::Empty;
 }
 
@@ -248,19 +238,14 @@ void UcxEndpoint::release(Incoming& incoming) {
   if (lane.base / kCreditEvery != before / kCreditEvery) tell(channel);
 }
 
-// A peer that has left, and so is not there for its credit, has no use for it.
+// A peer that has left, and so is not there for its credit, has no use for it. (One that may still come waits for it in leave(): so
+// no connection is being made to a peer that is closing its own, which UCX 1.13 takes badly; see Ucx::linger().)
 void UcxEndpoint::tell(uint8_t channel) {
   Link& link = links_[0];
   if (!connect(link)) return;
   Sending* const sending = common_->take();
-  sending->header = {0, inbound(channel).base, peer_token_, static_cast<uint16_t>(common_->rank), channel, 0, 0};
-  (void)send(link, kCredit, sending, nullptr, 0, 0);
-}
-
-void UcxEndpoint::forget_fetches() {
-  for (const auto& lane : inbound_)
-    if (lane)
-      for (Slot& slot : lane->slots) finish_fetch(slot, UCS_ERR_CANCELED);
+  sending->header = {0, inbound(channel).base, peer_token_, 0, 0, static_cast<uint16_t>(common_->rank), channel, 0, 0};
+  (void)send(link, kCredit, sending, nullptr, 0);
 }
 
 void UcxEndpoint::drop_messages() {

@@ -1,10 +1,12 @@
 // endpoint: a peer over UCX: the lanes to and from it, and its connections, one for each rail, made when first needed.
 //
-// A message travels as a UCP active message behind a Header, over the rail `number % rails`. At the sender, message k may go when
-// message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a multiple of
-// kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come.
-// At the receiver a message waits in the slot number % 64 of its lane: kept by UCX, copied, or announced (a rendezvous), in which
-// case it is fetched straight to where its reader wants it, once that is known.
+// A message travels in pieces, each a UCP active message behind a Header, over the rail `number % rails`. At the sender, message k
+// may go when message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a
+// multiple of kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come.
+// At the receiver a message gathers in the slot number % 64 of its lane: straight where its reader wants it, if that is known when
+// the first piece comes, else in memory of the transport, or of UCX.
+// UCX could cut messages itself, or announce long ones and have them fetched (its rendezvous). Pieces of our own need neither memory
+// in between nor a round trip, and over TCP, where UCX copies in either case, they take the least of the processor's time.
 // A broken connection fails what still needs it, but only after kVerdictNs: until then the control plane may say why it broke, and
 // who is to blame; that is rarely the peer that hung up because it had failed, too.
 #pragma once
@@ -24,6 +26,7 @@ namespace tutti::ucx {
 inline constexpr uint32_t kWindow = 64;       // messages of a lane on their way
 inline constexpr uint32_t kLongWindow = 32;   // the same for long ones, which take memory
 inline constexpr size_t kLongBytes = 8192;
+inline constexpr size_t kPieceBytes = 32768;
 inline constexpr uint32_t kCreditEvery = 16;
 inline constexpr size_t kLeastSocketBytes = 16384, kAroundBytes = 128;
 inline constexpr int64_t kVerdictNs = 1'500'000'000;
@@ -67,7 +70,7 @@ struct Common {
   std::vector<Sending*> idle;    // those not in use
   std::vector<Link*> unmarked;   // connections
   uint32_t pending = 0;          // messages and markers that UCX has not sent
-  uint32_t outstanding = 0;      // sends and fetches under way that touch the user's memory
+  uint32_t outstanding = 0;      // sends under way that read the user's memory
 
   Sending* take() {
     if (idle.empty()) idle.push_back(&sendings.emplace_back());
@@ -88,7 +91,7 @@ class UcxEndpoint final : public Endpoint {
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
 
-  // What has come for this rank; see Receiver.
+  // What has come for this rank; see Receiver. Only as long as Incomings and their landings are there.
   ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);
   void credit(const Header& header);
 
@@ -99,22 +102,21 @@ class UcxEndpoint final : public Endpoint {
   std::span<Link> links() { return links_; }
   // Whether credits are still to come for what has been sent.
   bool credits_due() const;
-  // Forgets fetches under way, which touch the user's memory no more.
-  void forget_fetches();
   // Gives back what UCX keeps for this endpoint. Before the workers go.
   void drop_messages();
 
  private:
   struct Slot {
-    // Lost: its fetch has failed, or been given up.
-    enum class State : uint8_t { Empty, Announced, Fetching, Lost, Here } state = State::Empty;
-    Link* link = nullptr;             // by which it came
+    enum class State : uint8_t { Empty, Gathers, Here } state = State::Empty;
+    Link* link = nullptr;              // by which it came
+    const Incoming* reader = nullptr;  // who has asked for it, while it was not here
     uint64_t signature = 0;
-    size_t bytes = 0;
-    const std::byte* data = nullptr;  // Here
-    void* descriptor = nullptr;       // UCX's, to be given back; Announced: what to fetch
+    size_t bytes = 0, gathered = 0;
+    std::byte* to = nullptr;           // Gathers
+    const std::byte* data = nullptr;   // Here
+    void* descriptor = nullptr;        // UCX's, to be given back
     Block* block = nullptr;
-    std::byte little[128];            // a short payload
+    std::byte little[128];             // a short payload
   };
   struct Inbound {
     uint32_t base = 0;       // all before it are released
@@ -134,13 +136,12 @@ class UcxEndpoint final : public Endpoint {
   Link& link_of(uint32_t number) { return links_[number % links_.size()]; }
   bool connect(Link& link);
   Progress verdict(const Link& link);
-  bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes, uint32_t flags);
-  Progress fetch(Slot& slot, Incoming& incoming);
-  void finish_fetch(Slot& slot, ucs_status_t status);
+  bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
+  bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
+  void begin(Slot& slot, Link& link, const Header& header);
   void empty(Slot& slot);
   void tell(uint8_t channel);
   static void on_sent(void* request, ucs_status_t status, void* sending);
-  static void on_fetched(void* request, ucs_status_t status, size_t bytes, void* slot);
   static void on_broken(void* link, ucp_ep_h ep, ucs_status_t status);
 
   Common* common_ = nullptr;

@@ -13,16 +13,18 @@
 
 namespace tutti::ucx {
 
-// In front of every message.
+// In front of every piece of a message.
 struct Header {
   uint64_t signature;
   uint32_t number;   // of the message; in a credit: all before it have been released
   uint32_t token;    // the receiver's: who does not know it is not of this communicator
+  uint32_t bytes;    // of the whole message
+  uint32_t offset;   // of this piece in it
   uint16_t rank;     // the sender's
   uint8_t channel, reserved;
   uint32_t padding;
 };
-static_assert(sizeof(Header) == 24);
+static_assert(sizeof(Header) == 32);
 
 enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
 
@@ -46,8 +48,6 @@ class Rail {
 
   void set_index(uint32_t index) { index_ = index; }
   const Nic& nic() const { return nic_; }
-  // Whether nothing moves but by progress(): no device reads or writes memory by itself.
-  bool over_sockets() const { return nic_.devices == nic_.name; }
   ucp_worker_h worker() const { return worker_; }
   int event_fd() const { return event_fd_; }
   Result<std::string> address() const;

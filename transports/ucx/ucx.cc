@@ -6,7 +6,6 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <mutex>
 
 #include "transports/ucx/address.h"
 #include "transports/ucx/endpoint.h"
@@ -16,6 +15,7 @@ namespace {
 
 // Of a short message over TCP between two processes that poll, and of a link whose speed is not known.
 constexpr double kLatencySeconds = 20e-6, kBandwidthBps = 1.25e9;
+constexpr double kLingerSeconds = 0.1;
 
 class Ucx final : public Transport, private Receiver {
  public:
@@ -34,7 +34,6 @@ class Ucx final : public Transport, private Receiver {
   Endpoint& endpoint(int peer) override { return endpoints_[static_cast<size_t>(peer)]; }
   void progress() override {
     if (dead_) return;
-    moved_ = true;
     for (const auto& rail : common_.rails) rail->progress();
   }
   void arm() override {}
@@ -48,10 +47,9 @@ class Ucx final : public Transport, private Receiver {
   ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) override;
   void credit(const Header& header) override;
   bool known(const Header& header) const {
-    return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_;
+    return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_ && !closed_;
   }
-  bool stays(const Rail& rail) const;
-  void hang_up();
+  void linger();
 
   const int ranks_;
   const std::atomic<bool>& cancel_;
@@ -62,9 +60,8 @@ class Ucx final : public Transport, private Receiver {
   std::vector<bool> reachable_;
   double bandwidth_Bps_ = 0;
   bool connected_ = false;
-  bool moved_ = false;  // progress() was called: connections may be under way, to peers or from them
-  bool left_ = false;   // leave() has seen that none is
-  bool dead_ = false;   // after quiesce() had to end what was under way
+  bool closed_ = false;  // nobody waits for messages any more
+  bool dead_ = false;  // all connections are broken
 };
 
 Status Ucx::open(const Settings& settings) {
@@ -148,12 +145,16 @@ void Ucx::credit(const Header& header) {
 // UCX wants to be armed after the last progress(), which is in the caller's last look: else what that look has left unread rings no
 // bell. arm() itself has nothing to do: what arrives in between shows when UCX is armed.
 void Ucx::sleep(int64_t max_ns) {
-  if (max_ns <= 0 || dead_) return;
+  if (max_ns <= 0) return;
+  const timespec timeout{max_ns / 1'000'000'000, max_ns % 1'000'000'000};
+  if (dead_) {  // rings no more
+    nanosleep(&timeout, nullptr);
+    return;
+  }
   for (const auto& rail : common_.rails)
     if (ucp_worker_arm(rail->worker()) != UCS_OK) return;
   std::array<pollfd, kMostRails> polls;
   for (size_t i = 0; i < common_.rails.size(); ++i) polls[i] = {common_.rails[i]->event_fd(), POLLIN, 0};
-  const timespec timeout{max_ns / 1'000'000'000, max_ns % 1'000'000'000};
   ppoll(polls.data(), common_.rails.size(), &timeout, nullptr);
 }
 
@@ -178,70 +179,35 @@ void Ucx::leave(Deadline deadline) {
     progress();
     sleep(1'000'000);
   }
-  const auto whole = [](UcxEndpoint& endpoint) {
-    const auto links = endpoint.links();
-    return (!endpoint.credits_due() || endpoint.in_process()) &&
-           std::all_of(links.begin(), links.end(), [](const Link& link) { return link.broken == UCS_OK; });
-  };
-  left_ = !dead_ && std::all_of(endpoints_.begin(), endpoints_.end(), whole);
 }
 
-// UCX 1.13 ends the process (an assertion about a "REP message", dropped in later versions: openucx/ucx pull 8175) when a connection
-// breaks while it is being answered: that of a peer whose sockets are gone as well as one's own. After a failure nobody can know
-// that none is. Over sockets they may as well stay as they are: progress() is not called again, so nothing comes of them but that
-// their descriptors are open until the process ends.
-bool Ucx::stays(const Rail& rail) const { return moved_ && !left_ && rail.over_sockets(); }
-
-// Breaks all connections, and waits until UCX has let go of what was sent and fetched over them.
-void Ucx::hang_up() {
-  std::vector<std::pair<Rail*, void*>> closing;
-  for (UcxEndpoint& endpoint : endpoints_) {
-    for (Link& link : endpoint.links()) {
-      if (!link.ep) continue;
-      link.breaks(UCS_ERR_CANCELED);
-      if (stays(*common_.rails[link.rail])) continue;
-      ucp_request_param_t param{};
-      param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
-      param.flags = UCP_EP_CLOSE_FLAG_FORCE;
-      const ucs_status_ptr_t request = ucp_ep_close_nbx(std::exchange(link.ep, nullptr), &param);
-      if (UCS_PTR_IS_PTR(request)) closing.push_back({common_.rails[link.rail].get(), request});
-    }
-  }
-  const Deadline deadline = Deadline::after_s(1);
-  for (const auto& [rail, request] : closing) {
-    while (ucp_request_check_status(request) == UCS_INPROGRESS && !deadline.passed())
-      if (!rail->progress()) sched_yield();
-    ucp_request_free(request);
+// UCX 1.13 aborts the process when a connection breaks or is dropped in the moment in which it is being made (openucx/ucx pull
+// request 8175 is one of the cases). When a communicator fails, all ranks close theirs at about the same time: so each lets those
+// that are being made come to their end first.
+void Ucx::linger() {
+  const Deadline deadline = Deadline::after_s(kLingerSeconds);
+  while (!deadline.passed()) {
+    progress();
+    sleep(1'000'000);
   }
 }
 
 void Ucx::quiesce() {
-  if (common_.outstanding == 0 || dead_) return;
-  hang_up();
-  // What has not come to its end now never will: progress() does nothing from here on, and only it could touch that memory.
+  closed_ = true;  // what comes now is dropped: nobody's memory is written
+  if (dead_) return;
+  if (cancel_.load(std::memory_order_acquire)) linger();
+  dead_ = true;  // from here on progress() does nothing, and only it could read or write memory
   for (Sending& sending : common_.sendings) {
     if (!sending.outgoing) continue;
     --sending.outgoing->outstanding;
     sending.outgoing = nullptr;
   }
-  for (UcxEndpoint& endpoint : endpoints_) endpoint.forget_fetches();
   common_.outstanding = 0;
-  dead_ = true;
 }
 
 Ucx::~Ucx() {
-  hang_up();
-  static std::vector<std::unique_ptr<Rail>>& kept = *new std::vector<std::unique_ptr<Rail>>;  // for good: see stays()
-  static std::mutex mutex;
-  bool stay = false;
-  for (std::unique_ptr<Rail>& rail : common_.rails) {
-    if (!stays(*rail)) continue;
-    stay = true;
-    std::lock_guard lock(mutex);
-    kept.push_back(std::move(rail));
-  }
-  if (!stay)
-    for (UcxEndpoint& endpoint : endpoints_) endpoint.drop_messages();
+  closed_ = true;
+  for (UcxEndpoint& endpoint : endpoints_) endpoint.drop_messages();
   common_.rails.clear();
 }
 
