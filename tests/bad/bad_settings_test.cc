@@ -42,7 +42,7 @@ void check_refused(const char* name, const char* value, std::initializer_list<co
     check_sentence(words);
     CHECK(comms[0] == nullptr);
   }
-  CHECK(entries_of("/proc/self/task") == threads);
+  CHECK(entries_of("/proc/self/task") <= threads);  // one of an earlier case may have come to its end
   CHECK(entries_of("/proc/self/fd") == descriptors);
 }
 
