@@ -128,7 +128,8 @@ class Execution {
     return reinterpret_cast<std::byte*>(buffer == Buffer::Input ? operation_.input : operation_.output);
   }
   std::byte* address(const Instance& instance, Buffer buffer, size_t element) const {
-    return base_of(instance, buffer) + element * element_bytes_;
+    // In numbers: where there is nothing, a base that lies before its buffer may be no pointer at all.
+    return reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(base_of(instance, buffer)) + element * element_bytes_);
   }
   Range locate(const Instance& instance, Ref ref, uint32_t run) const;  // run: within one block
   Place place_of(const Instance& instance, Ref ref, uint32_t chunks) const;
