@@ -28,7 +28,7 @@ Result<std::vector<Nic>> choose_nics(const Settings& settings);
 // What a rank has told about itself.
 struct Whereabouts {
   uint64_t host = 0;  // a hash of the boot and the network namespace
-  bool named = false;               // TUTTI_NET_IFNAME is set
+  bool named = false;  // TUTTI_NET_IFNAME is set
   std::vector<Nic> nics;
 };
 

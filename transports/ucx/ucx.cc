@@ -61,7 +61,7 @@ class Ucx final : public Transport, private Receiver {
   double bandwidth_Bps_ = 0;
   bool connected_ = false;
   bool closed_ = false;  // nobody waits for messages any more
-  bool dead_ = false;  // all connections are broken
+  bool dead_ = false;    // progress() does nothing any more
 };
 
 Status Ucx::open(const Settings& settings) {
@@ -196,7 +196,9 @@ void Ucx::quiesce() {
   closed_ = true;  // what comes now is dropped: nobody's memory is written
   if (dead_) return;
   if (cancel_.load(std::memory_order_acquire)) linger();
-  dead_ = true;  // from here on progress() does nothing, and only it could read or write memory
+  // From here on progress() does nothing. Over sockets only it could read or write memory; an RDMA device may still read what it was
+  // given to send.
+  dead_ = true;
   for (Sending& sending : common_.sendings) {
     if (!sending.outgoing) continue;
     --sending.outgoing->outstanding;
