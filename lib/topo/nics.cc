@@ -18,26 +18,24 @@ namespace {
 
 constexpr size_t kMaxNics = 64;
 
-// Bits per second; 0 where the driver does not say.
-double speed_of(int socket, const char* name) {
-  ethtool_cmd settings{};
-  settings.cmd = ETHTOOL_GSET;
+// Asks the driver of an interface; `question` is one of linux/ethtool.h.
+template <typename Question>
+bool ask(const std::string& name, Question& question) {
+  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return false;
   ifreq request{};
-  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&settings);
-  if (ioctl(socket, SIOCETHTOOL, &request) != 0) return 0;
-  const uint32_t mbps = ethtool_cmd_speed(&settings);
-  return mbps == 0 || mbps == static_cast<uint32_t>(SPEED_UNKNOWN) ? 0 : mbps * 1e6;
+  std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&question);
+  const bool answered = ioctl(socket, SIOCETHTOOL, &request) == 0;
+  close(socket);
+  return answered;
 }
 
 // What another host cannot be behind: bridges of containers, tunnels, dummies.
-bool leads_out(int socket, const char* name) {
+bool leads_out(const std::string& name) {
   ethtool_drvinfo driver{};
   driver.cmd = ETHTOOL_GDRVINFO;
-  ifreq request{};
-  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_data = reinterpret_cast<char*>(&driver);
-  if (ioctl(socket, SIOCETHTOOL, &request) != 0) return true;
+  if (!ask(name, driver)) return true;
   for (const char* inner : {"bridge", "tun", "dummy", "openvswitch"})
     if (std::strcmp(driver.driver, inner) == 0) return false;
   return true;
@@ -45,19 +43,25 @@ bool leads_out(int socket, const char* name) {
 
 }  // namespace
 
+double nic_bps(const std::string& name) {
+  ethtool_cmd settings{};
+  settings.cmd = ETHTOOL_GSET;
+  if (!ask(name, settings)) return 0;
+  const uint32_t mbps = ethtool_cmd_speed(&settings);
+  return mbps == 0 || mbps == static_cast<uint32_t>(SPEED_UNKNOWN) ? 0 : mbps * 1e6;
+}
+
 std::vector<Cluster::Nic> nics_here(const std::string& filter) {
   std::vector<Cluster::Nic> nics;
   const Result<std::vector<Interface>> interfaces = list_interfaces();
   if (!interfaces.ok()) return nics;
-  const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   for (const Interface& interface : interfaces.value()) {
     const auto listed = [&](const Cluster::Nic& nic) { return nic.name == interface.name; };
     // Ports of a bridge have no address, or one that is good on their link only.
     if (interface.loopback || interface.link_local() || std::any_of(nics.begin(), nics.end(), listed) || nics.size() == kMaxNics) continue;
-    if (filter.empty() ? !leads_out(socket, interface.name.c_str()) : !admitted(interface.name, filter)) continue;
-    nics.push_back({interface.name, speed_of(socket, interface.name.c_str())});
+    if (filter.empty() ? !leads_out(interface.name) : !admitted(interface.name, filter)) continue;
+    nics.push_back({interface.name, nic_bps(interface.name)});
   }
-  if (socket >= 0) close(socket);
   return nics;
 }
 

@@ -8,6 +8,9 @@
 
 namespace tutti {
 
+// Bits per second of an interface; 0 where its driver does not say.
+double nic_bps(const std::string& name);
+
 // Those that are up and have an address, loopback left out: the ones that the filter admits (lib/base/interface.h), or, if that is
 // empty, all but bridges, tunnels and dummies. 0 bps: the driver does not say.
 std::vector<Cluster::Nic> nics_here(const std::string& filter = "");

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cstring>
-#include <fstream>
 #include <functional>
 
 #include "lib/base/clock.h"
+#include "lib/topo/whereabouts.h"
 
 namespace tutti::ucx {
 namespace {
@@ -56,12 +56,9 @@ class Reader {
 
 Contact contact_of_this_process() {
   Contact contact;
-  std::ifstream boot_id("/proc/sys/kernel/random/boot_id");
-  std::string text;
-  std::getline(boot_id, text);
   struct stat netns;
   const uint64_t network = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
-  contact.at.host = std::hash<std::string>()(concat(text, network));
+  contact.at.host = std::hash<std::string>()(concat(boot_id(), network));
 
   static const uint64_t seed = [] {
     uint64_t value;

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "lib/base/interface.h"
+#include "lib/topo/nics.h"
 
 namespace tutti::ucx {
 namespace {
@@ -32,12 +33,7 @@ std::string masked(std::string ip, const std::string& mask) {
   return ip + mask;
 }
 
-// The kernel knows the speed of most NICs, in Mbit/s; -1 or nothing where it does not.
-uint64_t bytes_per_s(const std::string& name) {
-  std::ifstream file("/sys/class/net/" + name + "/speed");
-  long megabits = 0;
-  return file >> megabits && megabits > 0 ? static_cast<uint64_t>(megabits) * 125'000 : 0;
-}
+uint64_t bytes_per_s(const std::string& name) { return static_cast<uint64_t>(nic_bps(name) / 8); }
 
 // "eth0", or "eth0,mlx5_0:1" where an RDMA port is the same NIC.
 std::string devices_of(const std::string& name) {
