@@ -116,14 +116,7 @@ int main(int argc, char** argv) {
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tutti-plan: %s\n", error.what());
-    return 2;
-  }
+  if (const std::optional<int> end = parse_arguments(app, "tutti-plan", argc, argv)) return *end;
   bool refused = false;
   const Status status = run(arguments, refused);
   if (status.ok()) return 0;

@@ -347,14 +347,7 @@ int main(int argc, char** argv) {
   app.add_option("--cores", arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tutti-sim: %s\n", error.what());
-    return 2;
-  }
+  if (const std::optional<int> end = parse_arguments(app, "tutti-sim", argc, argv)) return *end;
   bool wrong = true;
   const Status status = run(arguments, wrong);
   if (status.ok()) return 0;

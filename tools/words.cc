@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <CLI/CLI.hpp>
+#include <cstdio>
 
 namespace tutti {
 namespace {
@@ -13,6 +15,18 @@ std::string lower(std::string text) {
 }
 
 }  // namespace
+
+std::optional<int> parse_arguments(CLI::App& app, const char* tool, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "%s: %s\n", tool, error.what());
+    return 2;
+  }
+  return std::nullopt;
+}
 
 Result<Collective> parse_collective(const std::string& name) {
   std::string known;

@@ -15,6 +15,7 @@
 #include "tools/topo/picture.h"
 #include "tools/topo/probe.h"
 #include "tools/topo/tree.h"
+#include "tools/words.h"
 
 namespace {
 
@@ -114,14 +115,7 @@ int main(int argc, char** argv) {
   show_command->add_option("topology", shown, "topology file, or text like \"host:2 core:4\"; without: this machine");
   show_command->add_option("--svg", picture, "draw it into this file")->type_name("FILE");
   app.require_subcommand(0, 1);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tutti-topo: %s\n", error.what());
-    return 2;
-  }
+  if (const std::optional<int> end = parse_arguments(app, "tutti-topo", argc, argv)) return *end;
   if (probe_option->count() > 0) return show::probe(probe_file, seconds);
   Status status = fail(Code::InvalidArgument, "nothing to do: say show, lint FILE, --json FILE or --probe FILE; see --help");
   if (lint_command->parsed())
