@@ -23,6 +23,9 @@ bool contains(const Board& board, int rank, const std::string& word) {
   return std::string(board.slots[rank].text).find(word) != std::string::npos;
 }
 
+// Seconds in which a busy machine does what takes a fraction of one; a hang would last until its deadline of ten minutes.
+constexpr double kSoon = 15;
+
 }  // namespace
 
 TEST_CASE("a rank killed on another host is named by all others", "[fault]") {
@@ -45,7 +48,7 @@ TEST_CASE("a rank killed on another host is named by all others", "[fault]") {
   for (int rank = 0; rank < 4; ++rank) {
     if (rank == victim) continue;
     check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(victim), "died"});
-    CHECK(static_cast<double>(board->slots[rank].at_ns - board->slots[victim].at_ns) * 1e-9 < 2);
+    CHECK(static_cast<double>(board->slots[rank].at_ns - board->slots[victim].at_ns) * 1e-9 < kSoon);
   }
 }
 
@@ -78,7 +81,7 @@ TEST_CASE("a cut wire is an error on both sides of it", "[fault]") {
     INFO("rank " << rank << ": " << board->slots[rank].text);
     CHECK((rank % 2 ? contains(*board.get(), rank, "rank 0") || contains(*board.get(), rank, "rank 2")
                     : contains(*board.get(), rank, "rank 1") || contains(*board.get(), rank, "rank 3")));
-    CHECK(static_cast<double>(board->slots[rank].at_ns - cut_at_ns) * 1e-9 < 1 + 3 + 2);  // deadline, time for an answer, slack
+    CHECK(static_cast<double>(board->slots[rank].at_ns - cut_at_ns) * 1e-9 < 1 + 3 + kSoon);  // deadline, time for an answer
   }
 }
 
