@@ -82,11 +82,13 @@ std::string exchange(const Pmix& pmix, const Process& self, int process, tuttiUn
   if (process == 0) return "";
   Process first = self;
   first.rank = 0;
-  Value* value = nullptr;  // the library's; it is not given back, as that is a macro of its headers and this is done once
+  Value* value = nullptr;  // from malloc(), and ours then
   if (const int code = pmix.get(&first, kKey, nullptr, 0, &value); code != kSuccess) return failed("PMIx_Get", code);
-  if (value->type != kByteObject || value->data.object.size != sizeof id.internal) return "PMIx gave something else than an id";
-  std::memcpy(id.internal, value->data.object.bytes, sizeof id.internal);
-  return "";
+  const bool whole = value->type == kByteObject && value->data.object.size == sizeof id.internal;
+  if (whole) std::memcpy(id.internal, value->data.object.bytes, sizeof id.internal);
+  if (value->type == kByteObject) std::free(value->data.object.bytes);
+  std::free(value);
+  return whole ? "" : "PMIx gave something else than an id";
 }
 
 }  // namespace

@@ -39,6 +39,15 @@ std::vector<std::string> fields_of(const std::string& from) {
   return fields;
 }
 
+std::string field_of(Code code) { return std::to_string(static_cast<int>(code)); }
+
+// What is no code of ours counts as an error.
+Code code_of(const std::string& field) {
+  for (int code = 0; code < static_cast<int>(Code::InProgress); ++code)
+    if (field == std::to_string(code)) return static_cast<Code>(code);
+  return Code::InternalError;
+}
+
 // "a,b" -> whether `name` is among them; an empty list allows all.
 bool allowed(const std::string& list, const std::string& name) {
   if (list.empty()) return true;
@@ -113,7 +122,7 @@ std::string Comm::introduction(const Seats& seats, const Status& placed) const {
   for (const Setting setting : {Setting::Algo, Setting::Transports}) append(terms, settings_.text(setting));
   std::string all;
   append(all, terms);
-  append(all, std::to_string(static_cast<int>(placed.code())));
+  append(all, field_of(placed.code()));
   append(all, placed.text());
   append(all, seats.whereabouts());
   return all;
@@ -126,7 +135,7 @@ Status Comm::meet(const std::vector<std::string>& introductions, Seats& seats, D
   for (int peer = 0; peer < ranks(); ++peer) {
     const std::vector<std::string> fields = fields_of(introductions[peer]);
     const bool whole = fields.size() == 4;
-    if (whole && fields[1] != "0") return fail(static_cast<Code>(std::stoi(fields[1])), "rank ", peer, ": ", fields[2]);
+    if (whole && code_of(fields[1]) != Code::Success) return fail(code_of(fields[1]), "rank ", peer, ": ", fields[2]);
     if (whole && peer == 0) terms = fields[0];
     if (!whole || fields[0] != terms)
       return fail(Code::InvalidUsage, "ranks 0 and ", peer,
@@ -165,7 +174,7 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
     std::string address, blob;
     const Status opened = open_transport(kind, transport, address);
     append(blob, first ? introduction(seats, placed) : "");  // goes along with the first exchange, whatever transport that is about
-    append(blob, std::to_string(static_cast<int>(opened.code())));
+    append(blob, field_of(opened.code()));
     append(blob, opened.text());
     append(blob, address);
     Result<std::vector<std::string>> blobs = everyones(blob, deadline);
@@ -183,7 +192,7 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
     first = false;
     bool everywhere = true;  // what some rank lacks is used by none: both ends of a pair must choose the same transport
     for (int peer = 0; peer < ranks(); ++peer) {
-      const Code code = static_cast<Code>(std::stoi(by_rank[peer][1]));
+      const Code code = code_of(by_rank[peer][1]);
       if (code == Code::InvalidArgument) return fail(code, "rank ", peer, ": ", by_rank[peer][2]);
       if (code != Code::Success && everywhere) absent += concat(absent.empty() ? "" : "; ", "rank ", peer, ": ", by_rank[peer][2]);
       everywhere = everywhere && code == Code::Success;
@@ -263,7 +272,7 @@ void Comm::set_doorbells() {
 // All ranks succeed, and hear what all say; or all return the first failing rank's reason.
 Result<std::vector<std::string>> Comm::agree(const Status& mine, const std::string& say, Deadline deadline) {
   std::string blob;
-  append(blob, std::to_string(static_cast<int>(mine.code())));
+  append(blob, field_of(mine.code()));
   append(blob, mine.text());
   append(blob, say);
   Result<std::vector<std::string>> all = everyones(blob, deadline);
@@ -272,7 +281,7 @@ Result<std::vector<std::string>> Comm::agree(const Status& mine, const std::stri
   for (int peer = 0; peer < ranks(); ++peer) {
     std::vector<std::string> fields = fields_of(all.value()[peer]);
     if (fields.size() != 3) return fail(Code::InternalError, "rank ", peer, " sent a malformed answer");
-    if (fields[0] != "0") return fail(static_cast<Code>(std::stoi(fields[0])), fields[1]);
+    if (code_of(fields[0]) != Code::Success) return fail(code_of(fields[0]), fields[1]);
     said.push_back(std::move(fields[2]));
   }
   return said;

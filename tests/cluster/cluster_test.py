@@ -37,12 +37,17 @@ def refuse(trial):
             (['--fault', 'kill:0@1s', '--shell'], 2, 'kill and stop are for ranks started here'),
             (['--np', '0', '--', 'true'], 2, '--np is 1 to 4096'),
             (['--timeout', '0', '--', 'true'], 2, '--timeout is above 0'),
+            (['--timeout', 'nan', '--', 'true'], 2, '--timeout is above 0'),
+            (['--patience', 'inf', '--', 'true'], 2, '--patience is 0 to'),
             (['--', 'no-such-command'], 127, 'no-such-command: command not found'),
             (['--', '/'], 126, '/: not a program')):
         got, out, err = trial.run(PAIR, *words)
         expect(f'{words} ends with {code} and "{sentence}"', got == code and sentence in err, f'{got}\n{out}{err}')
     got, _, err = trial.run('host a nic=fast\n', '--', 'true')
     expect('a mistake in the file is told with its line', got == 2 and 'topology.txt:1: ' in err, f'{got}\n{err}')
+    with tempfile.TemporaryDirectory(dir='/dev/shm') as folder:
+        result = subprocess.run([sys.executable, *trial.words(PAIR, '--', 'true')], cwd=folder, stderr=subprocess.PIPE, text=True)
+        expect('a folder that no host sees is refused', result.returncode == 2 and 'is in /dev/shm' in result.stderr, f'{result}')
     for words, sentence in ((['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin'], 'no namespaces of our own here'),
                             (['unshare', '--user'], 'only root may make network namespaces'),
                             (['env', 'PATH=/nowhere'], 'apt-get install iproute2')):

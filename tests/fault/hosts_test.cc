@@ -52,6 +52,35 @@ TEST_CASE("a rank killed on another host is named by all others", "[fault]") {
   }
 }
 
+// Rank 0 has sent all and leaves, but the wire is slow; and what rank 1 sends in the meantime would meet a closed connection.
+TEST_CASE("what a rank sends before it leaves arrives", "[fault]") {
+  constexpr size_t kBytes = 60'000;
+  REQUIRE(hosts->limit("10mbit"));
+  World world{.ranks = 2};
+  world.hosts = hosts.get();
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    std::vector<char> out(kBytes, 'x'), in(kBytes);
+    const int peer = 1 - rank.rank;
+    const auto stream = [&](int messages) {
+      for (int message = 0; message < messages; ++message) {
+        if (rank.rank == 0) rank.check(tuttiSend(out.data(), kBytes, tuttiChar, peer, comm, nullptr), "send");
+        if (rank.rank == 1) rank.check(tuttiRecv(in.data(), kBytes, tuttiChar, peer, comm, nullptr), "receive");
+      }
+    };
+    rank.check(tuttiGroupStart(), "group");
+    stream(8);
+    std::vector<char> other(kBytes, 'y');
+    if (rank.rank == 0) rank.check(tuttiRecv(other.data(), kBytes, tuttiChar, peer, comm, nullptr), "receive");
+    if (rank.rank == 1) rank.check(tuttiSend(other.data(), kBytes, tuttiChar, peer, comm, nullptr), "send");
+    rank.check(tuttiGroupEnd(), "exchange");
+    stream(4);
+    if (rank.rank == 1) expect(in == out, "what came is not what was sent");
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  CHECK(hosts->limit(nullptr));
+}
+
 TEST_CASE("a cut wire is an error on both sides of it", "[fault]") {
   SharedBoard board;
   std::atomic<int64_t>& cut_at_ns = board->slots[kMostRanks - 1].at_ns;

@@ -106,4 +106,10 @@ bool Hosts::cut(bool away) const {
   return within(namespaces_[0], [&] { return run(away ? "ip link set eth0 down" : "ip link set eth0 up"); });
 }
 
+bool Hosts::limit(const char* rate) const {
+  return within(namespaces_[0], [&] {
+    return rate ? run(std::string("tc qdisc add dev eth0 root tbf burst 16kb latency 1s rate ") + rate) : run("tc qdisc del dev eth0 root");
+  });
+}
+
 }  // namespace tutti::test

@@ -20,6 +20,8 @@ class Hosts {
   bool enter(int host) const;
   // Takes the first wire away, or brings it back. False: it could not.
   bool cut(bool away) const;
+  // Lets no more than this through the first wire from host 0 on; null: all. False: it could not.
+  bool limit(const char* rate) const;
 
  private:
   Hosts() = default;

@@ -136,6 +136,7 @@ void UcxEndpoint::on_sent(void* request, ucs_status_t status, void* user_data) {
 void UcxEndpoint::on_broken(void* link, ucp_ep_h, ucs_status_t status) { static_cast<Link*>(link)->breaks(status); }
 
 void UcxEndpoint::credit(const Header& header) {
+  heard_ = true;
   Outbound& lane = outbound_[header.channel];
   if (lane.next - header.number > kWindow) return;  // there is no such message
   // Credits may overtake one another.
@@ -155,6 +156,21 @@ bool UcxEndpoint::credits_due() const {
   for (const Outbound& lane : outbound_)
     if (lane.next / kCreditEvery != lane.told / kCreditEvery) return true;
   return false;
+}
+
+// Who has never been heard of sends nothing, and so no credits either.
+bool UcxEndpoint::last_credits_due() const {
+  return heard_ && std::any_of(outbound_.begin(), outbound_.end(), [](const Outbound& lane) { return lane.next != lane.told; });
+}
+
+uint64_t UcxEndpoint::unacked_bytes() const {
+  uint64_t bytes = 0;
+  for (const Link& link : links_) bytes += link.unacked;
+  return bytes;
+}
+
+bool UcxEndpoint::broken() const {
+  return std::any_of(links_.begin(), links_.end(), [](const Link& link) { return link.broken != UCS_OK; });
 }
 
 // ---- receiving
@@ -178,6 +194,7 @@ void UcxEndpoint::begin(Slot& slot, Link& link, const Header& header) {
 }
 
 ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
+  heard_ = true;
   Inbound& lane = inbound(header.channel);
   Slot& slot = lane.slots[header.number % kWindow];
   const bool fits = header.bytes <= common_->blocks.block_bytes() && header.offset <= header.bytes &&
@@ -246,6 +263,11 @@ void UcxEndpoint::tell(uint8_t channel) {
   Sending* const sending = common_->take();
   sending->header = {0, inbound(channel).base, peer_token_, 0, 0, static_cast<uint16_t>(common_->rank), channel, 0, 0};
   (void)send(link, kCredit, sending, nullptr, 0);
+}
+
+void UcxEndpoint::settle() {
+  for (uint8_t channel = 0; channel < kLanes; ++channel)
+    if (links_[0].ep && inbound_[channel] && inbound_[channel]->base % kCreditEvery != 0) tell(channel);
 }
 
 void UcxEndpoint::drop_messages() {

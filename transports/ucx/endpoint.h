@@ -2,7 +2,7 @@
 //
 // A message travels in pieces, each a UCP active message behind a Header, over the rail `number % rails`. At the sender, message k
 // may go when message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a
-// multiple of kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come.
+// multiple of kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come, and when it leaves.
 // At the receiver a message gathers in the slot number % 64 of its lane: straight where its reader wants it, if that is known when
 // the first piece comes, else in memory of the transport, or of UCX.
 // UCX could cut messages itself, or announce long ones and have them fetched (its rendezvous). Pieces of our own need neither memory
@@ -100,8 +100,14 @@ class UcxEndpoint final : public Endpoint {
 
   bool in_process() const { return in_process_; }
   std::span<Link> links() { return links_; }
-  // Whether credits are still to come for what has been sent.
+  bool broken() const;
+  // Gives the last credits, if this rank has a connection to the peer.
+  void settle();
+  // Whether credits are still to come for what has been sent, whatever the peer does; and the last ones, when it leaves.
   bool credits_due() const;
+  bool last_credits_due() const;
+  // Sent, and not known to have been released.
+  uint64_t unacked_bytes() const;
   // Gives back what UCX keeps for this endpoint. Before the workers go.
   void drop_messages();
 
@@ -148,6 +154,7 @@ class UcxEndpoint final : public Endpoint {
   int peer_ = -1;
   uint32_t peer_token_ = 0;
   bool in_process_ = false;
+  bool heard_ = false;  // something has come: the peer has connected
   std::vector<std::string> addresses_;
   std::vector<Link> links_;
   std::array<std::unique_ptr<Inbound>, kLanes> inbound_;

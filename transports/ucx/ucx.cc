@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "lib/base/clock.h"
 #include "transports/ucx/address.h"
 #include "transports/ucx/endpoint.h"
 
@@ -164,17 +165,23 @@ bool Ucx::flushed() {
   return common_.pending == 0 || dead_;
 }
 
-// A connection that is closed while the peer's credits are on their way takes with it what the kernel has not sent yet. So they are
-// waited for; not for long if the peer lives in this process, where this very thread may have to let it go on.
+// The kernel sends on what is in a connection that is closed, unless something comes from the peer: then it drops it. So credits
+// that are on their way are waited for, and the last ones, which tell that the peer has everything: but the peer gives those when it
+// leaves, which may be much later, and so not for longer than sending takes over the slowest of links. A peer in this process is not
+// waited for if this very thread may have to let it go on.
 void Ucx::leave(Deadline deadline) {
-  const Deadline short_deadline = Deadline::after_s(1);
-  const auto due = [&](UcxEndpoint& endpoint) {
-    const auto broken = [](const Link& link) { return link.broken != UCS_OK; };
-    const auto links = endpoint.links();
-    return endpoint.credits_due() && std::none_of(links.begin(), links.end(), broken) &&
-           !(endpoint.in_process() && short_deadline.passed());
+  constexpr double kSeconds = 1, kSlowBps = 1e6;
+  const int64_t begin_ns = now_ns();
+  for (UcxEndpoint& endpoint : endpoints_) endpoint.settle();
+  const auto due = [&](const UcxEndpoint& endpoint) {
+    const double seconds = static_cast<double>(now_ns() - begin_ns) * 1e-9;
+    if (endpoint.broken() || (endpoint.in_process() && seconds > kSeconds)) return false;
+    if (endpoint.credits_due()) return true;
+    return endpoint.last_credits_due() && !endpoint.in_process() &&
+           seconds < kSeconds + static_cast<double>(endpoint.unacked_bytes()) / kSlowBps;
   };
-  while (std::any_of(endpoints_.begin(), endpoints_.end(), due) && !deadline.passed() &&
+  const auto unsent = [&] { return common_.idle.size() < common_.sendings.size() && now_ns() - begin_ns < kSeconds * 1e9; };
+  while ((unsent() || std::any_of(endpoints_.begin(), endpoints_.end(), due)) && !deadline.passed() &&
          !cancel_.load(std::memory_order_acquire)) {
     progress();
     sleep(1'000'000);
