@@ -66,18 +66,18 @@ int largest_island(const std::vector<Place>& places) {
 }
 
 double everyone(const Topology& topology, double bytes) {
-  return wire(places_of(topology),
+  return wire(topology, topology.ranks(),
               [&](const Place& place) { return place.size * double(place.island - place.size) * bytes; });
 }
 
 double one_to_all(const Topology& topology, int root, double bytes) {
-  return wire(places_of(topology), [&](const Place& place) {
+  return wire(topology, 1, [&](const Place& place) {
     return (place.contains(topology, root) ? place.island - place.size : place.size) * bytes;
   });
 }
 
 double publish(const Topology& topology, int root, double bytes) {
-  return wire(places_of(topology), [&](const Place& place) {
+  return wire(topology, topology.ranks() - 1, [&](const Place& place) {
     if (!place.contains(topology, root)) return place.size * bytes;
     if (place.memory && place.innermost) return 0.0;  // written once, pulled by each
     return (place.island - place.size) * bytes;

@@ -65,6 +65,11 @@ inline double work(double bytes) {
   return bytes / effort::kWorkBytesPerSecond;
 }
 
+// What keeps each of so many ranks busy for that long: where ranks share cores, they take turns.
+inline double together(const Topology& topology, double ranks, double seconds) {
+  return seconds * std::max(1.0, ranks * topology.crowding() / topology.ranks());
+}
+
 // A place on a level that parts ranks.
 struct Place {
   size_t level;
@@ -80,11 +85,14 @@ std::vector<Place> places_of(const Topology& topology);
 // Ranks that share memory, at most.
 int largest_island(const std::vector<Place>& places);
 
-// egress(place): bytes that leave a place, or enter it. Seconds of the busiest.
+// egress(place): bytes that leave a place, or enter it. Seconds of the busiest. pullers: ranks that pull what is in memory.
 template <typename Egress>
-double wire(const std::vector<Place>& places, const Egress& egress) {
+double wire(const Topology& topology, double pullers, const Egress& egress) {
   double seconds = 0;
-  for (const Place& place : places) seconds = std::max(seconds, egress(place) / place.link.bandwidth_Bps);
+  for (const Place& place : places_of(topology)) {
+    const double alone = egress(place) / place.link.bandwidth_Bps;
+    seconds = std::max(seconds, place.memory ? together(topology, pullers, alone) : alone);
+  }
   return seconds;
 }
 

@@ -60,23 +60,24 @@ double price(const Problem& problem, size_t size) {
   const double bytes = static_cast<double>(size), n = problem.ranks, block = bytes / n;
   const double mates = cost::largest_island(cost::places_of(topology)) - 1, writes = mates > 0 ? 1 : 0;
   const double start = cost::hop(topology) + cost::messages_to_all(topology);
+  const auto all_work = [&](double moved) { return cost::together(topology, n, cost::work(moved)); };
   switch (problem.collective) {
     case Collective::AllReduce: {
       const double turns = topology.crowding() > 1 ? cost::turns(topology, cost::pairs_abroad(topology)) : 0;
       return std::max(turns, start + cost::messages_to_all(topology) + cost::everyone(topology, bytes) +
-                                 cost::work((n - 1 + writes) * bytes) + cost::read_again(bytes, n - 1));
+                                 all_work((n - 1 + writes) * bytes) + cost::read_again(bytes, n - 1));
     }
     case Collective::Reduce:
       return start + cost::one_to_all(topology, problem.root, bytes) + cost::work((n - 1) * bytes) +
              cost::work(writes * std::min(bytes, cost::kTileBytes));
     case Collective::Broadcast:
       return start + cost::publish(topology, problem.root, bytes) +
-             cost::work(writes * (bytes + std::min(bytes, cost::kTileBytes)));
+             all_work(writes * (bytes + std::min(bytes, cost::kTileBytes)));
     case Collective::ReduceScatter:
-      return start + cost::messages_to_all(topology) + cost::everyone(topology, block) + cost::work((n - 1 + mates) * block);
+      return start + cost::messages_to_all(topology) + cost::everyone(topology, block) + all_work((n - 1 + mates) * block);
     default:
       return start + cost::messages_to_all(topology) + cost::everyone(topology, block) +
-             cost::work((mates + 1 + writes) * block);
+             all_work((mates + 1 + writes) * block);
   }
 }
 

@@ -32,7 +32,8 @@ double price(const Problem& problem, size_t size) {
   const double block = static_cast<double>(size) / problem.ranks;
   const double mates = cost::largest_island(cost::places_of(problem.topology)) - 1;
   return cost::hop(problem.topology) + 2 * cost::messages_to_all(problem.topology) +
-         cost::everyone(problem.topology, block) + cost::work((2 * mates + 1) * block);
+         cost::everyone(problem.topology, block) +
+         cost::together(problem.topology, problem.ranks, cost::work((2 * mates + 1) * block));
 }
 
 }  // namespace

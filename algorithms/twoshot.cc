@@ -27,7 +27,7 @@ double price(const Problem& problem, size_t size) {
   const bool adds = problem.collective == Collective::Reduce;
   return 2 * cost::hop(topology) + 3 * cost::messages_to_all(topology) + cost::everyone(topology, part) +
          (adds ? cost::one_to_all(topology, problem.root, part) : cost::publish(topology, problem.root, part)) +
-         cost::work(2 * (mates + 1) * part) + cost::work((adds ? problem.ranks : 0) * part);
+         cost::together(topology, problem.ranks, cost::work(2 * (mates + 1) * part)) + cost::work((adds ? problem.ranks : 0) * part);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@
 # (The token bucket that shapes a NIC lets a burst of 96 KiB pass at once, so that a rate means nothing to small messages; they are
 # measured where the kernel's work is all that counts.)
 #
+# Beside them, what tutti-sim says of the block placement on hosts that share this machine's cores.
+#
 # A figure is the median over the rounds of the program's median (p50); each run has a new cluster. Both libraries run the same
 # program text (perf/peers/), unpinned: the ranks share this machine's cores, and a NIC's work has to find room, too.
 import argparse
@@ -23,6 +25,7 @@ import json
 import os
 import pathlib
 import statistics
+import subprocess
 import sys
 import tempfile
 
@@ -105,19 +108,33 @@ def one_run(rows, case, place, library, how, flags, timeout_s):
         row['rounds_s'].setdefault(library, []).append(time_us / 1e6)
 
 
-def finish(rows):
+def simulated_s(arguments, case, size):
+    """By the algorithm that the library chooses."""
+    with tempfile.NamedTemporaryFile('w', suffix='.txt') as file:
+        file.write(case.topology)
+        file.flush()
+        words = [arguments.build / 'tools/tutti-sim', '-t', file.name, '-s', str(size), '--cores', str(libraries.CORES), '--one-machine']
+        out = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
+    number, unit = next(line for line in out.splitlines() if line.split()[:1] == [str(size)]).split()[2:4]
+    return float(number) * {'us': 1e-6, 'ms': 1e-3}[unit]
+
+
+def finish(arguments, every, rows):
     for row in rows:
+        case = next(case for case in every if case.name == row['case'] and case.goal == row['goal'])
+        row['simulated_s'] = simulated_s(arguments, case, row['bytes']) if row['place'] == 'block' else None
         row['median_s'] = {library: statistics.median(times) for library, times in row['rounds_s'].items()}
         row['over_floor'] = {library: time / row['floor_s'] for library, time in row['median_s'].items()} if row['floor_s'] else None
 
 
 def print_table(rows, chosen_libraries):
-    print('# ' + f'{"case":>22} {"placement":>10} {"size":>6} {"floor, ms":>10}' +
+    print('# ' + f'{"case":>22} {"placement":>10} {"size":>6} {"floor, ms":>10} {"simulated":>10}' +
           ''.join(f' {LIBRARIES[library] + ", ms":>13} {"/floor":>7}' for library in chosen_libraries) +
           (f' {"open mpi/tutti":>15}' if len(chosen_libraries) > 1 else '') + f' {"goal":>6}')
     for row in rows:
         floor = f'{row["floor_s"] * 1e3:10.1f}' if row['floor_s'] else f'{"-":>10}'
         line = f'  {row["case"]:>22} {row["place"]:>10} {size_text(row["bytes"]):>6} {floor}'
+        line += f' {row["simulated_s"] * 1e3:10.3f}' if row['simulated_s'] else f' {"-":>10}'
         for library in chosen_libraries:
             time_s = row['median_s'].get(library)
             over = row['over_floor'].get(library) if row['over_floor'] else None
@@ -168,7 +185,7 @@ def main():
     every = cases(arguments.rate, arguments.deals)
     chosen = [case for name in arguments.cases or every for case in every[name]]
     rows = measure(arguments, chosen)
-    finish(rows)
+    finish(arguments, chosen, rows)
     print(f'# AllReduce, float sum, NICs of {arguments.rate:g} Mbit/s (rails: half of it), medians of {arguments.rounds} interleaved '
           f'rounds, {libraries.CORES} cores')
     print_table(rows, arguments.libraries)

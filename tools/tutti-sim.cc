@@ -33,7 +33,7 @@ struct Arguments {
   int root = 0;
   uint64_t factor = 2;
   uint32_t window = 3, cores = 0;
-  bool all = false, links = false;
+  bool all = false, links = false, one_machine = false;
 };
 
 // What one line says.
@@ -121,9 +121,11 @@ const LinkUse* busiest(const Simulation& simulation) {
 
 class Tool {
  public:
-  Tool(const Arguments& arguments, const Topology& topology, Collective collective)
+  // roomy: the topology if there were a core for each rank. Turns are the simulation's part.
+  Tool(const Arguments& arguments, const Topology& topology, const Topology& roomy, Collective collective)
       : arguments_(arguments),
         topology_(topology),
+        roomy_(roomy),
         problem_{collective, has_root(collective) ? arguments.root : 0, 0, topology.ranks(), false, true, topology},
         blocks_(blocks_of(collective, topology.ranks())) {}
 
@@ -172,7 +174,8 @@ class Tool {
     Outcome outcome{&algorithm, algorithm.price(problem_, bytes), false, tile_bytes, {}};
     const std::vector<Program>* programs = programs_of(algorithm);
     if (!programs) return outcome;
-    SimulationOptions options{tile_bytes, arguments_.window, arguments_.trace.empty() ? 0 : kMostEvents, arguments_.cores};
+    SimulationOptions options{tile_bytes, arguments_.window, arguments_.trace.empty() ? 0 : kMostEvents, arguments_.cores,
+                              arguments_.one_machine};
     const uint64_t tile = std::max<uint64_t>(1, tile_bytes / (*programs)[0].largest_message) * (*programs)[0].chunks;
     for (uint64_t covered = tile; messages_ * ((bytes + covered - 1) / covered) > kMostSent; covered *= 2)
       options.tile_bytes *= 2;
@@ -180,7 +183,7 @@ class Tool {
       note(concat(algorithm.name, ": tiles of ", text_of_bytes(static_cast<double>(options.tile_bytes)), " instead of ",
                   text_of_bytes(static_cast<double>(tile_bytes)), " for ", text_of_bytes(static_cast<double>(bytes)),
                   ", to bound the events"));
-    Result<Simulation> simulation = simulate(topology_, *programs, blocks_, bytes, options);
+    Result<Simulation> simulation = simulate(roomy_, *programs, blocks_, bytes, options);
     if (!simulation.ok()) return simulation.status();
     outcome.simulated = true;
     outcome.simulation = std::move(simulation.value());
@@ -291,7 +294,7 @@ class Tool {
 
   static constexpr int kMostRanks = 4096;
   const Arguments& arguments_;
-  const Topology& topology_;
+  const Topology &topology_, &roomy_;
   const Problem problem_;
   const uint32_t blocks_;
   const Algorithm* algorithm_ = nullptr;
@@ -303,7 +306,9 @@ class Tool {
 Status run(const Arguments& arguments, bool& wrong) {
   const Result<Collective> collective = parse_collective(arguments.collective);
   if (!collective.ok()) return collective.status();
-  const Result<Topology> topology = topology_of_argument(arguments.topology);
+  if (arguments.one_machine && arguments.cores == 0)
+    return fail(Code::InvalidArgument, "--one-machine: say by --cores how many cores it has");
+  const Result<Topology> topology = topology_of_argument(arguments.topology, arguments.one_machine ? arguments.cores : 0);
   if (!topology.ok()) return topology.status();
   const int ranks = topology.value().ranks();
   if (arguments.root < 0 || arguments.root >= ranks)
@@ -319,7 +324,10 @@ Status run(const Arguments& arguments, bool& wrong) {
   if (!sizes.ok()) return sizes.status();
   if (!arguments.trace.empty() && (sizes.value().size() > 1 || arguments.all))
     return fail(Code::InvalidArgument, "--trace shows one run: give one size, and no --all");
-  return Tool(arguments, topology.value(), collective.value()).run(sizes.value(), tile.value(), wrong);
+  const Result<Topology> roomy =
+      topology_of_argument(arguments.topology, arguments.one_machine ? static_cast<uint32_t>(ranks) : 0);
+  if (!roomy.ok()) return roomy.status();
+  return Tool(arguments, topology.value(), roomy.value(), collective.value()).run(sizes.value(), tile.value(), wrong);
 }
 
 }  // namespace
@@ -345,6 +353,7 @@ int main(int argc, char** argv) {
   app.add_option("--tile", arguments.tile, "payload of one message, as TUTTI_TILE (default 128K)");
   app.add_option("--in-flight", arguments.window, "tiles at once, as TUTTI_TILES_IN_FLIGHT (default 3)");
   app.add_option("--cores", arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
+  app.add_flag("--one-machine", arguments.one_machine, "the cores are those of all hosts together, as under tutti-cluster");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
   if (const std::optional<int> end = parse_arguments(app, "tutti-sim", argc, argv)) return *end;

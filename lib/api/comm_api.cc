@@ -222,21 +222,22 @@ tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
     const CommGuard guard(comm);
     if (!guard) return bad_comm("tuttiCommFinalize");
     if (Status state = guard->state(); state.code() == Code::InProgress) return state;
-    guard->finalize();
+    if (Status left = guard->finalize(); !left.ok()) return left;
     return guard->state();
   });
 }
 
 tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
   return enter([&]() -> Status {
+    Status left;
     {
       const CommGuard guard(comm);
       if (!guard) return bad_comm("tuttiCommDestroy");
       if (guard->state().code() == Code::InProgress) guard->abort();
-      guard->finalize();
+      left = guard->finalize();
     }
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
-    return object ? Status() : bad_comm("tuttiCommDestroy");
+    return object ? left : bad_comm("tuttiCommDestroy");
   });
 }
 
@@ -246,7 +247,7 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
       const CommGuard guard(comm);
       if (!guard) return bad_comm("tuttiCommAbort");
       guard->abort();
-      guard->finalize();
+      (void)guard->finalize();
     }
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
     return object ? Status() : bad_comm("tuttiCommAbort");

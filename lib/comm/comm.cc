@@ -264,8 +264,11 @@ Progress Comm::advance(bool& moved) {
     if (!start_next_collective() && !batch_status_.ok()) return Progress::Failed;
   }
   if (!running_.empty()) return Progress::Again;
-  for (const auto& transport : transports_)
-    if (!transport->flushed()) return Progress::Again;
+  for (const auto& transport : transports_) {
+    const Progress progress = transport->flushed();
+    if (progress == Progress::Failed) fail_flush(*transport);
+    if (progress != Progress::Done) return progress;
+  }
   return Progress::Done;
 }
 
@@ -296,6 +299,17 @@ void Comm::fail_execution(const Execution& execution) {
   end_batch(first_failure());
 }
 
+void Comm::fail_flush(const Transport& transport) {
+  for (int peer = 0; peer < ranks(); ++peer) {
+    if (routes_[peer].transport != &transport) continue;
+    const Status failure = routes_[peer].endpoint->failure();
+    if (failure.ok()) continue;
+    fail_all(failure.code(), peer, concat("what rank ", rank(), " sent to rank ", peer, " is lost: ", failure.text()));
+    break;
+  }
+  end_batch(first_failure());
+}
+
 Status Comm::run(std::span<const Call> calls) {
   try {
     load(calls);
@@ -322,15 +336,18 @@ Status Comm::run_in_turn(std::span<const Call> calls) {
 
 // ---- leaving
 
-void Comm::finalize() {
+Status Comm::finalize() {
   wait_init();
   const bool again = finalized_.exchange(true, std::memory_order_relaxed);
   wait_idle();
+  Status left;
   if (!again && initialized_.load(std::memory_order_acquire) && !aborted()) {
     const Deadline deadline = Deadline::after_s(timeout_s());
-    for (const auto& transport : transports_) transport->leave(deadline);
+    for (const auto& transport : transports_)
+      if (Status status = transport->leave(deadline); left.ok()) left = std::move(status);
   }
   if (control_) control_->leave();
+  return left;
 }
 
 }  // namespace tutti

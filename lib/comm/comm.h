@@ -98,8 +98,8 @@ class Comm {
 
   // Collective: the new communicator's options for this rank; ranks == 0 if it has none.
   Result<CommOptions> split(int color, int key);
-  // Takes leave of the others. Init must have ended.
-  void finalize();
+  // Takes leave of the others. Init must have ended. Errors: what others will miss.
+  Status finalize();
   // Fails everything here ("aborted") and on the other ranks. Any thread.
   void abort();
 
@@ -148,6 +148,7 @@ class Comm {
   bool start_next_collective();
   void end_batch(Status status);
   void fail_execution(const Execution& execution);
+  void fail_flush(const Transport& transport);
   std::string what_runs() const;
 
   CommOptions options_;

@@ -328,13 +328,13 @@ class Simulator {
 };
 
 // A number per rank; equal ones share a processor. At most as many as ranks.
-std::vector<uint32_t> processors_of(const Topology& topology, uint32_t cores) {
+std::vector<uint32_t> processors_of(const Topology& topology, uint32_t cores, bool one_machine) {
   size_t level = 0;  // the first of memory: hosts are the places outside of it
   while (level < topology.levels().size() && !topology.levels()[level].memory) ++level;
   std::vector<uint32_t> processors, seats(static_cast<size_t>(topology.ranks()));
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known;  // (host, core)
   for (int rank = 0; rank < topology.ranks(); ++rank) {
-    const uint32_t host = level == 0 ? 0 : topology.place_in_all(rank, level - 1);
+    const uint32_t host = level == 0 || one_machine ? 0 : topology.place_in_all(rank, level - 1);
     const uint32_t seat = seats[host]++;
     processors.push_back(
         known.try_emplace({host, cores == 0 ? seat : seat % cores}, static_cast<uint32_t>(known.size())).first->second);
@@ -358,7 +358,7 @@ Result<Simulation> simulate(const Topology& topology, std::span<const Program> p
   Network network(topology);
   Result<std::vector<RankPlan>> plans = wire(programs, network);
   if (!plans.ok()) return plans.status();
-  return Simulator(std::move(plans.value()), processors_of(topology, options.cores), network, cut, options).run();
+  return Simulator(std::move(plans.value()), processors_of(topology, options.cores, options.one_machine), network, cut, options).run();
 }
 
 }  // namespace tutti

@@ -24,6 +24,7 @@ struct SimulationOptions {
   uint32_t window = 3;            // tiles at once
   size_t most_events = 0;         // to be kept for a picture
   uint32_t cores = 0;             // of each host: its ranks share them by turns; 0: one for each rank
+  bool one_machine = false;       // the same cores for all hosts
 };
 
 // What a rank did, or a payload on its way through a network.

@@ -215,18 +215,27 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
   return topology;
 }
 
-Result<Topology> assemble(const Cluster& cluster) {
+Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores) {
+  const Indoors indoors{link_of("core"), true};
+  CpuMask cpus((machine_cores + 63) / 64);
+  for (uint32_t core = 0; core < machine_cores; ++core) cpus[core / 64] |= uint64_t{1} << core % 64;
   std::vector<House> houses;
   std::vector<Rank> ranks;
+  std::vector<Whereabouts> here;  // as the ranks would tell it
   for (size_t i = 0; i < cluster.hosts.size(); ++i) {
     const size_t count = static_cast<size_t>(cluster.hosts[i].ranks);
     if (ranks.size() + count > kMaxRanks) return fail(Code::InvalidArgument, "more than ", kMaxRanks, " ranks (ranks= of the hosts)");
     if (count == 0) continue;
     ranks.insert(ranks.end(), count, {houses.size(), {}});
+    Whereabouts whereabouts;
+    whereabouts.network = houses.size();
+    whereabouts.host = cluster.hosts[i].name;
+    whereabouts.cpus = cpus;
+    here.insert(here.end(), count, whereabouts);
     houses.push_back(house_of(cluster, i, link_of("host").latency_s));
   }
   if (ranks.empty()) return fail(Code::InvalidArgument, "there are no ranks: every host has ranks=0");
-  return build(houses, ranks, &cluster, {link_of("core"), true}, false);
+  return machine_cores > 0 ? assemble(here, &cluster, indoors) : build(houses, ranks, &cluster, indoors, false);
 }
 
 bool is_path(const std::string& argument) {
@@ -234,14 +243,15 @@ bool is_path(const std::string& argument) {
   return argument.find('/') != std::string::npos || stat(argument.c_str(), &status) == 0;
 }
 
-Result<Topology> topology_of_argument(const std::string& argument) {
+Result<Topology> topology_of_argument(const std::string& argument, uint32_t machine_cores) {
   if (is_path(argument)) {
     const Result<Cluster> cluster = Cluster::read(argument);
     if (!cluster.ok()) return cluster.status();
-    Result<Topology> topology = assemble(cluster.value());
+    Result<Topology> topology = assemble(cluster.value(), machine_cores);
     if (!topology.ok()) return fail(Code::InvalidArgument, argument, ": ", topology.status().text());
     return topology;
   }
+  if (machine_cores > 0) return fail(Code::InvalidArgument, "hosts of one machine need a topology file: there is none called '", argument, "'");
   Result<Topology> topology = Topology::synthetic(argument);
   if (topology.ok() || argument.find(':') != std::string::npos) return topology;
   return fail(Code::InvalidArgument, topology.status().text(), "; nor is there a file of that name");

@@ -21,12 +21,14 @@ struct Indoors {
 // hosts: the file to find hosts in by their names, or null. The lowest rank of a host speaks for its NICs. Errors: a host that is not in it.
 Result<Topology> assemble(std::span<const Whereabouts> ranks, const Cluster* hosts, const Indoors& indoors);
 
-// A file alone: the ranks that it counts, one host after the other. Errors: none, or too many.
-Result<Topology> assemble(const Cluster& cluster);
+// A file alone: the ranks that it counts, one host after the other. machine_cores: 0, or the cores that all hosts share, being
+// namespaces of one machine. Errors: no ranks, or too many.
+Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores = 0);
 
-// Of a command line: a file's path, or a synthetic text like "host:2 core:4". A path has a '/', or is that of a file.
+// Of a command line: a file's path, or a synthetic text like "host:2 core:4", which has no machine_cores. A path has a '/', or is
+// that of a file.
 bool is_path(const std::string& argument);
-Result<Topology> topology_of_argument(const std::string& argument);
+Result<Topology> topology_of_argument(const std::string& argument, uint32_t machine_cores = 0);
 
 // For each rank: how many ranks there are per core of its machine, whose namespaces share it. 0: cores for all, or unknown.
 std::vector<double> crowding(std::span<const Whereabouts> ranks);

@@ -72,8 +72,8 @@ class Faulty final : public Transport {
   // What was hidden from the executor makes no noise when it appears: nap, never sleep long.
   void sleep(int64_t max_ns) override { inner_->sleep(max_ns < 100'000 ? max_ns : 100'000); }
   void wake() override { inner_->wake(); }
-  bool flushed() override { return inner_->flushed(); }
-  void leave(Deadline deadline) override { inner_->leave(deadline); }
+  Progress flushed() override { return inner_->flushed(); }
+  Status leave(Deadline deadline) override { return inner_->leave(deadline); }
   void quiesce() override { inner_->quiesce(); }
 
  private:

@@ -110,12 +110,12 @@ class Transport {
   virtual void sleep(int64_t max_ns) = 0;
   // Ends a sleep(). Any thread.
   virtual void wake() = 0;
-  // Whether every message accepted by post() will reach its reader if the reader looks for it, though this rank makes no call. A
-  // call ends only then.
-  virtual bool flushed() { return true; }
+  // Done: every message accepted by post() will reach its reader if the reader looks for it, though this rank makes no call. A call
+  // ends only then. Failed: one will not; the failure() of its reader's endpoint says why.
+  virtual Progress flushed() { return Progress::Done; }
   // At the end, when all went well: returns when that is so even if this process ends right after; at the deadline at the latest,
-  // or soon after TransportOptions::cancel is set.
-  virtual void leave(Deadline) {}
+  // or soon after TransportOptions::cancel is set. Errors: a rank that has not taken what was sent to it.
+  virtual Status leave(Deadline) { return {}; }
   // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
   // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
   virtual void quiesce() {}

@@ -1,5 +1,8 @@
 // hosts: ranks on two hosts (network namespaces) when a rank is killed, or the wire between the hosts is cut. Needs root; exit code
 // 77 (skipped) without.
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <iostream>
 
 #define CATCH_CONFIG_RUNNER
@@ -21,6 +24,29 @@ void reduce_until_failure(Board& board, int rank, tuttiComm_t comm) {
 
 bool contains(const Board& board, int rank, const std::string& word) {
   return std::string(board.slots[rank].text).find(word) != std::string::npos;
+}
+
+std::set<int> sockets() {
+  std::set<int> found;
+  DIR* const open = opendir("/proc/self/fd");
+  while (const dirent* entry = readdir(open)) {
+    const int fd = std::atoi(entry->d_name);
+    struct stat status;
+    if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) found.insert(fd);
+  }
+  closedir(open);
+  return found;
+}
+
+// Makes connections both ways, and returns this rank's ends of them.
+std::set<int> connect_both_ways(Rank& rank, tuttiComm_t comm) {
+  const std::set<int> before = sockets();
+  float value = 1;
+  for (int call = 0; call < 3; ++call)
+    rank.check(tuttiAllReduce(&value, &value, 1, tuttiFloat, tuttiSum, comm, nullptr), "first calls");
+  std::set<int> made = sockets();
+  for (const int fd : before) made.erase(fd);
+  return made;
 }
 
 // Seconds in which a busy machine does what takes a fraction of one; a hang would last until its deadline of ten minutes.
@@ -79,6 +105,52 @@ TEST_CASE("what a rank sends before it leaves arrives", "[fault]") {
     rank.check(tuttiCommDestroy(comm), "destroy");
   });
   CHECK(hosts->limit(nullptr));
+}
+
+// Rank 1 is asleep; the control plane is well. The message is longer than the window, so that its sender waits for credits.
+TEST_CASE("a sender learns of a connection that breaks", "[fault]") {
+  SharedBoard board;
+  World world{.ranks = 2};
+  world.hosts = hosts.get();
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    const std::set<int> made = connect_both_ways(rank, comm);
+    std::vector<char> data(64 << 20);
+    if (rank.rank == 0) {
+      expect(!made.empty(), "no connection was made");
+      const double begin = now_s();
+      std::thread breaker([&] {
+        usleep(200'000);
+        for (const int fd : made) shutdown(fd, SHUT_RDWR);
+      });
+      board->take(0, tuttiSend(data.data(), data.size(), tuttiChar, 1, comm, nullptr));
+      expect(now_s() - begin < kSoon, "the sender was not told in time");
+      breaker.join();
+    } else {
+      wait_until([&] { return board->slots[0].result != tuttiSuccess; }, 2 * kSoon, "rank 0's failure");
+      board->take(1, tuttiRecv(data.data(), data.size(), tuttiChar, 0, comm, nullptr));
+    }
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  check_failure(*board.get(), 0, tuttiRemoteError, {"rank 1", "the connection over eth0 broke"});
+  check_failure(*board.get(), 1, tuttiRemoteError, {"rank"});
+}
+
+TEST_CASE("UCX's own settings break no message", "[fault]") {
+  World world{.ranks = 2};
+  world.hosts = hosts.get();
+  world.environment = GENERATE(std::vector<std::pair<std::string, std::string>>{{"UCX_RNDV_THRESH", "0"}},
+                               std::vector<std::pair<std::string, std::string>>{{"UCX_TCP_RX_SEG_SIZE", "16k"}},
+                               std::vector<std::pair<std::string, std::string>>{{"UCX_TX_SEG_SIZE", "256k"}});
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    for (const size_t count : {1u, 1000u, 300'000u}) {
+      std::vector<float> values(count, 1.0f), sums(count);
+      rank.check(tuttiAllReduce(values.data(), sums.data(), count, tuttiFloat, tuttiSum, comm, nullptr), "sum");
+      expect(sums == std::vector<float>(count, 2.0f), "a sum is wrong");
+    }
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
 }
 
 TEST_CASE("a cut wire is an error on both sides of it", "[fault]") {

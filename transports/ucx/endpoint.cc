@@ -20,7 +20,7 @@ void Common::give_back(Sending* sending) {
     --outstanding;
     sending->outgoing = nullptr;
   }
-  if (!sending->credit) --pending;
+  if (sending->id != kCredit) --pending;
   if (sending->block) blocks.drop(sending->block);
   sending->block = nullptr;
   idle.push_back(sending);
@@ -61,7 +61,10 @@ Progress UcxEndpoint::verdict(const Link& link) {
 
 Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   Outbound& lane = outbound_[wire.channel];
-  if (wire.number - lane.told >= (outgoing.bytes > kLongBytes ? kLongWindow : kWindow)) return Progress::Again;
+  if (wire.number - lane.told >= (outgoing.bytes > kLongBytes ? kLongWindow : kWindow)) {
+    const Link* const cut = broken();
+    return cut ? verdict(*cut) : Progress::Again;
+  }
   Link& link = link_of(wire.number);
   if (!connect(link)) return verdict(link);
 
@@ -74,7 +77,7 @@ Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
     }
     data = reinterpret_cast<Block*>(outgoing.handle)->bytes.get();
   }
-  if (!std::exchange(link.unmarked, true)) common_->unmarked.push_back(&link);
+  if (!std::exchange(link.unmarked, true)) common_->used.push_back(&link);
   Header header{wire.signature, wire.number, peer_token_, static_cast<uint32_t>(outgoing.bytes), 0,
                 static_cast<uint16_t>(common_->rank), wire.channel, 0, 0};
   do {
@@ -111,10 +114,11 @@ bool UcxEndpoint::send_piece(Link& link, const Header& header, Outgoing& outgoin
 bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes) {
   sending->link = &link;
   sending->common = common_;
-  sending->credit = id == kCredit;
-  if (!sending->credit) ++common_->pending;
+  sending->id = id;
+  if (id != kCredit) ++common_->pending;
   ucp_request_param_t param{};
-  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_AM_SEND_FLAG_EAGER;  // whatever UCX_RNDV_THRESH says
   param.cb.send = &UcxEndpoint::on_sent;
   param.user_data = sending;
   // The header is read until the send is over.
@@ -128,7 +132,10 @@ bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::by
 
 void UcxEndpoint::on_sent(void* request, ucs_status_t status, void* user_data) {
   Sending* const sending = static_cast<Sending*>(user_data);
-  if (status != UCS_OK) sending->link->breaks(status);
+  if (status != UCS_OK) {
+    sending->link->breaks(status);
+    sending->link->lost |= sending->id == kMessage;
+  }
   sending->common->give_back(sending);
   ucp_request_free(request);
 }
@@ -169,9 +176,11 @@ uint64_t UcxEndpoint::unacked_bytes() const {
   return bytes;
 }
 
-bool UcxEndpoint::broken() const {
-  return std::any_of(links_.begin(), links_.end(), [](const Link& link) { return link.broken != UCS_OK; });
+const Link* UcxEndpoint::broken() const {
+  const auto link = std::find_if(links_.begin(), links_.end(), [](const Link& one) { return one.broken != UCS_OK; });
+  return link == links_.end() ? nullptr : &*link;
 }
+
 
 // ---- receiving
 

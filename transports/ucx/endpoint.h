@@ -43,6 +43,7 @@ struct Link {
   uint32_t rail = 0;
   ucp_ep_h ep = nullptr;     // null: not made yet
   bool unmarked = false;     // messages have been sent since the last marker
+  bool lost = false;         // a message that was accepted could not be sent
   uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
   ucs_status_t broken = UCS_OK;
   int64_t broken_at_ns = 0;
@@ -57,7 +58,7 @@ struct Sending {
   Block* block = nullptr;        // or a packed payload
   Link* link = nullptr;
   struct Common* common = nullptr;
-  bool credit = false;           // a call does not wait for it
+  MessageId id = kMessage;       // a call does not wait for a credit
 };
 
 // What the endpoints of a rank share.
@@ -68,7 +69,7 @@ struct Common {
   Blocks blocks;
   std::deque<Sending> sendings;  // addresses stay
   std::vector<Sending*> idle;    // those not in use
-  std::vector<Link*> unmarked;   // connections
+  std::vector<Link*> used;       // in this call
   uint32_t pending = 0;          // messages and markers that UCX has not sent
   uint32_t outstanding = 0;      // sends under way that read the user's memory
 
@@ -97,10 +98,13 @@ class UcxEndpoint final : public Endpoint {
 
   // Sends a marker if there is need for one.
   void mark(Link& link);
+  // Whether something that was to go over this link is known not to have gone: Again and Failed, as verdict().
+  Progress lost(const Link& link) { return link.lost ? verdict(link) : Progress::Done; }
 
   bool in_process() const { return in_process_; }
   std::span<Link> links() { return links_; }
-  bool broken() const;
+  // A connection that broke, or null.
+  const Link* broken() const;
   // Gives the last credits, if this rank has a connection to the peer.
   void settle();
   // Whether credits are still to come for what has been sent, whatever the peer does; and the last ones, when it leaves.

@@ -11,17 +11,17 @@ namespace {
 struct Preference {
   const char* name;
   const char* value;
-  const char* variables[2];
+  const char* variables[4];
 };
+constexpr const char* kSegments[] = {"UCX_TCP_TX_SEG_SIZE", "UCX_TX_SEG_SIZE", "UCX_TCP_RX_SEG_SIZE", "UCX_RX_SEG_SIZE"};
 constexpr Preference kPreferences[] = {
     // Shared memory is another transport's work, and UCX's leaves files in /dev/shm after a crash.
     {"TLS", "^shm,self", {"UCX_TLS", nullptr}},
     // A connection to a host that has gone must not hold up the others for the minutes that the kernel tries.
     {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}},
-    // So that a piece of a message (kPieceBytes) is one message of TCP's.
-    {"TX_SEG_SIZE", "33k", {"UCX_TCP_TX_SEG_SIZE", "UCX_TX_SEG_SIZE"}},
-    {"RX_SEG_SIZE", "132k", {"UCX_TCP_RX_SEG_SIZE", "UCX_RX_SEG_SIZE"}},
-    {"RNDV_THRESH", "inf", {"UCX_RNDV_THRESH", nullptr}},
+    // So that a piece of a message (kPieceBytes) is one message of TCP's. UCX wants the second not to be below the first: both or none.
+    {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
+    {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
     // The control plane sees to it that a silent host is noticed.
     {"KEEPALIVE_INTERVAL", "inf", {"UCX_KEEPALIVE_INTERVAL", nullptr}},
 };

@@ -40,8 +40,8 @@ class Ucx final : public Transport, private Receiver {
   void arm() override {}
   void sleep(int64_t max_ns) override;
   void wake() override { (void)ucp_worker_signal(common_.rails[0]->worker()); }
-  bool flushed() override;
-  void leave(Deadline deadline) override;
+  Progress flushed() override;
+  Status leave(Deadline deadline) override;
   void quiesce() override;
 
  private:
@@ -159,33 +159,49 @@ void Ucx::sleep(int64_t max_ns) {
   ppoll(polls.data(), common_.rails.size(), &timeout, nullptr);
 }
 
-bool Ucx::flushed() {
-  for (Link* const link : common_.unmarked) link->owner->mark(*link);
-  common_.unmarked.clear();
-  return common_.pending == 0 || dead_;
+Progress Ucx::flushed() {
+  if (dead_) return Progress::Done;
+  Progress progress = Progress::Done;
+  for (Link* const link : common_.used) {
+    if (link->unmarked) link->owner->mark(*link);
+    const Progress lost = link->owner->lost(*link);
+    if (lost == Progress::Failed) return lost;
+    if (lost == Progress::Again) progress = lost;
+  }
+  if (common_.pending > 0) progress = Progress::Again;
+  if (progress == Progress::Done) common_.used.clear();
+  return progress;
 }
 
 // The kernel sends on what is in a connection that is closed, unless something comes from the peer: then it drops it. So credits
 // that are on their way are waited for, and the last ones, which tell that the peer has everything: but the peer gives those when it
 // leaves, which may be much later, and so not for longer than sending takes over the slowest of links. A peer in this process is not
 // waited for if this very thread may have to let it go on.
-void Ucx::leave(Deadline deadline) {
-  constexpr double kSeconds = 1, kSlowBps = 1e6;
+Status Ucx::leave(Deadline deadline) {
+  constexpr double kSeconds = 0.1, kSlowBps = 1e6, kOwnSeconds = 1;
   const int64_t begin_ns = now_ns();
-  for (UcxEndpoint& endpoint : endpoints_) endpoint.settle();
+  const auto waited_s = [&] { return static_cast<double>(now_ns() - begin_ns) * 1e-9; };
+  for (UcxEndpoint& endpoint : endpoints_)
+    if (!endpoint.in_process()) endpoint.settle();
   const auto due = [&](const UcxEndpoint& endpoint) {
-    const double seconds = static_cast<double>(now_ns() - begin_ns) * 1e-9;
-    if (endpoint.broken() || (endpoint.in_process() && seconds > kSeconds)) return false;
-    if (endpoint.credits_due()) return true;
-    return endpoint.last_credits_due() && !endpoint.in_process() &&
-           seconds < kSeconds + static_cast<double>(endpoint.unacked_bytes()) / kSlowBps;
+    if (endpoint.broken()) return false;
+    if (endpoint.in_process()) return endpoint.credits_due() && waited_s() < kOwnSeconds;
+    return endpoint.credits_due() || (endpoint.last_credits_due() &&
+                                      waited_s() < kSeconds + static_cast<double>(endpoint.unacked_bytes()) / kSlowBps);
   };
-  const auto unsent = [&] { return common_.idle.size() < common_.sendings.size() && now_ns() - begin_ns < kSeconds * 1e9; };
+  const auto unsent = [&] { return common_.idle.size() < common_.sendings.size() && waited_s() < kSeconds; };
   while ((unsent() || std::any_of(endpoints_.begin(), endpoints_.end(), due)) && !deadline.passed() &&
          !cancel_.load(std::memory_order_acquire)) {
     progress();
     sleep(1'000'000);
   }
+  if (cancel_.load(std::memory_order_acquire)) return {};  // that has its own reason
+  for (int peer = 0; peer < ranks_; ++peer) {
+    const UcxEndpoint& endpoint = endpoints_[static_cast<size_t>(peer)];
+    if (endpoint.credits_due() && !endpoint.broken() && !endpoint.in_process())
+      return fail(Code::RemoteError, "rank ", peer, " has not taken all that was sent to it");
+  }
+  return {};
 }
 
 // UCX 1.13 aborts the process when a connection breaks or is dropped in the moment in which it is being made (openucx/ucx pull
