@@ -124,7 +124,7 @@ class Comm {
   Status connect();
   Result<std::vector<std::string>> everyones(const std::string& mine, Deadline deadline);
   std::string introduction(const Seats& seats, const Status& placed) const;
-  Status open_transport(const TransportKind& kind, std::unique_ptr<Transport>& transport, std::string& address);
+  Status open_transport(const TransportKind& kind, const Seats& seats, std::unique_ptr<Transport>& transport, std::string& address);
   Status connect_transports(Seats& seats, const Status& placed, Deadline deadline);
   Status meet(const std::vector<std::string>& introductions, Seats& seats, Deadline deadline);
   bool choose_routes();

@@ -152,8 +152,8 @@ Status Comm::meet(const std::vector<std::string>& introductions, Seats& seats, D
   return seats.place();
 }
 
-Status Comm::open_transport(const TransportKind& kind, std::unique_ptr<Transport>& transport, std::string& address) {
-  Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_, aborted_});
+Status Comm::open_transport(const TransportKind& kind, const Seats& seats, std::unique_ptr<Transport>& transport, std::string& address) {
+  Result<std::unique_ptr<Transport>> made = kind.create({rank(), ranks(), tile_bytes_, settings_, aborted_, seats.nics_written()});
   if (made.ok()) made = make_faulty(std::move(made.value()), settings_.text(Setting::Fault), rank(), ranks());
   if (!made.ok()) return made.status();
   Result<std::string> own = made.value()->address();
@@ -172,7 +172,7 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
     if (!allowed(settings_.text(Setting::Transports), kind.name)) continue;
     std::unique_ptr<Transport> transport;
     std::string address, blob;
-    const Status opened = open_transport(kind, transport, address);
+    const Status opened = open_transport(kind, seats, transport, address);
     append(blob, first ? introduction(seats, placed) : "");  // goes along with the first exchange, whatever transport that is about
     append(blob, field_of(opened.code()));
     append(blob, opened.text());

@@ -3,6 +3,7 @@
 // Each rank reads what a person says (TUTTI_TOPO, TUTTI_TOPO_FILE) and where it runs itself, hears the same of all others, and all
 // make the same topology of it. How ranks of one host reach one another is told at the end, when transports are connected.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ class Seats {
   // Whether all have to tell of their NICs as well, because there are several hosts and nobody has written down their links.
   bool nics_matter() const { return nics_matter_; }
   std::string nics() const;
+  // What the file says of this host's.
+  std::span<const Cluster::Nic> nics_written() const;
   void hear_nics(const std::vector<std::string>& all);
   // Makes the topology. Errors are the same on all ranks.
   Status place();

@@ -8,6 +8,7 @@
 #include <bit>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "lib/topo/nics.h"
 
@@ -37,8 +38,35 @@ Link link_of(const char* level) {
   return Topology::known_level(level).link;
 }
 
+// Rails are the NICs that all hosts have; without any, ranks are taken to be joined by routers, over the first of each.
+class Rails {
+ public:
+  Rails(const Cluster& cluster, const std::vector<size_t>& hosts) : cluster_(cluster) {
+    bool first = true;
+    for (const size_t index : hosts) {
+      const std::vector<Cluster::Nic>& nics = cluster.hosts[index].nics;
+      if (nics.empty()) continue;  // not stated
+      std::set<std::string> names;
+      for (const Cluster::Nic& nic : nics)
+        if (first || names_.contains(nic.name)) names.insert(nic.name);
+      names_ = std::move(names);
+      first = false;
+    }
+  }
+  double bps(size_t index) const {
+    const std::vector<Cluster::Nic>& nics = cluster_.hosts[index].nics;
+    double bps = 0;
+    for (const Cluster::Nic& nic : nics) bps += names_.contains(nic.name) ? nic.bps : 0;
+    return bps > 0 || nics.empty() ? bps : nics[0].bps;
+  }
+
+ private:
+  const Cluster& cluster_;
+  std::set<std::string> names_;
+};
+
 // Where a host of the file stands. Who is in no rack, while others are, has one of its own; and so on.
-House house_of(const Cluster& cluster, size_t index, double latency_s) {
+House house_of(const Cluster& cluster, const Rails& rails, size_t index, double latency_s) {
   const Cluster::Host& host = cluster.hosts[index];
   const uint64_t racks = cluster.racks.size(), sites = cluster.sites.size();
   House house;
@@ -46,7 +74,7 @@ House house_of(const Cluster& cluster, size_t index, double latency_s) {
   house.rack = racks == 0 ? 0 : host.rack >= 0 ? static_cast<uint64_t>(host.rack) : racks + index;
   const int site = host.rack >= 0 ? cluster.racks[static_cast<size_t>(host.rack)].site : -1;
   house.site = sites == 0 ? 0 : site >= 0 ? static_cast<uint64_t>(site) : sites + house.rack;
-  const double bps = sum_bps(host.nics);
+  const double bps = rails.bps(index);
   house.link = {host.latency_s.value_or(latency_s), bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
   return house;
 }
@@ -134,16 +162,6 @@ Topology build(const std::vector<House>& houses, const std::vector<Rank>& ranks,
   return Topology::from_paths(std::move(levels), paths, uplinks);
 }
 
-// "node7" of a file is also "node7.example.org" of a host.
-int find_host(const Cluster& cluster, const std::string& name) {
-  const std::string first = name.substr(0, name.find('.'));
-  int found = -1;
-  for (size_t i = 0; i < cluster.hosts.size(); ++i) {
-    if (cluster.hosts[i].name == name) return static_cast<int>(i);
-    if (cluster.hosts[i].name == first) found = static_cast<int>(i);
-  }
-  return found;
-}
 
 std::string names_of(const Cluster& cluster) {
   constexpr size_t kShown = 8;
@@ -194,15 +212,22 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
     ranks.push_back({it->second, {}});
   }
   // What a file says is about what is between hosts.
-  for (size_t i = 0; hosts && houses.size() > 1 && i < houses.size(); ++i) {
-    const std::string& name = all[static_cast<size_t>(lowest[i])].host;
-    const int index = find_host(*hosts, name);
-    if (index < 0)
-      return fail(Code::InvalidArgument, "the host '", name, "' of rank ", lowest[i], " is not in the topology file, which has ",
-                  names_of(*hosts));
-    const double found_Bps = houses[i].link.bandwidth_Bps;
-    houses[i] = house_of(*hosts, static_cast<size_t>(index), latency_s);
-    if (hosts->hosts[static_cast<size_t>(index)].nics.empty()) houses[i].link.bandwidth_Bps = found_Bps;
+  if (hosts && houses.size() > 1) {
+    std::vector<size_t> indices;
+    for (const int rank : lowest) {
+      const std::string& name = all[static_cast<size_t>(rank)].host;
+      const std::optional<size_t> index = find_host(*hosts, name);
+      if (!index)
+        return fail(Code::InvalidArgument, "the host '", name, "' of rank ", rank, " is not in the topology file, which has ",
+                    names_of(*hosts));
+      indices.push_back(*index);
+    }
+    const Rails rails(*hosts, indices);
+    for (size_t i = 0; i < houses.size(); ++i) {
+      const double found_Bps = houses[i].link.bandwidth_Bps;
+      houses[i] = house_of(*hosts, rails, indices[i], latency_s);
+      if (hosts->hosts[indices[i]].nics.empty()) houses[i].link.bandwidth_Bps = found_Bps;
+    }
   }
   place_inside(all, houses.size(), ranks);
   // Where ranks share cores, a message waits until its reader's turn comes: a switch for each rank of a core.
@@ -219,20 +244,23 @@ Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores) {
   const Indoors indoors{link_of("core"), true};
   CpuMask cpus((machine_cores + 63) / 64);
   for (uint32_t core = 0; core < machine_cores; ++core) cpus[core / 64] |= uint64_t{1} << core % 64;
+  std::vector<size_t> inhabited;
+  for (size_t i = 0; i < cluster.hosts.size(); ++i)
+    if (cluster.hosts[i].ranks > 0) inhabited.push_back(i);
+  const Rails rails(cluster, inhabited);
   std::vector<House> houses;
   std::vector<Rank> ranks;
   std::vector<Whereabouts> here;  // as the ranks would tell it
-  for (size_t i = 0; i < cluster.hosts.size(); ++i) {
+  for (const size_t i : inhabited) {
     const size_t count = static_cast<size_t>(cluster.hosts[i].ranks);
     if (ranks.size() + count > kMaxRanks) return fail(Code::InvalidArgument, "more than ", kMaxRanks, " ranks (ranks= of the hosts)");
-    if (count == 0) continue;
     ranks.insert(ranks.end(), count, {houses.size(), {}});
     Whereabouts whereabouts;
     whereabouts.network = houses.size();
     whereabouts.host = cluster.hosts[i].name;
     whereabouts.cpus = cpus;
     here.insert(here.end(), count, whereabouts);
-    houses.push_back(house_of(cluster, i, link_of("host").latency_s));
+    houses.push_back(house_of(cluster, rails, i, link_of("host").latency_s));
   }
   if (ranks.empty()) return fail(Code::InvalidArgument, "there are no ranks: every host has ranks=0");
   return machine_cores > 0 ? assemble(here, &cluster, indoors) : build(houses, ranks, &cluster, indoors, false);

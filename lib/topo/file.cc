@@ -260,6 +260,12 @@ void Parser::add_hints() {
   const auto hint = [&](const Names& names, const std::string& name, auto... text) {
     reading_.hints.push_back({names.at(name).second, concat(text...)});
   };
+  std::map<std::string, size_t> owners;  // of NICs, by name
+  size_t stated = 0;
+  for (const Cluster::Host& host : cluster.hosts) {
+    stated += !host.nics.empty();
+    for (const Cluster::Nic& nic : host.nics) ++owners[nic.name];
+  }
   for (size_t i = 0; i < cluster.sites.size(); ++i)
     if (std::none_of(cluster.racks.begin(), cluster.racks.end(), [&](const auto& rack) { return rack.site == static_cast<int>(i); }))
       hint(sites_, cluster.sites[i].name, "site '", cluster.sites[i].name, "' has no rack");
@@ -269,8 +275,12 @@ void Parser::add_hints() {
       hint(racks_, rack.name, "rack '", rack.name, "' has no host");
     if (rack.site < 0 && !cluster.sites.empty()) hint(racks_, rack.name, "rack '", rack.name, "' is in no site: it is one of its own");
   }
-  for (const Cluster::Host& host : cluster.hosts)
+  for (const Cluster::Host& host : cluster.hosts) {
     if (host.rack < 0 && !cluster.racks.empty()) hint(hosts_, host.name, "host '", host.name, "' is in no rack: it is one of its own");
+    for (const Cluster::Nic& nic : host.nics)
+      if (owners[nic.name] < stated)
+        hint(hosts_, host.name, "host '", host.name, "' has a NIC '", nic.name, "', others have not: rails are what all have that take part");
+  }
 }
 
 ClusterReading Parser::parse(std::string_view text) {
@@ -336,6 +346,19 @@ std::string text_of_rate(double bps) {
 std::string text_of_time(double seconds) {
   constexpr std::string_view kNames[] = {"ns", "us", "ms", "s"};
   return text_of_quantity(seconds, kTimes, kNames);
+}
+
+std::optional<size_t> find_host(const Cluster& cluster, const std::string& name) {
+  const auto short_name = [](const std::string& text) { return text.substr(0, text.find('.')); };
+  std::optional<size_t> found;
+  for (size_t i = 0; i < cluster.hosts.size(); ++i) {
+    const std::string& host = cluster.hosts[i].name;
+    if (host == name) return i;
+    // Two names with dots are of different domains.
+    const bool short_one = host.find('.') == std::string::npos || name.find('.') == std::string::npos;
+    if (short_one && short_name(host) == short_name(name)) found = i;
+  }
+  return found;
 }
 
 std::string text_of(const Cluster& cluster) {

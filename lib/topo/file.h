@@ -58,6 +58,9 @@ struct ClusterReading {
 };
 ClusterReading parse_cluster(std::string_view text);
 
+// The index of a host by its name; "node7" is also "node7.example.org", on either side.
+std::optional<size_t> find_host(const Cluster& cluster, const std::string& name);
+
 // The whole text of a file. It must be smaller than 16 MiB.
 Result<std::string> read_text(const std::string& path);
 

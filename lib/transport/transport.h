@@ -23,6 +23,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/settings.h"
 #include "lib/base/status.h"
+#include "lib/topo/file.h"
 
 namespace tutti {
 
@@ -128,6 +129,7 @@ struct TransportOptions {
   // Set by another thread when the communicator has failed (a rank has died, the caller aborts): connect() then returns a
   // failure soon, within a tenth of a second. Outlives the transport.
   const std::atomic<bool>& cancel;
+  std::span<const Cluster::Nic> nics = {};  // what the topology file says of this host's; faster ones carry more
 };
 
 struct TransportKind {

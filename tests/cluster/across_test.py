@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # across_test: Tutti between the hosts of a cluster: right results wherever the ranks are, and when a rank is killed or stopped or a
-# cable is pulled, an error on every rank that is left, which names who; a slow host only takes longer. Nothing is left behind.
+# cable is pulled, an error on every rank that is left, which names who; a slow host only takes longer. Nothing is left behind. And the
+# links carry what they have to, by as few connections as can be.
 #
 # Arguments: the built tutti-cluster, all_reduce_perf.
 import json
@@ -26,6 +27,41 @@ def compute(trial, program):
             code, out, err = trial.run(topology, '--place', placement, '--timeout', '100', '--', program, '-b', '4', '-e', '4M',
                                        '-f', '32', '-n', '2', '-w', '1')
             expect(f'{what}, {placement}: right results', code == 0 and 'Out of bounds values : 0 OK' in out, f'{code}\n{out}{err}')
+
+
+def traffic(trial, topology, words, *options, **environment):
+    """What each host's NICs sent, in bytes: {host: [eth0's, eth1's, ...]}; and what its kernel knows of connections."""
+    tell = f'{" ".join(map(str, words))} >/dev/null && sleep 0.2 && [ $TUTTI_LOCAL_RANK != 0 ] || ' \
+           'echo $(hostname) $(cat /sys/class/net/eth*/statistics/tx_bytes) $(sed -n "/^Tcp: [0-9]/p" /proc/net/snmp | cut -d" " -f6,7)'
+    code, out, err = trial.run(topology, *options, '--timeout', '100', '--', 'sh', '-c', tell, **environment)
+    expect(f'{options} {environment}: it runs', code == 0, f'{code}\n{out}{err}')
+    rows = {host: [int(word) for word in numbers] for host, *numbers in map(str.split, out.splitlines())}
+    return {host: row[:-2] for host, row in rows.items()}, {host: sum(row[-2:]) for host, row in rows.items()}
+
+
+def carry(trial, program):
+    def words(calls):
+        return [program, '-b', '4M', '-e', '4M', '-n', calls, '-w', '0', '-c', '0']
+    needed = 2 * 8 * 2 * 3 / 4 * 2**22  # by 8 calls more, out of place and in place, among 4 hosts
+    for placement in ('block', 'round', 'random:1', 'random:2'):
+        few, many = (traffic(trial, FOUR, words(calls), '--place', placement)[0] for calls in (2, 10))
+        for host in RANKS:
+            got = (many[host][0] - few[host][0]) / needed
+            expect(f'{placement}: no byte more than needed leaves {host}', 1 <= got < 1.06, got)
+
+    pair = 'host a nic=400Mbit nic=100Mbit\nhost b nic=400Mbit nic=100Mbit\n'
+    for chosen, share in (('', 0.2), ('=eth1', 1), ('^eth1', 0), ('eth', 0.2)):
+        sent, _ = traffic(trial, pair, words(4), **({'TUTTI_NET_IFNAME': chosen} if chosen else {}))
+        for host, (first, second) in sent.items():
+            got = second / (first + second)
+            expect(f"TUTTI_NET_IFNAME='{chosen}': eth1's share on {host}", abs(got - share) < 0.04, got)
+
+    opened = []
+    for hosts in (4, 9):
+        ring = ''.join(f'host {host} nic=1Gbit\n' for host in 'abcdefghi'[:hosts])
+        _, connections = traffic(trial, ring, words(4), TUTTI_ALGO='ring')
+        opened.append(max(count for host, count in connections.items() if host != 'a'))  # a's rank is everyone's rendezvous
+    expect('a rank of a ring opens as many connections whatever its size', opened[0] == opened[1], opened)
 
 
 def survive(trial, program):
@@ -58,6 +94,7 @@ def main():
             print(f'skipped: {reason}')
             return 77
         compute(trial, program)
+        carry(trial, program)
         survive(trial, program)
     return conclude()
 

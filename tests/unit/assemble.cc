@@ -143,13 +143,30 @@ host e rack=r1)");
   REQUIRE(topology.groups(1) == Groups{{0}, {1}, {2, 4}, {3}});
   REQUIRE(topology.uplink(1, 0).bandwidth_Bps == 50e6);
   REQUIRE(topology.uplink(1, 0).latency_s == Approx(90e-6));
-  // Nothing stated: as much as c and d can send; e is not of the party.
-  REQUIRE(topology.uplink(0, 0).bandwidth_Bps == 1.2e9);
-  REQUIRE(topology.uplink(2, 1).bandwidth_Bps == 200e6);
+  // Nothing stated: as much as c and d can send; e is not of the party. c's second NIC finds no partner.
+  REQUIRE(topology.uplink(0, 0).bandwidth_Bps == 1.1e9);
+  REQUIRE(topology.uplink(2, 1).bandwidth_Bps == 100e6);
   REQUIRE(topology.uplink(1, 1).latency_s == Approx(70e-6));
   // Alone of its rack, a sends what its NIC can.
   const Topology two = topology_of({on("c"), on("d")}, &cluster);
   REQUIRE(names_of(two) == Names{"host", "core"});
+}
+
+TEST_CASE("assemble: rails are the NICs that all hosts have, or the first of each") {
+  const Cluster cluster = cluster_of("host a nic=8Gbit nic=800Mbit\nhost b nic=8Gbit nic=1.6Gbit nic=8Gbit\nhost c nic=p0:4Gbit nic=p1:4Gbit");
+  const Topology two = topology_of({on("a"), on("b")}, &cluster), three = topology_of({on("a"), on("b"), on("c")}, &cluster);
+  REQUIRE(two.uplink(0, 0).bandwidth_Bps == 1.1e9);
+  REQUIRE(two.uplink(1, 0).bandwidth_Bps == 1.2e9);
+  REQUIRE(three.uplink(1, 0).bandwidth_Bps == 1e9);
+  REQUIRE(three.uplink(2, 0).bandwidth_Bps == 0.5e9);
+}
+
+TEST_CASE("a host is found by its name, or by that and a domain") {
+  const Cluster cluster = cluster_of("host a.example.org\nhost b\nhost c.example.org\nhost c.example.net");
+  REQUIRE(find_host(cluster, "a") == 0);
+  REQUIRE(find_host(cluster, "b.example.org") == 1);
+  REQUIRE(find_host(cluster, "c.example.net") == 3);
+  REQUIRE(!find_host(cluster, "a.example.net"));
 }
 
 TEST_CASE("assemble: sites, and what is in none") {

@@ -32,7 +32,9 @@ std::string mistake_of(const std::string& line) {
 TEST_CASE("topology file: what it says") {
   const ClusterReading reading = parse_cluster(kTwoRacks);
   REQUIRE(reading.mistakes.empty());
-  REQUIRE(reading.hints.empty());
+  REQUIRE(reading.hints.size() == 3);  // a and b have no NIC of the same name
+  REQUIRE(reading.hints[1].line == 5);
+  REQUIRE_THAT(reading.hints[1].text, Contains("'b' has a NIC 'ib0', others have not"));
   const Cluster& cluster = reading.cluster;
   REQUIRE(cluster.sites.size() == 1);
   REQUIRE(cluster.sites[0].latency_s.value() == Approx(5e-3));

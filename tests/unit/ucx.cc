@@ -55,6 +55,27 @@ TEST_CASE("hosts in different networks have one rail, or those that all name", "
   CHECK(match_rails(ranks) == Rails{{0, 0}, {1, 1}});
 }
 
+TEST_CASE("those that all name are all used, though one network is common to all", "[ucx]") {
+  const std::vector<Whereabouts> ranks{{1, true, {nic("eth0", "A", "A1"), nic("eth1", "B", "B1")}},
+                                       {2, true, {nic("eth0", "A", "A2"), nic("eth1", "C", "C1")}}};
+  CHECK(match_rails(ranks) == Rails{{0, 0}, {1, 1}});
+}
+
+TEST_CASE("messages are dealt over rails by their rates", "[ucx]") {
+  const auto counts = [](std::vector<uint64_t> rates) {
+    std::vector<int> counts(rates.size());
+    for (const uint8_t rail : deal_rails(rates)) ++counts[rail];
+    return counts;
+  };
+  CHECK(counts({5}) == std::vector<int>{64});
+  CHECK(counts({5, 5}) == std::vector<int>{32, 32});
+  CHECK(counts({300, 100}) == std::vector<int>{48, 16});
+  CHECK(counts({0, 100}) == std::vector<int>{32, 32});
+  CHECK(counts({100'000, 1}) == std::vector<int>{64, 0});
+  const auto deal = deal_rails(std::vector<uint64_t>{300, 100});
+  for (uint32_t at = 0; at < kDeal; at += 4) CHECK(std::count(&deal[at], &deal[at] + 4, 1) == 1);
+}
+
 TEST_CASE("two interfaces in one network are one rail", "[ucx]") {
   const std::vector<Whereabouts> ranks{{1, false, {nic("eth0", "A", "A1"), nic("eth1", "A", "A2")}},
                                        {2, false, {nic("eth0", "A", "A3"), nic("eth1", "A", "A4")}}};

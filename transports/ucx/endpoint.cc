@@ -26,12 +26,14 @@ void Common::give_back(Sending* sending) {
   idle.push_back(sending);
 }
 
-void UcxEndpoint::open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses) {
+void UcxEndpoint::open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses,
+                       const std::array<uint8_t, kDeal>& deal) {
   common_ = &common;
   peer_ = peer;
   peer_token_ = peer_token;
   in_process_ = in_process;
   addresses_ = std::move(addresses);
+  deal_ = deal;
   links_.resize(addresses_.size());
   for (uint32_t rail = 0; rail < links_.size(); ++rail) {
     links_[rail].owner = this;
@@ -267,7 +269,7 @@ void UcxEndpoint::release(Incoming& incoming) {
 // A peer that has left, and so is not there for its credit, has no use for it. (One that may still come waits for it in leave(): so
 // no connection is being made to a peer that is closing its own, which UCX 1.13 takes badly; see Ucx::linger().)
 void UcxEndpoint::tell(uint8_t channel) {
-  Link& link = links_[0];
+  Link& link = link_of(0);
   if (!connect(link)) return;
   Sending* const sending = common_->take();
   sending->header = {0, inbound(channel).base, peer_token_, 0, 0, static_cast<uint16_t>(common_->rank), channel, 0, 0};
@@ -276,7 +278,7 @@ void UcxEndpoint::tell(uint8_t channel) {
 
 void UcxEndpoint::settle() {
   for (uint8_t channel = 0; channel < kLanes; ++channel)
-    if (links_[0].ep && inbound_[channel] && inbound_[channel]->base % kCreditEvery != 0) tell(channel);
+    if (link_of(0).ep && inbound_[channel] && inbound_[channel]->base % kCreditEvery != 0) tell(channel);
 }
 
 void UcxEndpoint::drop_messages() {

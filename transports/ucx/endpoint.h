@@ -1,6 +1,6 @@
 // endpoint: a peer over UCX: the lanes to and from it, and its connections, one for each rail, made when first needed.
 //
-// A message travels in pieces, each a UCP active message behind a Header, over the rail `number % rails`. At the sender, message k
+// A message travels in pieces, each a UCP active message behind a Header, over the rail that its number says. At the sender, message k
 // may go when message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a
 // multiple of kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come, and when it leaves.
 // At the receiver a message gathers in the slot number % 64 of its lane: straight where its reader wants it, if that is known when
@@ -84,8 +84,9 @@ struct Common {
 
 class UcxEndpoint final : public Endpoint {
  public:
-  // addresses: of the peer's workers, by rail.
-  void open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses);
+  // addresses: of the peer's workers, by rail. deal: deal_rails() of the two.
+  void open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses,
+            const std::array<uint8_t, kDeal>& deal);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
@@ -143,7 +144,7 @@ class UcxEndpoint final : public Endpoint {
     if (!inbound_[channel]) inbound_[channel] = std::make_unique<Inbound>();
     return *inbound_[channel];
   }
-  Link& link_of(uint32_t number) { return links_[number % links_.size()]; }
+  Link& link_of(uint32_t number) { return links_[deal_[number % kDeal]]; }
   bool connect(Link& link);
   Progress verdict(const Link& link);
   bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
@@ -161,6 +162,7 @@ class UcxEndpoint final : public Endpoint {
   bool heard_ = false;  // something has come: the peer has connected
   std::vector<std::string> addresses_;
   std::vector<Link> links_;
+  std::array<uint8_t, kDeal> deal_{};  // message -> rail
   std::array<std::unique_ptr<Inbound>, kLanes> inbound_;
   std::array<Outbound, kLanes> outbound_;
   Status failure_;

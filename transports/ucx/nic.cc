@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "lib/base/interface.h"
@@ -98,7 +99,7 @@ std::vector<uint32_t> members(std::span<const Whereabouts> ranks, const std::str
 
 }  // namespace
 
-Result<std::vector<Nic>> choose_nics(const Settings& settings) {
+Result<std::vector<Nic>> choose_nics(const Settings& settings, std::span<const Cluster::Nic> written) {
   Result<std::vector<Interface>> list = list_interfaces();
   if (!list.ok()) return list.status();
   const std::string& filter = settings.text(Setting::NetIfname);
@@ -119,7 +120,11 @@ Result<std::vector<Nic>> choose_nics(const Settings& settings) {
   }
   if (nics.empty()) return fail(Code::SystemError, "ucx: this host has no network interface that has a carrier and an IP address");
   if (nics.size() > kMostRails) nics.resize(kMostRails);
-  for (Nic& nic : nics) nic.devices = devices_of(nic.name);
+  for (Nic& nic : nics) {
+    nic.devices = devices_of(nic.name);
+    for (const Cluster::Nic& known : written)
+      if (known.name == nic.name) nic.bytes_per_s = static_cast<uint64_t>(known.bps / 8);
+  }
   return nics;
 }
 
@@ -130,12 +135,26 @@ std::vector<std::vector<uint32_t>> match_rails(std::span<const Whereabouts> rank
     if (!seen.insert(nic.network).second) continue;
     if (std::vector<uint32_t> rail = members(ranks, nic.network); !rail.empty()) rails.push_back(std::move(rail));
   }
-  if (!rails.empty()) return rails;
   const bool named = std::all_of(ranks.begin(), ranks.end(), [](const Whereabouts& rank) { return rank.named; });
   size_t count = named ? kMostRails : 1;
   for (const Whereabouts& rank : ranks) count = std::min(count, rank.nics.size());
+  if (rails.size() >= count) return rails;
+  rails.clear();
   for (uint32_t i = 0; i < count; ++i) rails.emplace_back(ranks.size(), i);
   return rails;
+}
+
+std::array<uint8_t, kDeal> deal_rails(std::span<const uint64_t> rates) {
+  std::vector<double> weights(rates.begin(), rates.end()), due(rates.size(), 0);
+  if (std::find(rates.begin(), rates.end(), 0) != rates.end()) weights.assign(rates.size(), 1);
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::array<uint8_t, kDeal> deal{};
+  for (uint8_t& rail : deal) {  // to whom most is due
+    for (size_t i = 0; i < due.size(); ++i) due[i] += weights[i];
+    rail = static_cast<uint8_t>(std::max_element(due.begin(), due.end()) - due.begin());
+    due[rail] -= all;
+  }
+  return deal;
 }
 
 }  // namespace tutti::ucx

@@ -26,7 +26,7 @@ class Ucx final : public Transport, private Receiver {
   }
   ~Ucx() override;
 
-  Status open(const Settings& settings);
+  Status open(const Settings& settings, std::span<const Cluster::Nic> written);
   const char* name() const override { return "ucx"; }
   bool lands() const override { return true; }
   Result<std::string> address() override;
@@ -65,9 +65,9 @@ class Ucx final : public Transport, private Receiver {
   bool dead_ = false;    // progress() does nothing any more
 };
 
-Status Ucx::open(const Settings& settings) {
+Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
   if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure("ucx: getrandom", errno);
-  Result<std::vector<Nic>> nics = choose_nics(settings);
+  Result<std::vector<Nic>> nics = choose_nics(settings, written);
   if (!nics.ok()) return nics.status();
   self_ = contact_of_this_process();
   self_.token = token_;
@@ -112,10 +112,12 @@ Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
 
   for (size_t peer = 0; peer < contacts.size(); ++peer) {
     std::vector<std::string> workers;
+    std::vector<uint64_t> rates;
     double bandwidth_Bps = 0;
     bool reachable = true;
     for (const std::vector<uint32_t>& rail : matched) {
-      const Nic& nic = contacts[peer].at.nics[rail[peer]];
+      const Nic &nic = contacts[peer].at.nics[rail[peer]], &own = places[me].nics[rail[me]];
+      rates.push_back(std::min(nic.bytes_per_s, own.bytes_per_s));
       workers.push_back(std::move(contacts[peer].workers[rail[peer]]));
       bandwidth_Bps += nic.bytes_per_s > 0 ? static_cast<double>(nic.bytes_per_s) : kBandwidthBps;
       if (nic.loopback && contacts[peer].at.host != contacts[me].at.host) reachable = false;
@@ -123,7 +125,7 @@ Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
     bandwidth_Bps_ = peer == 0 ? bandwidth_Bps : std::min(bandwidth_Bps_, bandwidth_Bps);
     reachable_.push_back(reachable);
     endpoints_[peer].open(common_, static_cast<int>(peer), contacts[peer].token,
-                          contacts[peer].process == contacts[me].process, std::move(workers));
+                          contacts[peer].process == contacts[me].process, std::move(workers), deal_rails(rates));
   }
   connected_ = true;
   return {};
@@ -240,7 +242,7 @@ Ucx::~Ucx() {
 
 Result<std::unique_ptr<Transport>> create(const TransportOptions& options) {
   auto ucx = std::make_unique<Ucx>(options);
-  TUTTI_TRY(ucx->open(options.settings));
+  TUTTI_TRY(ucx->open(options.settings, options.nics));
   return std::unique_ptr<Transport>(std::move(ucx));
 }
 
