@@ -7,6 +7,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -64,6 +65,21 @@ def carry(trial, program):
     expect('a rank of a ring opens as many connections whatever its size', opened[0] == opened[1], opened)
 
 
+def probe(trial, tool):
+    """What tutti-topo measures is what was made, less what TCP needs."""
+    found = trial.folder / 'found.txt'
+    made = ''.join(f'rack {rack} uplink=50Mbit\n' for rack in 'rs') + ''.join(
+        f'host {host} rack={rack} nic=200Mbit\n' for host, rack in zip('abcd', 'rsrs'))
+    code, out, err = trial.run(made, '--timeout', '100', '--', tool, '--probe', found)
+    expect('the probe runs', code == 0, f'{code}\n{out}{err}')
+    cluster = json.loads(subprocess.run([tool, '--json', found], stdout=subprocess.PIPE, check=True).stdout)
+    rack_of = {host['name']: host['rack'] for host in cluster['hosts']}
+    expect('racks are told apart', len(cluster['racks']) == 2 and rack_of['a'] == rack_of['c'] != rack_of['b'] == rack_of['d'], out)
+    for what, bps, most in [(host['name'], host['nics'][0]['bps'], 200e6) for host in cluster['hosts']] + [
+            (rack['name'], rack['uplink_bps'], 50e6) for rack in cluster['racks']]:
+        expect(f"{what}'s rate is found", 0.5 * most < bps <= most, out)
+
+
 def survive(trial, program):
     report = trial.folder / 'report.json'
     hosts = [host for host, ranks in RANKS.items() for _ in range(ranks)]
@@ -95,6 +111,7 @@ def main():
             return 77
         compute(trial, program)
         carry(trial, program)
+        probe(trial, tool.parent / 'tutti-topo')
         survive(trial, program)
     return conclude()
 
