@@ -87,19 +87,18 @@ double price(const Problem& problem, size_t size) {
     way += round.seconds();
   }
   if (extras > 0) {
-    Link slowest{0, 0};
-    bool memory = true;
+    double start_once = 0, way_once = 0;  // of the slowest pair
     for (int pair = 0; pair < extras; ++pair) {
       const int stays = nest.rank_at(2 * pair), stands = nest.rank_at(2 * pair + 1);
       all.hop(stands, stays, bytes, true);
       all.hop(stays, stands, bytes, false);
       const Link link = topology.link(stays, stands);
-      if (link.latency_s <= slowest.latency_s) continue;
-      slowest = link;
-      memory = topology.levels()[topology.divergence(stays, stands)].memory;
+      const bool memory = topology.levels()[topology.divergence(stays, stands)].memory;
+      start_once = std::max(start_once, link.latency_s + 2 * effort::message(link, memory));
+      way_once = std::max(way_once, bytes / link.bandwidth_Bps);
     }
-    start += 2 * (slowest.latency_s + 2 * effort::message(slowest, memory));
-    way += 2 * bytes / slowest.bandwidth_Bps + cost::work(2 * bytes);
+    start += 2 * start_once;
+    way += 2 * way_once + cost::work(2 * bytes);
   }
   return std::max(cost::turns(topology, all.messages()),
                   start + cost::pipelined(way, all.seconds(), bytes, cost::kTileBytes, 1));

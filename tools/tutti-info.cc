@@ -20,6 +20,8 @@
 
 #include "lib/base/settings.h"
 #include "lib/base/status.h"
+#include "lib/comm/comm.h"
+#include "lib/comm/seats.h"
 #include "lib/dtype/dtype.h"
 #include "lib/transport/transport.h"
 #include "tutti/tutti.h"
@@ -117,6 +119,12 @@ Json setting_facts(const tutti::Settings& settings) {
   return facts;
 }
 
+// As a communicator does, before it looks for other ranks.
+tutti::Status check(const tutti::Settings& settings) {
+  TUTTI_TRY(tutti::Comm::check(settings));
+  return tutti::Seats().read(settings, 0, 1);
+}
+
 std::string text_of(const Json& value) {
   return value.get<std::string>();
 }
@@ -168,8 +176,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
-  if (!settings.ok()) {
-    std::cerr << "tutti-info: " << settings.status().text() << "\n";
+  if (const tutti::Status status = settings.ok() ? check(settings.value()) : settings.status(); !status.ok()) {
+    std::cerr << "tutti-info: " << status.text() << "\n";
     return 1;
   }
   const Json facts{{"library", library_facts()},

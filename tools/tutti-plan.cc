@@ -3,6 +3,7 @@
 //   tutti-plan --collective allreduce --algo ring --ranks 8 print --rank 3
 //   tutti-plan --collective allreduce --topo "host:2 core:4" check
 //   tutti-plan --topo "host:2 core:4" --explain allreduce 64K
+//   tutti-plan --ranks 4 --cores 2 --explain allreduce 64K
 // Exit codes: 0; 1: the checker refuses the programs; 2: bad arguments.
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -19,27 +20,32 @@ namespace {
 
 using namespace tutti;
 
-constexpr int kMaxRanks = 1024;
+constexpr int kMostShown = 1024;  // ranks
 
 struct Arguments {
   std::string collective = "allreduce", algorithm, topology, size = "1M", verb;
   std::vector<std::string> explain;
   int ranks = -1, root = 0, rank = 0;  // ranks -1: not given
+  Cores cores;
   bool all = false, in_place = false, varying = false;
 };
 
-Result<Topology> parse_topology(const Arguments& arguments) {
+Result<Topology> topology_of(const Arguments& arguments) {
   if (arguments.topology.empty()) {
     const int ranks = arguments.ranks == -1 ? 4 : arguments.ranks;
-    if (ranks < 1 || ranks > kMaxRanks)
-      return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMaxRanks);
-    return Topology::flat(ranks);
+    if (ranks < 1 || ranks > kMostShown)
+      return fail(Code::InvalidArgument, "--ranks ", ranks, " is not from 1 to ", kMostShown);
+    Cluster alone;
+    alone.hosts.push_back({"host", -1, {}, {}, ranks});
+    return assemble(alone, arguments.cores.number);
   }
-  Result<Topology> topology = topology_of_argument(arguments.topology);
+  if (arguments.cores.number > 0 && !arguments.cores.one_machine)
+    return fail(Code::InvalidArgument, "--cores with --topo are those of hosts of one machine: say --one-machine");
+  Result<Topology> topology = parse_topology(arguments.topology, arguments.cores);
   if (!topology.ok()) return topology;
   const int ranks = topology.value().ranks();
-  if (ranks > kMaxRanks)
-    return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMaxRanks, " are shown");
+  if (ranks > kMostShown)
+    return fail(Code::InvalidArgument, "--topo has ", ranks, " ranks; at most ", kMostShown, " are shown");
   if (arguments.ranks != -1 && arguments.ranks != ranks)
     return fail(Code::InvalidArgument, "--ranks ", arguments.ranks, " and --topo of ", ranks,
                 " ranks contradict each other");
@@ -57,7 +63,7 @@ Status run(const Arguments& arguments, bool& refused) {
   const Result<Collective> collective =
       parse_collective(arguments.explain.empty() ? arguments.collective : arguments.explain[0]);
   if (!collective.ok()) return collective.status();
-  const Result<Topology> topology = parse_topology(arguments);
+  const Result<Topology> topology = topology_of(arguments);
   if (!topology.ok()) return topology.status();
   const int ranks = topology.value().ranks();
   if (arguments.root < 0 || arguments.root >= ranks)
@@ -67,6 +73,8 @@ Status run(const Arguments& arguments, bool& refused) {
   const int root = has_root(collective.value()) ? arguments.root : 0;
   Problem problem{collective.value(), root, 0, ranks, arguments.in_place, !arguments.varying, topology.value()};
   if (!arguments.explain.empty()) {
+    if (!arguments.algorithm.empty())
+      return fail(Code::InvalidArgument, "--algo and --explain contradict each other: all algorithms are shown");
     const Result<uint64_t> bytes = parse_bytes(arguments.explain[1]);
     if (!bytes.ok()) return bytes.status();
     const Result<std::string> text = explain(problem, arguments.explain[1], bytes.value());
@@ -108,6 +116,7 @@ int main(int argc, char** argv) {
   app.add_option("--size,-s", arguments.size, "bytes of the whole message, like 64K (default 1M)");
   app.add_option("--ranks,-n", arguments.ranks, "ranks on one host (default 4)");
   app.add_option("--topo,-t", arguments.topology, "topology: text like \"host:2 core:3+5\", or a topology file");
+  add_cores(app, arguments.cores, "cores that the ranks of one host share (default: one for each)");
   app.add_option("--root", arguments.root, "root rank (default 0)");
   app.add_option("--rank,-r", arguments.rank, "rank to print (default 0)");
   app.add_flag("--all", arguments.all, "print all ranks");

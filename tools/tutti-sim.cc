@@ -13,7 +13,6 @@
 #include "lib/base/settings.h"
 #include "lib/sched/select.h"
 #include "lib/sched/simulate.h"
-#include "lib/topo/assemble.h"
 #include "tools/explain.h"
 #include "tools/trace.h"
 #include "tools/words.h"
@@ -32,8 +31,9 @@ struct Arguments {
   std::vector<std::string> sizes;
   int root = 0;
   uint64_t factor = 2;
-  uint32_t window = 3, cores = 0;
-  bool all = false, links = false, one_machine = false;
+  uint32_t window = 3;
+  Cores cores;
+  bool all = false, links = false;
 };
 
 // What one line says.
@@ -174,8 +174,8 @@ class Tool {
     Outcome outcome{&algorithm, algorithm.price(problem_, bytes), false, tile_bytes, {}};
     const std::vector<Program>* programs = programs_of(algorithm);
     if (!programs) return outcome;
-    SimulationOptions options{tile_bytes, arguments_.window, arguments_.trace.empty() ? 0 : kMostEvents, arguments_.cores,
-                              arguments_.one_machine};
+    SimulationOptions options{tile_bytes, arguments_.window, arguments_.trace.empty() ? 0 : kMostEvents,
+                              arguments_.cores.number, arguments_.cores.one_machine};
     const uint64_t tile = std::max<uint64_t>(1, tile_bytes / (*programs)[0].largest_message) * (*programs)[0].chunks;
     for (uint64_t covered = tile; messages_ * ((bytes + covered - 1) / covered) > kMostSent; covered *= 2)
       options.tile_bytes *= 2;
@@ -306,9 +306,7 @@ class Tool {
 Status run(const Arguments& arguments, bool& wrong) {
   const Result<Collective> collective = parse_collective(arguments.collective);
   if (!collective.ok()) return collective.status();
-  if (arguments.one_machine && arguments.cores == 0)
-    return fail(Code::InvalidArgument, "--one-machine: say by --cores how many cores it has");
-  const Result<Topology> topology = topology_of_argument(arguments.topology, arguments.one_machine ? arguments.cores : 0);
+  const Result<Topology> topology = parse_topology(arguments.topology, arguments.cores);
   if (!topology.ok()) return topology.status();
   const int ranks = topology.value().ranks();
   if (arguments.root < 0 || arguments.root >= ranks)
@@ -324,8 +322,7 @@ Status run(const Arguments& arguments, bool& wrong) {
   if (!sizes.ok()) return sizes.status();
   if (!arguments.trace.empty() && (sizes.value().size() > 1 || arguments.all))
     return fail(Code::InvalidArgument, "--trace shows one run: give one size, and no --all");
-  const Result<Topology> roomy =
-      topology_of_argument(arguments.topology, arguments.one_machine ? static_cast<uint32_t>(ranks) : 0);
+  const Result<Topology> roomy = parse_topology(arguments.topology, {static_cast<uint32_t>(ranks), arguments.cores.one_machine});
   if (!roomy.ok()) return roomy.status();
   return Tool(arguments, topology.value(), roomy.value(), collective.value()).run(sizes.value(), tile.value(), wrong);
 }
@@ -352,8 +349,7 @@ int main(int argc, char** argv) {
   app.add_option("--root", arguments.root, "root rank (default 0)");
   app.add_option("--tile", arguments.tile, "payload of one message, as TUTTI_TILE (default 128K)");
   app.add_option("--in-flight", arguments.window, "tiles at once, as TUTTI_TILES_IN_FLIGHT (default 3)");
-  app.add_option("--cores", arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
-  app.add_flag("--one-machine", arguments.one_machine, "the cores are those of all hosts together, as under tutti-cluster");
+  add_cores(app, arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
   if (const std::optional<int> end = parse_arguments(app, "tutti-sim", argc, argv)) return *end;

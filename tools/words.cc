@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "lib/topo/assemble.h"
+
 namespace tutti {
 namespace {
 
@@ -26,6 +28,15 @@ std::optional<int> parse_arguments(CLI::App& app, const char* tool, int argc, ch
     return 2;
   }
   return std::nullopt;
+}
+
+void add_cores(CLI::App& app, Cores& cores, const char* help) {
+  CLI::Option* const number = app.add_option("--cores", cores.number, help)->check(CLI::Range(1, Topology::kMaxRanks));
+  app.add_flag("--one-machine", cores.one_machine, "the cores are those of all hosts together, as under tutti-cluster")->needs(number);
+}
+
+Result<Topology> parse_topology(const std::string& argument, const Cores& cores) {
+  return topology_of_argument(argument, cores.one_machine ? cores.number : 0);
 }
 
 Result<Collective> parse_collective(const std::string& name) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/sched/schedule.h"
+#include "lib/topo/topology.h"
 
 namespace CLI {
 class App;
@@ -13,6 +14,16 @@ namespace tutti {
 
 // Reads the command line. The exit code, if that is all there is to do: after --help, or when the arguments are wrong, which it says.
 std::optional<int> parse_arguments(CLI::App& app, const char* tool, int argc, char** argv);
+
+// Cores that ranks share.
+struct Cores {
+  uint32_t number = 0;       // 0: one for each rank
+  bool one_machine = false;  // they are those of all hosts together
+};
+// --cores, as `help` says, and --one-machine.
+void add_cores(CLI::App& app, Cores& cores, const char* help);
+// Of the text or file of --topo. Only cores of one machine make a difference.
+Result<Topology> parse_topology(const std::string& argument, const Cores& cores);
 
 // "allreduce", in any case. Errors: InvalidArgument, with the names that are known.
 Result<Collective> parse_collective(const std::string& name);

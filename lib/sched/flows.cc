@@ -37,7 +37,7 @@ void Flows::set_rate(uint32_t index, double rate, Picoseconds now) {
   serve(path, now);
   path.rate = rate;
   const double seconds = std::max(0.0, path.flows.top().end - path.served) / rate;
-  set_due(index, now + static_cast<Picoseconds>(std::ceil(seconds * kPerSecond)));
+  set_due(index, now + at_most_longest(std::ceil(seconds * kPerSecond)));
 }
 
 void Flows::start(uint32_t index, double bytes, uint32_t tag, Picoseconds now) {

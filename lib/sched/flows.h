@@ -8,6 +8,7 @@
 // links, or what its path has, and what one that ended leaves is not used.
 // Time is in picoseconds, so that what happens together happens at equal times.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -18,6 +19,11 @@ namespace tutti {
 
 using Picoseconds = int64_t;
 inline constexpr Picoseconds kNever = std::numeric_limits<Picoseconds>::max();
+// 26 days. Two or three times up to here can be added.
+inline constexpr Picoseconds kLongest = kNever / 4;
+inline Picoseconds at_most_longest(double picoseconds) {
+  return static_cast<Picoseconds>(std::min(picoseconds, static_cast<double>(kLongest)));
+}
 
 class Flows {
  public:

@@ -53,6 +53,7 @@ class Simulator {
       const Picoseconds transfer = network_.flows().next(now_);
       if (events_.empty() && transfer == kNever) break;
       now_ = std::min(transfer, events_.empty() ? kNever : events_.top().time);
+      if (now_ >= kLongest) return fail(Code::InvalidArgument, "this takes longer than can be counted (26 days)");
       done.clear();
       network_.flows().collect(now_, done);
       for (const uint32_t tag : done) transferred(tag);
@@ -115,7 +116,7 @@ class Simulator {
     events_.push({kind, time, order_++, rank, work, tile});
   }
   static Picoseconds touching(uint32_t times, uint64_t bytes) {
-    return std::llround(static_cast<double>(bytes) * times / effort::kWorkBytesPerSecond * kPerSecond);
+    return at_most_longest(std::round(static_cast<double>(bytes) * times / effort::kWorkBytesPerSecond * kPerSecond));
   }
   uint64_t bytes_of(const Work& work, uint64_t tile) const {
     return cut_.bytes(tile, work.ref.chunk % cut_.chunks, work.chunks);

@@ -50,8 +50,8 @@ struct Simulation {
 };
 
 // programs: of all ranks, of one problem. blocks, bytes: of the whole message, which is cut as evenly as bytes allow.
-// Errors: InvalidArgument when a message of one byte per chunk exceeds tile_bytes; InternalError when the programs do not fit
-// each other.
+// Errors: InvalidArgument when a message of one byte per chunk exceeds tile_bytes, or when it takes longer than kLongest
+// (flows.h); InternalError when the programs do not fit each other.
 Result<Simulation> simulate(const Topology& topology, std::span<const Program> programs, uint32_t blocks, uint64_t bytes,
                             const SimulationOptions& options = {});
 

@@ -15,7 +15,6 @@
 namespace tutti {
 namespace {
 
-constexpr int kMaxRanks = 1 << 16;
 // Between hosts that are namespaces of one machine, unless a file knows better: no NIC and no switch, only the kernel.
 constexpr double kKernelSeconds = 6e-6;
 
@@ -253,7 +252,8 @@ Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores) {
   std::vector<Whereabouts> here;  // as the ranks would tell it
   for (const size_t i : inhabited) {
     const size_t count = static_cast<size_t>(cluster.hosts[i].ranks);
-    if (ranks.size() + count > kMaxRanks) return fail(Code::InvalidArgument, "more than ", kMaxRanks, " ranks (ranks= of the hosts)");
+    if (ranks.size() + count > Topology::kMaxRanks)
+      return fail(Code::InvalidArgument, "more than ", Topology::kMaxRanks, " ranks (ranks= of the hosts)");
     ranks.insert(ranks.end(), count, {houses.size(), {}});
     Whereabouts whereabouts;
     whereabouts.network = houses.size();

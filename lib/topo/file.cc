@@ -11,12 +11,13 @@
 #include <map>
 #include <span>
 
+#include "lib/topo/topology.h"
+
 namespace tutti {
 namespace {
 
 constexpr size_t kMaxFileBytes = 16 << 20;
 constexpr size_t kMaxPlaces = 1 << 16;  // of one kind
-constexpr int kMaxRanksPerHost = 1 << 16;
 constexpr size_t kMaxNics = 64;
 constexpr size_t kMaxInterfaceName = 15;  // Linux has no longer ones
 constexpr double kMaxBps = 1e15, kMaxSeconds = 1000;
@@ -193,8 +194,8 @@ void Parser::add_nic(Cluster::Host& host, std::string_view value) {
 
 void Parser::set_ranks(Cluster::Host& host, std::string_view value) {
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), host.ranks);
-  if (error != std::errc() || end != value.data() + value.size() || host.ranks < 0 || host.ranks > kMaxRanksPerHost)
-    mistake("ranks='", value, "' is not a number from 0 to ", kMaxRanksPerHost);
+  if (error != std::errc() || end != value.data() + value.size() || host.ranks < 0 || host.ranks > Topology::kMaxRanks)
+    mistake("ranks='", value, "' is not a number from 0 to ", Topology::kMaxRanks);
 }
 
 void Parser::statement(const std::vector<std::string_view>& words) {
@@ -281,6 +282,9 @@ void Parser::add_hints() {
       if (owners[nic.name] < stated)
         hint(hosts_, host.name, "host '", host.name, "' has a NIC '", nic.name, "', others have not: rails are what all have that take part");
   }
+  if (const uint64_t ranks = cluster.ranks(); ranks > Topology::kMaxRanks)
+    hint(hosts_, cluster.hosts.back().name, ranks, " ranks (ranks= of the hosts) are more than the ", Topology::kMaxRanks,
+         " that can be simulated");
 }
 
 ClusterReading Parser::parse(std::string_view text) {
@@ -327,6 +331,12 @@ Result<std::string> read_text(const std::string& path) {
   return text;
 }
 
+uint64_t Cluster::ranks() const {
+  uint64_t ranks = 0;
+  for (const Host& host : hosts) ranks += static_cast<uint64_t>(host.ranks);
+  return ranks;
+}
+
 Result<Cluster> Cluster::read(const std::string& path) {
   Result<std::string> text = read_text(path);
   if (!text.ok()) return text.status();
@@ -354,9 +364,7 @@ std::optional<size_t> find_host(const Cluster& cluster, const std::string& name)
   for (size_t i = 0; i < cluster.hosts.size(); ++i) {
     const std::string& host = cluster.hosts[i].name;
     if (host == name) return i;
-    // Two names with dots are of different domains.
-    const bool short_one = host.find('.') == std::string::npos || name.find('.') == std::string::npos;
-    if (short_one && short_name(host) == short_name(name)) found = i;
+    if (host == short_name(name) || short_name(host) == name) found = i;
   }
   return found;
 }

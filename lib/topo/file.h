@@ -8,6 +8,7 @@
 // are rails; those without a name are eth0, eth1, ... by their place in the line. latency: one empty message between ranks
 // that part at such a place, all the way. ranks: how many a simulation or a cluster of namespaces puts there.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,8 @@ struct Cluster {
   std::vector<Site> sites;
   std::vector<Rack> racks;
   std::vector<Host> hosts;
+
+  uint64_t ranks() const;  // of all hosts: they may be more than a topology can have
 
   // The error names the file, and line and text of the first mistake.
   static Result<Cluster> read(const std::string& path);

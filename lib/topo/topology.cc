@@ -12,8 +12,6 @@
 namespace tutti {
 namespace {
 
-constexpr int kMaxRanks = 1 << 16;
-
 // What a level costs when nothing was measured: orders of magnitude, so that the ranking of algorithms is sane.
 struct KnownLevel {
   const char* name;
@@ -49,9 +47,9 @@ Result<std::vector<int>> parse_counts(std::string_view word, std::string_view te
   for (std::string_view part : split(text, "+")) {
     int count = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), count);
-    if (error != std::errc() || end != part.data() + part.size() || count < 1 || count > kMaxRanks)
+    if (error != std::errc() || end != part.data() + part.size() || count < 1 || count > Topology::kMaxRanks)
       return fail(Code::InvalidArgument, "topology: '", word, "': '", part, "' is not a number of places from 1 to ",
-                  kMaxRanks);
+                  Topology::kMaxRanks);
     counts.push_back(count);
   }
   return counts;

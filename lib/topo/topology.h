@@ -25,6 +25,7 @@ inline constexpr double kSwitchSeconds = 4e-6;
 
 class Topology {
  public:
+  static constexpr int kMaxRanks = 1 << 16;
   struct Level {
     std::string name;
     Link link;            // of each of its places, unless an Uplink says otherwise

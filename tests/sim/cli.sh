@@ -35,7 +35,12 @@ printf 'rack r uplink=100Mbit\nhost a nic=500Mbit ranks=2\nhost b rack=r nic=500
 expect 0 '^ *1048576 .*rack' "$sim" -t "$folder/hosts"
 printf 'host a nic=fast\n' >"$folder/wrong"
 expect 2 'fast' "$sim" -t "$folder/wrong"
-expect 0 'the closed form only' "$sim" -t 'rack:32 host:32 npu:8' -s 16M -a hierarchical
+expect 0 '^ *65536  hierarchical .* rack 0 ' "$sim" -t 'rack:32 host:32 npu:1' -s 64K -a hierarchical
+expect 0 '^ *16777216  hierarchical .* by closed form' "$sim" -t 'rack:32 host:32 npu:16' -s 16M -a hierarchical
+expect 0 '16384 ranks are too many to simulate it: the closed form only' "$sim" -t 'rack:32 host:32 npu:16' -s 16M -a hierarchical
+printf 'host n[0-1] nic=1kbit\n' >"$folder/slow"
+expect 2 'longer than can be counted' "$sim" -t "$folder/slow" -s 4G
+expect 2 'requires --cores' "$sim" -t "$folder/slow" --one-machine
 expect 0 'instead of 128 KiB' "$sim" -t 'core:2' -s 1024G -a oneshot
 expect 0 'trace of' "$sim" -t 'host:2 core:2' -s 1M --trace "$folder/trace.json"
 expect 0 'combine' "$python" -c 'import json, sys; print({e["name"].split()[0] for e in json.load(open(sys.argv[1]))})' "$folder/trace.json"

@@ -48,6 +48,28 @@ TEST_CASE("simulate: one message") {
           Approx(2 * kEffort + kNic.latency_s).epsilon(1e-6));
 }
 
+TEST_CASE("simulate: what takes longer than can be counted") {
+  const Topology slow = cluster({{0, 1}, {1, 1}}, 125, 125);
+  const Problem problem{Collective::Broadcast, 0, 0, 2, false, true, slow};
+  const std::vector<Program> programs = programs_of(*select(problem, 1, "oneshot").value(), slow, Collective::Broadcast);
+  struct Case {
+    uint64_t mib;
+    size_t tile_bytes;
+    bool counts;
+  };
+  // 23 days; 46 days, in many messages or in one; and more than any clock holds.
+  for (const Case& one : {Case{240, 128 << 10, true}, Case{480, 128 << 10, false}, Case{480, 1 << 30, false},
+                          Case{1 << 30, size_t{1} << 50, false}}) {
+    SimulationOptions options;
+    options.tile_bytes = one.tile_bytes;
+    const Result<Simulation> simulation = simulate(slow, programs, 1, one.mib << 20, options);
+    INFO(one.mib << " MiB in tiles of " << one.tile_bytes);
+    REQUIRE(simulation.ok() == one.counts);
+    if (one.counts) REQUIRE(simulation.value().seconds == Approx(static_cast<double>(one.mib) * kMiB / 125));
+    if (!one.counts) REQUIRE(simulation.status().code() == Code::InvalidArgument);
+  }
+}
+
 TEST_CASE("simulate: messages share their sender's link") {
   const double bytes = 100'000;
   const Simulation three = simulated(hosts(4), "oneshot", Collective::Broadcast, 100'000);

@@ -1,6 +1,7 @@
 // explain: the parts of a price are its whole, and the choice is the library's.
 #include "tools/explain.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
@@ -32,6 +33,24 @@ TEST_CASE("explain: parts add up") {
     REQUIRE(parts.wire > 0);
     REQUIRE((parts.slowest == "rack" || parts.slowest == "host"));
   }
+}
+
+TEST_CASE("explain: parts of any number of ranks, with cores of their own or without") {
+  for (const char* text : {"core:2", "core:3", "core:7", "host:3 core:3", "host:2 core:2+1"})
+    for (const double crowding : {1.0, 3.0})
+      for (int collective = 0; collective < kCollectives; ++collective)
+        for (const size_t bytes : {size_t{8}, size_t{1} << 16, size_t{1} << 20}) {
+          Topology topology = Topology::synthetic(text).value();
+          topology.set_crowding(crowding);
+          const Problem problem = problem_of(topology, static_cast<Collective>(collective));
+          for (const Choice& choice : rank_algorithms(problem, bytes)) {
+            const PriceParts parts = parts_of(*choice.algorithm, problem, bytes);
+            INFO(text << ", crowding " << crowding << ", " << name_of(problem.collective) << ", " << bytes << ", " << choice.algorithm->name);
+            REQUIRE(parts.latency + parts.messages + parts.wire + parts.work == Approx(parts.total));
+            REQUIRE(std::min({parts.latency, parts.wire, parts.work}) >= 0);
+            REQUIRE(parts.messages > 0);
+          }
+        }
 }
 
 TEST_CASE("explain: the choice is the library's") {

@@ -54,9 +54,27 @@ def main():
         run(topo, 'show', 'shelf:2', expected=2)
         run(topo, 'show', good, '--svg', '/nowhere/x.svg', expected=2)
 
+        many = bad.with_name('many.txt')
+        many.write_text('host n[0-65535] ranks=65536\n')
+        linted = run(topo, 'lint', many)
+        assert 'ranks: 4294967296' in linted.stdout and ':1: hint: ' in linted.stderr, linted
+        assert 'more than 65536 ranks' in run(topo, 'show', many, expected=2).stderr
+
         assert 'over 131 ranks' in run(plan, '--topo', good, '--explain', 'allreduce', '1M').stdout
         assert 'because TUTTI_ALGO says so' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='ring').stdout
         assert 'nope' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='nope', expected=2).stderr
+        assert 'contradict' in run(plan, '-a', 'ring', '--explain', 'allreduce', '1M', expected=2).stderr
+
+        # Ranks that share cores: the topology and the choice are those of the library.
+        crowd = run(plan, '-n', '4', '--cores', '2', '--explain', 'allreduce', '64K').stdout
+        assert '4 ranks: oneshot' in crowd and '4 x core: 200Gbit, 8us' in crowd, crowd
+        assert '4 x core: 200Gbit, 150ns' in run(plan, '-n', '4', '--cores', '4', '--explain', 'allreduce', '64K').stdout
+        namespaces = run(plan, '-t', good, '--cores', '2', '--one-machine', '--explain', 'allreduce', '1M').stdout
+        assert '131 x core: 200Gbit, 262us' in namespaces, namespaces
+        assert 'say --one-machine' in run(plan, '-t', good, '--cores', '2', '--explain', 'allreduce', '1M', expected=2).stderr
+        assert 'requires --cores' in run(plan, '--one-machine', '--explain', 'allreduce', '1M', expected=2).stderr
+        run(plan, '--cores', '0', '--explain', 'allreduce', '1M', expected=2)
+
         assert ':1:' in run(plan, '--topo', bad, '--explain', 'allreduce', '1M', expected=2).stderr
 
 

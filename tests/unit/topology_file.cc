@@ -133,6 +133,16 @@ TEST_CASE("topology file: what is right and hardly meant is a hint") {
   REQUIRE_THAT(reading.hints[1].text, Contains("'b' is in no rack"));
 }
 
+TEST_CASE("topology file: more ranks than can be simulated") {
+  REQUIRE(parse_cluster("host a ranks=65536").hints.empty());
+  const ClusterReading reading = parse_cluster("host a\nhost n[0-65534] ranks=65536\n");
+  REQUIRE(reading.mistakes.empty());
+  REQUIRE(reading.cluster.ranks() == 65535u * 65536 + 1);
+  REQUIRE(reading.hints.size() == 1);
+  REQUIRE(reading.hints[0].line == 2);
+  REQUIRE_THAT(reading.hints[0].text, Contains("4294901761 ranks (ranks= of the hosts) are more than the 65536"));
+}
+
 TEST_CASE("topology file: a path that is none") {
   REQUIRE_THAT(Cluster::read("/nowhere/cluster.txt").status().text(), Contains("/nowhere/cluster.txt cannot be read"));
 }

@@ -61,10 +61,8 @@ Result<Cluster> read_aloud(const std::string& path, bool hints) {
 Status lint(const std::string& path) {
   const Result<Cluster> cluster = read_aloud(path, true);
   if (!cluster.ok()) return cluster.status();
-  int ranks = 0;
-  for (const Cluster::Host& host : cluster.value().hosts) ranks += host.ranks;
-  std::printf("%s: sites: %zu, racks: %zu, hosts: %zu, ranks: %d\n", path.c_str(), cluster.value().sites.size(),
-              cluster.value().racks.size(), cluster.value().hosts.size(), ranks);
+  std::printf("%s: sites: %zu, racks: %zu, hosts: %zu, ranks: %llu\n", path.c_str(), cluster.value().sites.size(),
+              cluster.value().racks.size(), cluster.value().hosts.size(), static_cast<unsigned long long>(cluster.value().ranks()));
   return {};
 }
 
@@ -80,6 +78,8 @@ Result<show::Place> tree_of_argument(const std::string& argument) {
   if (is_path(argument)) {
     const Result<Cluster> cluster = read_aloud(argument, false);
     if (!cluster.ok()) return cluster.status();
+    if (cluster.value().ranks() > Topology::kMaxRanks)
+      return fail(Code::InvalidArgument, argument, ": more than ", Topology::kMaxRanks, " ranks (ranks= of the hosts)");
     return show::tree_of(cluster.value(), argument);
   }
   const Result<Topology> topology = topology_of_argument(argument);
