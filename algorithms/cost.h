@@ -51,10 +51,11 @@ double messages_to_all(const Topology& topology);
 double messages_outward(const Topology& topology, double count);
 
 // Where ranks share cores, all of them have to take their turns for the messages between hosts, which nobody waits for together.
-inline double turns(const Topology& topology, double messages) {
+// bytes: of each message.
+inline double turns(const Topology& topology, double messages, double bytes) {
   if (topology.crowding() <= 1 || messages == 0) return 0;
   const double cores = topology.ranks() / topology.crowding();
-  return messages * (2 * effort::kSocketSeconds + kSwitchSeconds) / cores;
+  return messages * (effort::kTurnSeconds + (bytes > effort::kSegmentBytes ? effort::kSegmentsSeconds : 0)) / cores;
 }
 // Ordered pairs of ranks on different hosts.
 double pairs_abroad(const Topology& topology);
@@ -115,10 +116,10 @@ class Load {
 
   // A message from one rank to another, which may add it to what it has. writes: unless it was written for another hop.
   void hop(int from, int to, double bytes, bool adds, bool writes = true);
-  // A rank sends `bytes` to others, and receives as much, of which it adds a part. outside(level): the part of the others that is
-  // outside its place there.
+  // A rank sends `bytes` to others, and receives as much, of which it adds a part. written: what it writes for those of its host, for
+  // whom one payload may do. outside(level): the part of the others that is outside its place there.
   template <typename Outside>
-  void exchange(int rank, double bytes, double added, const Outside& outside);
+  void exchange(int rank, double bytes, double added, double written, const Outside& outside);
   void busy(int rank, double seconds) { cores_[static_cast<size_t>(rank)] += seconds; }
   // Of the busiest link, rank or core.
   double seconds() const;
@@ -135,7 +136,7 @@ class Load {
 };
 
 template <typename Outside>
-void Load::exchange(int rank, double bytes, double added, const Outside& outside) {
+void Load::exchange(int rank, double bytes, double added, double written, const Outside& outside) {
   const size_t depth = topology_.levels().size();
   const double abroad = indoors_ == 0 ? 0 : outside(indoors_ - 1);  // to other hosts
   for (size_t level = 0; level < depth; ++level) {
@@ -150,7 +151,7 @@ void Load::exchange(int rank, double bytes, double added, const Outside& outside
     busy(rank, bytes * (outside(level) - nearer) * sizes_[level][place] / topology_.uplink(rank, level).bandwidth_Bps);
   }
   // Inside the host all is written, and added or stored.
-  busy(rank, work(indoors_ < depth ? added * abroad + 2 * bytes * (1 - abroad) : added));
+  busy(rank, work(indoors_ < depth ? added * abroad + (bytes + written) * (1 - abroad) : added));
 }
 
 // way: seconds for the whole message if it were one tile; load: of the busiest link or rank. Tiles follow each other; a rank

@@ -100,7 +100,7 @@ double price(const Problem& problem, size_t size) {
     start += 2 * start_once;
     way += 2 * way_once + cost::work(2 * bytes);
   }
-  return std::max(cost::turns(topology, all.messages()),
+  return std::max(cost::turns(topology, all.messages(), bytes),
                   start + cost::pipelined(way, all.seconds(), bytes, cost::kTileBytes, 1));
 }
 

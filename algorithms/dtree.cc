@@ -102,7 +102,7 @@ double price(const Problem& problem, size_t size) {
     start = std::max(start, back.start + there.start);
     way = std::max(way, back.bytes + there.bytes);
   }
-  return std::max(cost::turns(topology, load.messages()),
+  return std::max(cost::turns(topology, load.messages(), bytes / 2),
                   start + cost::pipelined(way, load.seconds(), bytes, 2 * cost::kTileBytes, both ? 1 : 0));
 }
 

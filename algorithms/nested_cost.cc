@@ -111,8 +111,9 @@ double nested(const Problem& problem, const Nest& nest, double bytes) {
       uneven |= node.span * static_cast<int>(k) != node.last - node.first;
       const double moved = sent(problem, bytes, node, child, share);
       const auto outside = [&](size_t at) { return ranges.outside(node, child, rank, at); };
-      stage.exchange(rank, ways * moved, adds ? moved : 0, outside);
-      all.exchange(rank, ways * moved, adds ? moved : 0, outside);
+      const double added = adds ? moved : 0, written = added + (both || !adds ? moved / (k - 1) : 0);
+      stage.exchange(rank, ways * moved, added, written, outside);
+      all.exchange(rank, ways * moved, added, written, outside);
     }
     start += slowest;
     way += stage.seconds();
@@ -124,7 +125,7 @@ double nested(const Problem& problem, const Nest& nest, double bytes) {
   if (abroad > levels) waits += uneven ? kUneven : levels > 1 ? kPerStage * static_cast<double>(abroad - levels) : kEven;
   // Its own block, to where it belongs.
   const double own = problem.collective == Collective::AllGather ? work(bytes / problem.ranks) : 0;
-  return std::max(turns(topology, sends), start + pipelined(way, waits * all.seconds(), bytes, tile_of(problem, nest), 1) + own);
+  return std::max(turns(topology, sends, bytes / problem.ranks), start + pipelined(way, waits * all.seconds(), bytes, tile_of(problem, nest), 1) + own);
 }
 
 // The root's place deals the message to its members; they carry their parts to a neighbour of each place that the root is in;

@@ -63,7 +63,7 @@ double price(const Problem& problem, size_t size) {
   const auto all_work = [&](double moved) { return cost::together(topology, n, cost::work(moved)); };
   switch (problem.collective) {
     case Collective::AllReduce: {
-      const double turns = topology.crowding() > 1 ? cost::turns(topology, cost::pairs_abroad(topology)) : 0;
+      const double turns = topology.crowding() > 1 ? cost::turns(topology, cost::pairs_abroad(topology), bytes) : 0;
       return std::max(turns, start + cost::messages_to_all(topology) + cost::everyone(topology, bytes) +
                                  all_work((n - 1 + writes) * bytes) + cost::read_again(bytes, n - 1));
     }

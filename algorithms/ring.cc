@@ -84,7 +84,7 @@ double price(const Problem& problem, size_t size) {
   const double closing = problem.ranks > outer.places ? cost::delivery(outer) - cost::delivery(inner) : 0;
   // Its own block, to where it belongs.
   const double own = problem.collective == Collective::AllGather ? cost::work(bytes / n) : 0;
-  return std::max(cost::turns(topology, load.messages() * (n - 1)), ways * (cost::chain(topology) + closing) + load.seconds() + own);
+  return std::max(cost::turns(topology, load.messages() * (n - 1), bytes / n), ways * (cost::chain(topology) + closing) + load.seconds() + own);
 }
 
 }  // namespace

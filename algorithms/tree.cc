@@ -74,7 +74,7 @@ double price(const Problem& problem, size_t size) {
   const cost::Course there = cost::tree_up(topology, order, parent, bytes),
                   back = cost::tree_down(topology, order, parent, bytes);
   if (up && down)
-    return std::max(cost::turns(topology, load.messages()),
+    return std::max(cost::turns(topology, load.messages(), bytes),
                     there.start + back.start +
                         cost::pipelined(there.bytes + back.bytes, load.seconds(), bytes, cost::kTileBytes, 1));
   if (up || down) {

@@ -80,8 +80,10 @@ PriceParts parts_of(const Algorithm& algorithm, const Problem& problem, size_t b
   parts.total = price(topology, bytes);
   parts.messages = price(ideal, 0);
   parts.latency = price(topology, 0) - parts.messages;
-  parts.work = price(ideal, bytes) - parts.messages;
-  parts.wire = std::max(0.0, parts.total - parts.messages - parts.latency - parts.work);
+  // A price may be the larger of two things: then parts overlap.
+  const double rest = std::max(0.0, parts.total - parts.messages - parts.latency);
+  parts.work = std::min(rest, price(ideal, bytes) - parts.messages);
+  parts.wire = rest - parts.work;
   double most = 0;
   for (const Topology::Split& split : topology.splits()) {
     const Topology one = with_links(topology, [&](size_t level, Link& link) {

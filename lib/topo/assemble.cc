@@ -16,7 +16,7 @@ namespace tutti {
 namespace {
 
 // Between hosts that are namespaces of one machine, unless a file knows better: no NIC and no switch, only the kernel.
-constexpr double kKernelSeconds = 6e-6;
+constexpr double kKernelSeconds = 4.5e-6;
 
 constexpr size_t kSite = 0, kRack = 1, kHost = 2, kFirstInside = 3, kLevels = kFirstInside + kInsides;
 constexpr const char* kNames[kLevels] = {"site", "rack", "host", "socket", "numa", "cache", "core"};

@@ -20,8 +20,8 @@ struct Link {
   double bandwidth_Bps;  // bytes per second out of a place, and as many into it at the same time
 };
 
-// A core goes from one rank to another: what a message waits for, on top, where ranks share cores.
-inline constexpr double kSwitchSeconds = 4e-6;
+// A core goes from one rank to another: what a message in memory waits for where ranks share cores.
+inline constexpr double kSwitchSeconds = 1e-6;
 
 class Topology {
  public:

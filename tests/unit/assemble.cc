@@ -106,7 +106,7 @@ TEST_CASE("assemble: network namespaces of one machine are hosts, and share its 
   REQUIRE(crowding(std::vector{ranks[0], ranks[1]}) == std::vector<double>{0, 0});
   REQUIRE(crowding(ranks) == std::vector<double>{1.5, 1.5, 1.5});
   const Topology topology = topology_of(ranks);
-  REQUIRE(topology.link(0, 2).latency_s == Approx(4e-6 * 1.5));
+  REQUIRE(topology.link(0, 2).latency_s == Approx(kSwitchSeconds * 1.5));
   REQUIRE(topology.link(0, 2).bandwidth_Bps == kIndoors.link.bandwidth_Bps);
   REQUIRE(topology.crowding() == 1.5);
   // Nothing but the kernel is between them; to another machine there is more.

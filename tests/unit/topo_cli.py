@@ -67,10 +67,10 @@ def main():
 
         # Ranks that share cores: the topology and the choice are those of the library.
         crowd = run(plan, '-n', '4', '--cores', '2', '--explain', 'allreduce', '64K').stdout
-        assert '4 ranks: oneshot' in crowd and '4 x core: 200Gbit, 8us' in crowd, crowd
+        assert '4 ranks: twoshot' in crowd and '4 x core: 200Gbit, 2us' in crowd, crowd
         assert '4 x core: 200Gbit, 150ns' in run(plan, '-n', '4', '--cores', '4', '--explain', 'allreduce', '64K').stdout
         namespaces = run(plan, '-t', good, '--cores', '2', '--one-machine', '--explain', 'allreduce', '1M').stdout
-        assert '131 x core: 200Gbit, 262us' in namespaces, namespaces
+        assert '131 x core: 200Gbit, 65.5us' in namespaces, namespaces
         assert 'say --one-machine' in run(plan, '-t', good, '--cores', '2', '--explain', 'allreduce', '1M', expected=2).stderr
         assert 'requires --cores' in run(plan, '--one-machine', '--explain', 'allreduce', '1M', expected=2).stderr
         run(plan, '--cores', '0', '--explain', 'allreduce', '1M', expected=2)
