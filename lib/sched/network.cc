@@ -43,7 +43,8 @@ Way Network::way(int from, int to) {
     links.push_back(into(to, level));
   }
   const Link link = topology_.link(from, to);
-  return {flows_.path(links), picoseconds(link.latency_s), picoseconds(effort::message(link, memory)), memory};
+  return {flows_.path(links), picoseconds(link.latency_s), picoseconds(effort::message(link, memory)),
+          picoseconds(effort::by_kernel(link, memory) ? effort::kSegmentsSeconds : 0), memory};
 }
 
 std::vector<LinkUse> Network::used() const {

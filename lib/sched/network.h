@@ -15,6 +15,7 @@ struct Way {
   uint32_t path;        // of Flows
   Picoseconds latency;  // until a message, sent or written, is noticed
   Picoseconds effort;   // what sender and receiver each are busy with
+  Picoseconds longer;   // more latency of messages above effort::kSegmentBytes
   bool memory;          // written once, and pulled
 };
 

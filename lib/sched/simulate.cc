@@ -259,7 +259,8 @@ class Simulator {
     std::deque<uint32_t>& queue = connections_[message.connection];
     queue.pop_front();
     if (!queue.empty()) this->transfer(queue.front());
-    at(now_ + message.way.latency, Event::Kind::Arrival, message.rank, message.work, instance.tile);
+    const bool longer = bytes_of(plans_[transfer.rank].program->works[task.work], instance.tile) > effort::kSegmentBytes;
+    at(now_ + message.way.latency + (longer ? message.way.longer : 0), Event::Kind::Arrival, message.rank, message.work, instance.tile);
     note(SimulationEvent::Kind::Transfer, transfer.rank, static_cast<int>(message.rank), task, transfer.began);
     const bool posting = core.busy && core.ready.front().instance == task.instance && core.ready.front().work == task.work;
     if (--instance.waiting[task.work] == 0 && !posting) {
