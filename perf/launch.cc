@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
 #include <optional>
 
@@ -28,6 +29,7 @@ struct Launcher {
   const char *name, *rank, *ranks, *local_rank, *local_ranks, *hosts;
   const char* key[2];
 };
+enum : size_t { kTuttiRun, kMpirun, kHydra, kSrun, kTorchrun };
 constexpr Launcher kLaunchers[] = {
     {"tutti-run", "TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK", nullptr, nullptr, {nullptr, nullptr}},
     {"mpirun",
@@ -51,13 +53,42 @@ std::optional<int> number_in(const char* name) {
   return static_cast<int>(value);
 }
 
+bool is_set(const char* name) {
+  const char* const text = std::getenv(name);
+  return text && *text;
+}
+
+bool speaks(const Launcher& row) { return number_in(row.rank) && number_in(row.ranks); }
+
+// srun --mpi=pmi2 sets hydra's names beside its own, and only its own tell the hosts. A batch script's SLURM_PROCID=0, which
+// hydra's ranks inherit, is not about them: they have MPI_LOCALNRANKS.
+bool hydra_is_srun() {
+  const Launcher &hydra = kLaunchers[kHydra], &srun = kLaunchers[kSrun];
+  return speaks(srun) && !is_set(hydra.local_ranks) && number_in(srun.rank) == number_in(hydra.rank) &&
+         number_in(srun.ranks) == number_in(hydra.ranks);
+}
+
 // torchrun's workers inherit what started torchrun: that is not about them.
 const Launcher* find_launcher() {
-  const Launcher& torchrun = std::end(kLaunchers)[-1];
-  if (std::getenv(torchrun.key[0]) && number_in(torchrun.rank) && number_in(torchrun.ranks)) return &torchrun;
-  for (const Launcher& row : kLaunchers)
-    if (number_in(row.rank) && number_in(row.ranks)) return &row;
+  const Launcher& torchrun = kLaunchers[kTorchrun];
+  if (std::getenv(torchrun.key[0]) && speaks(torchrun)) return &torchrun;
+  for (const Launcher& row : kLaunchers) {
+    if (&row == &kLaunchers[kHydra] && hydra_is_srun()) continue;
+    if (speaks(row)) return &row;
+  }
   return nullptr;
+}
+
+// What is wrong with TUTTI_RANK and TUTTI_NRANKS, else "". Others' names may be half there: a batch script of Slurm's has a rank
+// only, and an allocation a number of tasks.
+std::string half_told() {
+  const Launcher& own = kLaunchers[kTuttiRun];
+  if (!is_set(own.rank) && !is_set(own.ranks)) return "";
+  for (const char* const name : {own.rank, own.ranks}) {
+    if (!is_set(name)) return std::string(name == own.rank ? own.ranks : own.rank) + " is set, and " + name + " is not: set both or neither";
+    if (!number_in(name)) return std::string(name) + "=" + std::getenv(name) + " is not a number";
+  }
+  return "";
 }
 
 // Without a job number the parent is what the ranks of one host have in common.
@@ -154,6 +185,10 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
 }  // namespace
 
 int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body) {
+  if (const std::string wrong = half_told(); !wrong.empty()) {
+    std::fprintf(stderr, "%s: %s\n", program.c_str(), wrong.c_str());
+    return 2;
+  }
   const Launcher* launcher = find_launcher();
   if (launcher && forked) {
     if (*number_in(launcher->ranks) > 1) {

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -82,7 +84,13 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
 }
 
 int run_process(const Options& options, const Collective& collective, const Job& job) {
-  const int ranks = job.processes * options.threads * options.ranks_per_thread;
+  const int64_t wanted = int64_t{job.processes} * options.threads * options.ranks_per_thread;
+  if (wanted > kMostRanks) {
+    if (job.process == 0)
+      std::fprintf(stderr, "%s_perf: %" PRId64 " ranks: at most %d can be in one communicator\n", collective.name, wanted, kMostRanks);
+    return 2;
+  }
+  const int ranks = static_cast<int>(wanted);
   if (collective.rooted && options.root >= ranks) {
     if (job.process == 0)
       std::fprintf(stderr, "%s_perf: -r %d: there are only %d ranks\n", collective.name, options.root, ranks);

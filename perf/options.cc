@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 
 #include "perf/mockups.h"
@@ -75,7 +76,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   int average = 1;
   int blocking = 1, stream_null = 1;
   const auto size = CLI::AsSizeValue(false);
-  app.add_option("-p,--processes", o.processes, "processes to fork on this host (default: 2)")->check(CLI::Range(1, 4096));
+  app.add_option("-p,--processes", o.processes, "processes to fork on this host (default: 2)")->check(CLI::Range(1, kMostRanks));
   app.add_option("-t,--nthreads", o.threads, "threads per process")->check(CLI::Range(1, 1024));
   app.add_option("-g,--ngpus", o.ranks_per_thread, "ranks per thread, driven through groups")->check(CLI::Range(1, 1024));
   app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
@@ -97,7 +98,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   app.add_option("-z,--blocking", blocking, "on a stream: 1: wait for each call, 0: for the last of a sample")
       ->check(CLI::Range(0, 1));
   app.add_option("-T,--timeout", o.timeout_s, "seconds until a call that does not finish is an error")
-      ->check(CLI::PositiveNumber);
+      ->check([](const std::string& text) { return std::strtod(text.c_str(), nullptr) > 0 ? "" : "not above 0: " + text; });
   app.add_option("-R,--local_register", o.registration, "1, 2: memory from tuttiMemAlloc, registered")
       ->check(CLI::Range(0, 2));
   if (const std::vector<std::string> names = mockups_of(collective); !names.empty())

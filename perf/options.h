@@ -12,6 +12,7 @@
 namespace tutti::perf {
 
 inline constexpr int kAllRoots = -1;
+inline constexpr int kMostRanks = 1024;  // of one communicator
 
 enum class Average { Rank0, Mean, Min, Max };
 

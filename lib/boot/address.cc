@@ -150,12 +150,12 @@ int connect_error(int fd) {
 
 void prepare_socket(int fd) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  // Silent for 4 s, then asked every 2 s: a host that is gone is noticed after 10 s, whether or not there is data under way.
+  // Silent for 4 s, then asked every 2 s: a host that is gone is noticed after kSilenceS, whether or not there is data under way.
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 4);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 2);
-  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 10'000);
+  set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, (kSilenceS - 4) / 2);
+  set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, kSilenceS * 1000);
 }
 
 Result<Address> local_address(int fd) {

@@ -1,6 +1,6 @@
 // address: an IP address with a port, the sockets that listen at it or connect to it, and the choice of the interface.
 //
-// Sockets are TCP, nonblocking, close-on-exec, without Nagle, and notice a vanished host within about ten seconds.
+// Sockets are TCP, nonblocking, close-on-exec, without Nagle, and notice a vanished host after kSilenceS or little more.
 #pragma once
 #include <sys/socket.h>
 
@@ -13,6 +13,8 @@
 #include "lib/boot/descriptor.h"
 
 namespace tutti {
+
+inline constexpr int kSilenceS = 10;  // without an answer from the other side's host, until its connection ends
 
 struct Address {
   uint8_t family = 0;  // 4 or 6

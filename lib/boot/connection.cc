@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "lib/boot/address.h"
+
 namespace tutti {
 namespace {
 
@@ -26,7 +28,16 @@ std::string header_of(Kind kind, size_t payload_bytes) {
   return Writer().u32(static_cast<uint32_t>(payload_bytes)).u32(static_cast<uint32_t>(kind)).bytes();
 }
 
+// What a connection ends with when the network gives up, and not the other side.
+bool by_network(int error) {
+  return error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH || error == EHOSTDOWN || error == ENETDOWN;
+}
+
 }  // namespace
+
+std::string lost_text() {
+  return concat(" cannot be reached: no answer from its host for ", kSilenceS, " s (a cut link, or a host that is down)");
+}
 
 Connection::Connection(Descriptor socket, Side side, const Key& key)
     : socket_(std::move(socket)), key_(key), state_(side == Side::Client ? State::AwaitChallenge : State::AwaitHello) {
@@ -115,7 +126,9 @@ void Connection::write_some() {
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       return;
     } else if (errno != EINTR) {
-      // The other side is gone. Its last words may still be there to be read, so reading decides what link() says.
+      // The other side is gone. Its last words may still be there to be read, so reading decides what link() says; but the
+      // kernel tells the reason once only.
+      lost_ = lost_ || by_network(errno);
       break;
     }
   }
@@ -131,7 +144,7 @@ void Connection::read_some() {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (got <= 0) {
-      link_ = Link::Closed;
+      link_ = lost_ || (got < 0 && by_network(errno)) ? Link::Lost : Link::Closed;
       return;
     }
     in_.append(buffer.data(), static_cast<size_t>(got));

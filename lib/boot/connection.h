@@ -23,7 +23,8 @@ class Connection {
   enum class Side : uint8_t { Client, Server };
   enum class Link : uint8_t {
     Open,
-    Closed,       // by the other side, or the network gave up
+    Closed,       // by the other side
+    Lost,         // by the network: the other side's host gave no answer for kSilenceS
     Stranger,     // the other side does not speak this protocol
     WrongSecret,  // it does not know the key
     Forged,       // a message has a wrong tag or an impossible length
@@ -59,11 +60,15 @@ class Connection {
   Key key_;
   State state_;
   Link link_ = Link::Open;
+  bool lost_ = false;  // writing found Link::Lost
   Nonce client_nonce_{}, server_nonce_{};
   Key send_key_{}, receive_key_{};
   uint64_t sent_frames_ = 0, received_frames_ = 0;
   std::string in_, out_;
   size_t taken_ = 0, sent_ = 0;  // consumed prefixes of in_ and out_
 };
+
+// What is said of the other side, after its name, when link() is Lost.
+std::string lost_text();
 
 }  // namespace tutti

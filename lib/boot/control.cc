@@ -245,11 +245,12 @@ void ControlPlane::read_hub() {
     handle(*frame);
   }
   if (!connection_ || connection_->link() == Connection::Link::Open) return;
-  const bool forged = connection_->link() == Connection::Link::Forged;
+  const Connection::Link link = connection_->link();
   connection_.reset();
   deliver({Code::RemoteError, 0,
-           concat(to_text(rank0_), forged ? ": a message on its control connection was not authentic"
-                                          : " died: its control connection closed")});
+           concat(to_text(rank0_), link == Connection::Link::Forged ? ": a message on its control connection was not authentic"
+                                   : link == Connection::Link::Lost ? lost_text()
+                                                                    : " died: its control connection closed")});
 }
 
 void ControlPlane::handle(const Frame& frame) {

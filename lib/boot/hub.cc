@@ -138,8 +138,10 @@ void Hub::on_closed(Peer& peer) {
   if (peer.rank < 0) return;
   Member& member = of(peer);
   member.peer = nullptr;
-  if (!member.left)
-    spread({Code::RemoteError, peer.rank, concat(to_text(member.who), " died: its control connection closed")});
+  if (member.left) return;
+  const bool lost = peer.connection.link() == Connection::Link::Lost;
+  spread({Code::RemoteError, peer.rank,
+          concat(to_text(member.who), lost ? lost_text() : " died: its control connection closed")});
 }
 
 void Hub::on_clock(int64_t now) {

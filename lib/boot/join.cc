@@ -146,6 +146,7 @@ Result<Frame> Joiner::await(Connection& connection, const std::string& name, boo
       return Status(cause.code, cause.text);
     }
     *closed = connection.link() != Connection::Link::Open;
+    if (connection.link() == Connection::Link::Lost) return fail(Code::RemoteError, name, lost_text());
     if (*closed)
       return fail(Code::RemoteError, name,
                   " closed the connection while the ranks were joining: its process died or gave up");

@@ -107,9 +107,10 @@ void Rendezvous::on_closed(Peer& peer) {
   if (gone == guests_.end()) return;
   const Identity who = gone->who;
   guests_.erase(gone);
-  if (!failed_ && !finished_)
-    give_up({Code::RemoteError, who.rank,
-             concat(to_text(who), " died or gave up while the ranks were joining: its connection closed")});
+  if (failed_ || finished_) return;
+  const bool lost = peer.connection.link() == Connection::Link::Lost;
+  give_up({Code::RemoteError, who.rank,
+           concat(to_text(who), lost ? lost_text() : " died or gave up while the ranks were joining: its connection closed")});
 }
 
 void Rendezvous::on_clock(int64_t now) {

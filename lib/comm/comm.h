@@ -128,6 +128,7 @@ class Comm {
   Status connect_transports(Seats& seats, const Status& placed, Deadline deadline);
   Status meet(const std::vector<std::string>& introductions, Seats& seats, Deadline deadline);
   bool choose_routes();
+  std::string routes_text() const;
   Status unreachable(const std::string& absent) const;
   void set_doorbells();
   std::optional<Indoors> indoors(const Seats& seats) const;

@@ -103,6 +103,7 @@ Status Comm::connect() {
   // A single rank needs a transport, too: it may send to itself.
   const Status connected = connect_transports(seats, placed, deadline);
   if (!connected.ok()) return aborted() ? first_failure() : connected;
+  if (rank() == 0 && ranks() > 1) log_info(rank(), "transports: ", routes_text());
   set_doorbells();
   crowded_ = seats.crowded();
   inline_polls_ = crowded_ ? 1 : 1000;
@@ -232,6 +233,17 @@ bool Comm::choose_routes() {
     all = all && routes_[peer].transport;
   }
   return all;
+}
+
+// "shm to 1, ucx to 6 of 7 peers"
+std::string Comm::routes_text() const {
+  std::string text;
+  for (const auto& transport : transports_) {
+    int peers = 0;
+    for (int peer = 0; peer < ranks(); ++peer) peers += peer != rank() && routes_[peer].transport == transport.get();
+    if (peers > 0) text += concat(text.empty() ? "" : ", ", transport->name(), " to ", peers);
+  }
+  return concat(text, " of ", ranks() - 1, " peers");
 }
 
 Status Comm::unreachable(const std::string& absent) const {

@@ -95,7 +95,8 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   const std::string& name = forced_.name(problem.collective);
   Result<const Algorithm*> chosen = select(shared, bytes, name);
   // A name for all collectives, or for blocks of one size, serves where it can.
-  if (!chosen.ok() && !name.empty()) chosen = select(shared, bytes, "");
+  const bool applies = chosen.ok();
+  if (!applies && !name.empty()) chosen = select(shared, bytes, "");
   if (!chosen.ok()) return chosen.status();
 
   const Algorithm* algorithm = chosen.value();
@@ -109,7 +110,7 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
                   " ranks needs messages longer than TUTTI_TILE (", tile_bytes_, " bytes): raise it");
     }
     log_info(rank_, name_of(problem.collective), " from ", bytes, " bytes on: ", algorithm->name, ", ", plan->works.size(),
-             " works");
+             " works", name.empty() ? "" : applies ? ", forced by TUTTI_ALGO" : concat(", TUTTI_ALGO=", name, " does not apply"));
   }
   return plan.get();
 }

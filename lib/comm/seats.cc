@@ -131,7 +131,10 @@ Result<Topology> Seats::settle(const std::vector<std::string>& all) {
     if (!topology.ok()) return topology;
     topology_ = std::move(topology.value());
   }
-  if (rank_ == 0 && ranks_ > 1) log_info(rank_, "topology: ", describe(*topology_));
+  if (rank_ == 0 && ranks_ > 1) {
+    const std::string origin = told_ ? " (TUTTI_TOPO)" : cluster_ ? concat(" (TUTTI_TOPO_FILE=", file_, ")") : "";
+    log_info(rank_, "topology", origin, ": ", describe(*topology_));
+  }
   return std::move(*topology_);
 }
 

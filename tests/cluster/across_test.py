@@ -94,7 +94,7 @@ def survive(trial, program):
             said = ' '.join(re.findall(fr'^\[{number}\] all_reduce_perf: (.*)$', err, re.MULTILINE))
             # Whoever is cut off sees all others gone.
             others = [peer for peer in range(len(hosts)) if peer not in guilty] if number in guilty else guilty
-            named = [int(peer) for peer in re.findall(r'rank (\d+) (?:\(pid \d+ on \w\) )?(?:died|does not answer)', said)]
+            named = [int(peer) for peer in re.findall(r'rank (\d+) (?:\(pid \d+ on \w\) )?(?:died|does not answer|cannot be reached)', said)]
             expect(f'{fault}: rank {number} says who', rank['code'] == 1 and named and set(named) <= set(others), f'{rank}\n{err}')
         expect(f'{fault}: nothing is left', not trial.left(), trial.left())
     code, out, err = trial.run(FOUR, '--fault', 'slow:b@1s', '--timeout', '100', '--', program, '-b', '4M', '-e', '4M', '-n', '4', '-w', '1',

@@ -17,6 +17,9 @@ expect 2 "'bar' is none of sum" "$all_reduce" -o bar
 expect 2 'above the largest' "$all_reduce" -b 2K -e 1K
 expect 2 'does not grow' "$all_reduce" -f 1
 expect 2 'not in range' "$all_reduce" -p 0
+expect 2 '1025 not in range' "$all_reduce" -p 1025
+expect 2 '2000 ranks: at most 1024' "$all_reduce" -p 2 -g 1000
+expect 2 'not above 0: 0; see' "$all_reduce" -T 0
 expect 2 'not in range' "$all_reduce" -i 0
 expect 2 'a root is a rank' "$broadcast" -r -3
 expect 2 'there are only 2 ranks' "$broadcast" -p 2 -r 2
@@ -48,6 +51,15 @@ expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
 expect 0 'pull' "$floor" -p 2 -b 1K -e 1K -n 2
 expect 0 '^ *24 .* pull ' "$floor" -p 2 --sizes 24,1K -n 2
 expect 2 'nothing to move' "$floor" --sizes 0
+
+# What TUTTI_DEBUG=INFO says of the choices.
+topology=$(mktemp)
+echo "host $(uname -n) nic=1Gbit" >"$topology"
+expect 0 'transports: shm to 2 of 2 peers' env TUTTI_DEBUG=INFO TUTTI_TRANSPORTS=shm "$all_reduce" $small -p 3
+expect 0 "topology (TUTTI_TOPO_FILE=$topology): 3 x core" env TUTTI_DEBUG=INFO TUTTI_TOPO_FILE="$topology" "$all_reduce" $small -p 3
+expect 0 'AllReduce from 8 bytes on: ring, .*, forced by TUTTI_ALGO' env TUTTI_DEBUG=INFO TUTTI_ALGO=ring "$all_reduce" $small -p 3
+expect 0 'AllReduce from 8 bytes on: .*, TUTTI_ALGO=bruck does not apply' env TUTTI_DEBUG=INFO TUTTI_ALGO=bruck "$all_reduce" $small -p 3
+rm -f "$topology"
 
 # Launchers.
 expect 0 'Out of bounds values : 0 OK' "$run" -n 2 "$all_reduce" $small

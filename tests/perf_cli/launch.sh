@@ -38,11 +38,22 @@ slurm="SLURM_JOB_ID=$$ SLURM_STEP_ID=0 SLURM_PROCID=\$rank SLURM_NTASKS=2 SLURM_
 expect 0 "$right" both "$slurm SLURM_STEP_NUM_NODES=1 $all_reduce $small"
 expect 0 "$right" both "$slurm SLURM_STEP_NUM_NODES=2 TUTTI_COMM_ID='$address' $all_reduce $small"
 expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$slurm SLURM_STEP_NUM_NODES=2 $all_reduce $small"
+# srun --mpi=pmi2; and hydra in a batch script, whose ranks all inherit SLURM_PROCID=0.
+pmi='PMI_RANK=$rank PMI_SIZE=2'
+expect 0 "$right" both "$pmi $slurm SLURM_STEP_NUM_NODES=1 $all_reduce $small"
+expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$pmi $slurm SLURM_STEP_NUM_NODES=2 $all_reduce $small"
+expect 0 "$right" sh -c 'export SLURM_JOB_ID=1 SLURM_PROCID=0 SLURM_NTASKS=2 PMI_SIZE=2 MPI_LOCALNRANKS=2
+  PMI_RANK=1 MPI_LOCALRANKID=1 "$@" & PMI_RANK=0 MPI_LOCALRANKID=0 "$@" && wait' sh "$all_reduce" $small
 
 torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "SLURM_PROCID=0 SLURM_NTASKS=1 PMI_RANK=0 PMI_SIZE=1 $torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
 expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
+
+expect 2 'TUTTI_RANK is set, and TUTTI_NRANKS is not' env TUTTI_RANK=1 "$all_reduce" $small
+expect 2 'TUTTI_NRANKS is set, and TUTTI_RANK is not' env TUTTI_NRANKS=2 "$all_reduce" $small
+expect 2 'TUTTI_NRANKS=two is not a number' env TUTTI_RANK=0 TUTTI_NRANKS=two "$all_reduce" $small
+expect 2 'TUTTI_RANK=2 is not below TUTTI_NRANKS=2' env TUTTI_RANK=2 TUTTI_NRANKS=2 "$all_reduce" $small
 
 conclude
