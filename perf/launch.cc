@@ -104,6 +104,14 @@ std::string job_key(const Launcher& launcher) {
   return known ? key : key + ":parent " + std::to_string(getppid());
 }
 
+// Of rank 0's host, as torchrun tells it; its own store is at MASTER_PORT, so the next one is taken. "": it tells none.
+std::string torchrun_address() {
+  const char* const run = std::getenv(kLaunchers[kTorchrun].key[0]);
+  const std::optional<int> port = number_in("MASTER_PORT");
+  if (!is_set("MASTER_ADDR") || !port || !run) return "";
+  return std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
+}
+
 bool make_id(const std::string& program, tuttiUniqueId& id) {
   if (tuttiGetUniqueId(&id) == tuttiSuccess) return true;
   std::fprintf(stderr, "%s: tuttiGetUniqueId: %s\n", program.c_str(), tuttiGetLastError(nullptr));
@@ -160,13 +168,14 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
                  job.processes);
     return 2;
   }
-  const char* const address = std::getenv("TUTTI_COMM_ID");
-  if (job.processes == 1 || (address && *address)) {
+  const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
+                        number_in(launcher.hosts).value_or(1) == 1;
+  if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID"))
+    if (const std::string address = torchrun_address(); !address.empty()) setenv("TUTTI_COMM_ID", address.c_str(), 1);
+  if (job.processes == 1 || is_set("TUTTI_COMM_ID")) {
     if (!make_id(program, job.id)) return 1;
     return body(job);
   }
-  const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
-                        number_in(launcher.hosts).value_or(1) == 1;
   if (!one_host && !pmix_offered()) {
     std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret, the same "
                  "for all, with a host where rank 0 runs\n", program.c_str(), launcher.name);

@@ -3,7 +3,8 @@
 // Three ways. One process: nothing to do. Forked: this process forks -p N children and watches them; child 0 makes the id
 // and leaves it in memory shared with the others. A launcher (mpirun, srun, torchrun, tutti-run): the environment says who
 // we are; with TUTTI_COMM_ID every process makes the same id by itself, else process 0 hands it out: on one host over an
-// abstract unix socket named after the user and the job, to processes of the same user only; on several by the launcher's PMIx.
+// abstract unix socket named after the user and the job, to processes of the same user only; on several by the launcher's PMIx, or at
+// the address that the launcher tells.
 #pragma once
 #include <functional>
 #include <string>

@@ -10,7 +10,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 small='-b 8 -e 4K -f 16 -n 2'
 right='Out of bounds values : 0 OK'
 # A port that is free now.
-address="127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')#$$"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+address="127.0.0.1:$port#$$"
 
 # both COMMAND...: the two ranks of a job whose launcher is played by variables; $rank is 0 or 1 in COMMAND.
 both() {
@@ -45,11 +46,12 @@ expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$pmi $slurm SLURM_STEP_N
 expect 0 "$right" sh -c 'export SLURM_JOB_ID=1 SLURM_PROCID=0 SLURM_NTASKS=2 PMI_SIZE=2 MPI_LOCALNRANKS=2
   PMI_RANK=1 MPI_LOCALRANKID=1 "$@" & PMI_RANK=0 MPI_LOCALRANKID=0 "$@" && wait' sh "$all_reduce" $small
 
-torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
+torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=$((port - 1)) RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "SLURM_PROCID=0 SLURM_NTASKS=1 PMI_RANK=0 PMI_SIZE=1 $torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
-expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
+expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
+expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 MASTER_ADDR= $all_reduce $small"
 
 expect 2 'TUTTI_RANK is set, and TUTTI_NRANKS is not' env TUTTI_RANK=1 "$all_reduce" $small
 expect 2 'TUTTI_NRANKS is set, and TUTTI_RANK is not' env TUTTI_NRANKS=2 "$all_reduce" $small

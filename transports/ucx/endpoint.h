@@ -103,7 +103,6 @@ class UcxEndpoint final : public Endpoint {
   Progress lost(const Link& link) { return link.lost ? verdict(link) : Progress::Done; }
 
   bool in_process() const { return in_process_; }
-  std::span<Link> links() { return links_; }
   // A connection that broke, or null.
   const Link* broken() const;
   // Gives the last credits, if this rank has a connection to the peer.
