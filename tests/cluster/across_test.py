@@ -7,6 +7,7 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,15 @@ def compute(trial, program):
             code, out, err = trial.run(topology, '--place', placement, '--timeout', '100', '--', program, '-b', '4', '-e', '4M',
                                        '-f', '32', '-n', '2', '-w', '1')
             expect(f'{what}, {placement}: right results', code == 0 and 'Out of bounds values : 0 OK' in out, f'{code}\n{out}{err}')
+
+
+def launch(trial, program):
+    """By mpirun, whose PMIx server carries the id from host to host."""
+    if not shutil.which('mpirun'):
+        return print('no mpirun (package openmpi-bin): not tried')
+    code, out, err = trial.run(FOUR, '--mpirun', '--timeout', '100', '--', 'env', '-u', 'TUTTI_COMM_ID', program, '-b', '4', '-e', '4K',
+                               '-f', '32', '-n', '2', '-w', '1')
+    expect('mpirun over four hosts: right results', code == 0 and 'Out of bounds values : 0 OK' in out, f'{code}\n{out}{err}')
 
 
 def traffic(trial, topology, words, *options, **environment):
@@ -110,6 +120,7 @@ def main():
             print(f'skipped: {reason}')
             return 77
         compute(trial, program)
+        launch(trial, program)
         carry(trial, program)
         probe(trial, tool.parent / 'tutti-topo')
         survive(trial, program)
