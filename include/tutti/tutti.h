@@ -170,8 +170,9 @@ TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tut
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
- * answered with tuttiInvalidArgument. Waits for other ranks only as far as queued operations do. Not inside a group that has
- * collected calls on it: they would find it gone. */
+ * answered with tuttiInvalidArgument. Waits for other ranks only as far as queued operations do, and, between hosts, until they have
+ * taken what was sent: tuttiRemoteError names one that has not when the timeout is over; the communicator is freed all the same.
+ * Not inside a group that has collected calls on it: they would find it gone. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
 
 /* Ends everything on this communicator here and on all other ranks: operations in flight return tuttiRemoteError (on this
