@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <new>
 #include <optional>
 
@@ -84,10 +83,10 @@ const Launcher* find_launcher() {
 std::string half_told() {
   const Launcher& own = kLaunchers[kTuttiRun];
   if (!is_set(own.rank) && !is_set(own.ranks)) return "";
-  for (const char* const name : {own.rank, own.ranks}) {
-    if (!is_set(name)) return std::string(name == own.rank ? own.ranks : own.rank) + " is set, and " + name + " is not: set both or neither";
+  if (!is_set(own.ranks)) return std::string(own.rank) + " is set, and " + own.ranks + " is not: set both or neither";
+  if (!is_set(own.rank)) return std::string(own.ranks) + " is set, and " + own.rank + " is not: set both or neither";
+  for (const char* const name : {own.rank, own.ranks})
     if (!number_in(name)) return std::string(name) + "=" + std::getenv(name) + " is not a number";
-  }
   return "";
 }
 

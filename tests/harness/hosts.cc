@@ -103,7 +103,9 @@ bool Hosts::enter(int host) const {
 }
 
 bool Hosts::cut(bool away) const {
-  return within(namespaces_[0], [&] { return run(away ? "ip link set eth0 down" : "ip link set eth0 up"); });
+  const auto carries = [] { return wait_for_carrier("eth0") && run("ip neigh flush dev eth0"); };  // forgets who was not found
+  if (away) return within(namespaces_[0], [] { return run("ip link set eth0 down"); });
+  return within(namespaces_[0], [&] { return run("ip link set eth0 up") && carries(); }) && within(namespaces_[1], carries);
 }
 
 bool Hosts::limit(const char* rate) const {

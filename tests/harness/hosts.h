@@ -18,7 +18,7 @@ class Hosts {
   int number() const { return 2; }
   // Moves the calling process (which has one thread) to a host. False: it could not.
   bool enter(int host) const;
-  // Takes the first wire away, or brings it back. False: it could not.
+  // Takes the first wire away, or brings it back and waits until it carries. False: it could not.
   bool cut(bool away) const;
   // Lets no more than this through the first wire from host 0 on; null: all. False: it could not.
   bool limit(const char* rate) const;
