@@ -5,8 +5,8 @@
 //   rack r0 [site=s0] [uplink=RATE] [latency=TIME]
 //   host a  [rack=r0] [nic=[IFACE:]RATE]... [latency=TIME] [ranks=N]
 // RATE: bits per second, like 500Mbit, 2.5Gbit. TIME: 20us, 5ms. A name may stand for many: host n[0-31] rack=r0. Several nic=
-// are rails; those without a name are eth0, eth1, ... by their place in the line. latency: one empty message between ranks
-// that part at such a place, all the way. ranks: how many a simulation or a cluster of namespaces puts there.
+// are rails; those without a name are eth0, eth1, ... by their place in the line. latency: of one empty message between ranks
+// that part at such a place, on its way: what the kernel does for it at both ends comes on top. ranks: how many a simulation or a cluster of namespaces puts there.
 #pragma once
 #include <cstdint>
 #include <optional>

@@ -16,7 +16,7 @@
 namespace tutti {
 
 struct Link {
-  double latency_s;      // one message of no bytes, sender's call to receiver's hand
+  double latency_s;      // of one message of no bytes; what sender and receiver do for it comes on top (lib/sched/effort.h)
   double bandwidth_Bps;  // bytes per second out of a place, and as many into it at the same time
 };
 
