@@ -144,8 +144,8 @@ void Comm::report_timeout() {
   if (timeout_reported_) return;
   timeout_reported_ = true;
   std::vector<int> suspects;
-  for (const Execution* execution : running_)
-    for (int peer : execution->waiting_for())
+  for (const Runner* runner : running_)
+    for (int peer : runner->execution.waiting_for())
       if (std::find(suspects.begin(), suspects.end(), peer) == suspects.end()) suspects.push_back(peer);
   if (!suspects.empty()) waiting_for_.store(suspects.front(), std::memory_order_relaxed);
   const std::string text = concat(what_runs(), " made no progress for ", timeout_s(), " s on rank ", rank());
@@ -158,8 +158,8 @@ void Comm::report_timeout() {
 
 Transport* Comm::awaited() const {
   Transport* only = nullptr;
-  for (const Execution* execution : running_) {
-    for (const int peer : execution->waiting_for()) {
+  for (const Runner* runner : running_) {
+    for (const int peer : runner->execution.waiting_for()) {
       Transport* const transport = routes_[static_cast<size_t>(peer)].transport;
       if (only && transport != only) return nullptr;
       only = transport;
@@ -186,36 +186,40 @@ void Comm::load(std::span<const Call> calls) {
   (void)start_next_collective();
 }
 
-// At the back of idle_: rather one that has done the same before.
-Execution* Comm::idle_execution(const Call& call) {
-  if (idle_.empty()) idle_.push_back(&executions_.emplace_back());
-  const bool single = call.kind == CallKind::PointToPoint;
-  const Plan* const plan = single ? plans_->point_to_point(call.sends, call.root) : nullptr;
-  for (size_t i = idle_.size(); i-- > 0;) {
-    if (single ? idle_[i]->operation().plan != plan : idle_[i] != memo_.execution) continue;
-    std::swap(idle_[i], idle_.back());
-    break;
+// The last call once more, or one after the other in the same order: so the last one was looked at, and next come those that have
+// not run for the longest time.
+Status Comm::find_runner(const Call& call) {
+  for (size_t i = 0; i < std::min(kRunners, idle_.size()); ++i) {
+    if (!idle_[i]->repeats(call)) continue;
+    std::rotate(idle_.begin() + static_cast<ptrdiff_t>(i), idle_.begin() + static_cast<ptrdiff_t>(i) + 1, idle_.end());
+    return {};
   }
-  return idle_.back();
+  if (idle_.empty() || runners_.size() < kRunners) {
+    idle_.push_back(&runners_.emplace_back());
+  } else {
+    std::rotate(idle_.begin(), idle_.begin() + 1, idle_.end());
+  }
+  return prepare(call, *idle_.back());
 }
 
 bool Comm::start(const Call& call) {
-  Execution* const execution = idle_execution(call);
-  if (!repeats(call, *execution)) {
-    if (Status status = prepare(call, *execution); !status.ok()) [[unlikely]] {
+  if (idle_.empty() || !idle_.back()->repeats(call)) {
+    if (Status status = find_runner(call); !status.ok()) [[unlikely]] {
       fail_all(status.code(), rank(), status.text());
       end_batch(std::move(status));
       return false;
     }
   }
+  Runner* const runner = idle_.back();
   idle_.pop_back();
-  running_.push_back(execution);
-  signature_.store(execution->operation().signature, std::memory_order_relaxed);
+  running_.push_back(runner);
+  const uint64_t signature = runner->execution.operation().signature;
+  signature_.store(signature, std::memory_order_relaxed);
   if (call.kind != CallKind::PointToPoint) {
-    collective_.store(execution->operation().signature, std::memory_order_release);  // after finished_, before entered_
+    collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  execution->start(lanes_, tile_bytes_, window_);
+  runner->execution.start(lanes_, tile_bytes_, window_);
   return true;
 }
 
@@ -244,21 +248,21 @@ Progress Comm::advance(bool& moved) {
     return Progress::Failed;
   for (const auto& transport : transports_) transport->progress();
   for (size_t i = 0; i < running_.size();) {
-    Execution* const execution = running_[i];
-    const Progress progress = execution->advance(moved);
+    Runner* const runner = running_[i];
+    const Progress progress = runner->execution.advance(moved);
     if (progress == Progress::Again) {
       ++i;
       continue;
     }
     if (progress == Progress::Failed) {
-      fail_execution(*execution);
+      fail_execution(runner->execution);
       return Progress::Failed;
     }
     moved = true;
     running_[i] = running_.back();
     running_.pop_back();
-    idle_.push_back(execution);
-    if (execution->operation().plan->point_to_point) continue;
+    idle_.push_back(runner);
+    if (runner->execution.operation().plan->point_to_point) continue;
     finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     collective_running_ = false;
     if (!start_next_collective() && !batch_status_.ok()) return Progress::Failed;

@@ -112,6 +112,22 @@ class Comm {
   bool remove_region(uint64_t handle);
 
  private:
+  // An execution, and the call that it was last made ready for. The same call once more, with other addresses at most, needs no
+  // preparation; programs often go round a few calls.
+  struct Runner {
+    Execution execution;
+    bool repeatable = false;  // the rest is all that the call depends on
+    CallKind kind{};
+    bool sends = false;
+    Type type{};
+    int op = 0, root = 0;
+    size_t count = 0;
+    uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
+    bool may_be_in_place = false, in_place = false;
+
+    // Whether this is such a call. If so, the execution can be started.
+    bool repeats(const Call& call);
+  };
   struct UserOp {
     bool alive;
     Type type;
@@ -139,11 +155,10 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
-  Execution* idle_execution(const Call& call);
-  Status prepare(const Call& call, Execution& execution);
-  Status prepare_anew(const Call& call, Operation& operation);
+  Status find_runner(const Call& call);  // leaves one that is ready for the call at the back of idle_
+  Status prepare(const Call& call, Runner& runner);
   void prepare_single(const Call& call, Operation& operation);
-  bool repeats(const Call& call, Execution& execution);
+  Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
@@ -166,7 +181,7 @@ class Comm {
   Topology topology_ = Topology::flat(1);
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
-  int inline_polls_ = 1;  // an unfinished batch of this many goes on in the waiting loop; below it, no clock, no allocation
+  int inline_polls_ = 0;  // an unfinished batch of this many goes on in the waiting loop, which looks at the clock
   std::thread init_thread_;
   enum class Init : int { NotYet, Runs, Over };
   std::atomic<Init> init_{Init::NotYet};
@@ -175,19 +190,10 @@ class Comm {
   std::span<const Call> calls_;
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
-  std::deque<Execution> executions_;        // addresses stay
-  std::vector<Execution*> running_, idle_;  // all of them, one or the other
+  static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once
+  std::deque<Runner> runners_;           // addresses stay
+  std::vector<Runner*> running_, idle_;  // all of them, one or the other; idle_: the longest unused first
   std::vector<LaneCount> lanes_;
-  // What the last collective came to, because calls often repeat with other addresses at most.
-  struct Memo {
-    Execution* execution = nullptr;  // whose operation() it is
-    CallKind kind{};
-    Type type{};
-    int op = 0, root = 0;
-    size_t count = 0;
-    uintptr_t input_offset = 0, output_offset = 0;  // from the call's addresses to the operation's
-    bool may_be_in_place = false, in_place = false;
-  } memo_;
   Status batch_status_;
   bool timeout_reported_ = false;
 
@@ -211,7 +217,19 @@ class Comm {
   std::atomic<bool> cancel_{false};   // abort() was called
 };
 
-// Runs the loaded batches of several communicators to their end in this thread. (drive.cc)
-void drive(std::span<Comm* const> comms);
+inline bool Comm::Runner::repeats(const Call& call) {
+  if (!repeatable || kind != call.kind || count != call.count || type != call.type || op != call.op || root != call.root ||
+      sends != call.sends)
+    return false;
+  const uintptr_t input = reinterpret_cast<uintptr_t>(call.send) - input_offset;
+  const uintptr_t output = reinterpret_cast<uintptr_t>(call.recv) - output_offset;
+  if (may_be_in_place && (input == output) != in_place) return false;
+  execution.operation().input = input;
+  execution.operation().output = output;
+  return true;
+}
+
+// Runs the loaded batches of several communicators to their end in this thread; changes their order. (drive.cc)
+void drive(std::span<Comm*> comms);
 
 }  // namespace tutti

@@ -14,7 +14,7 @@ namespace tutti {
 namespace {
 
 constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
-constexpr int kCrowdedSpins = 4;         // the same when cores are shared
+constexpr int kYieldsPerClock = 8;         // between looks at the clock
 constexpr int kYieldsPerLook = 4096;      // at the deadline
 constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
 // Where not all that is awaited can wake this rank: naps in proportion to how long it has waited, so that what is late anyway becomes
@@ -33,8 +33,9 @@ void relax() {
 class Waiter {
  public:
   explicit Waiter(std::span<Comm* const> comms)
-      : comms_(comms), spins_(std::any_of(comms.begin(), comms.end(), [](Comm* c) { return c->crowded(); }) ? kCrowdedSpins
-                                                                                                              : kSpins) {}
+      : comms_(comms),
+        spins_(std::any_of(comms.begin(), comms.end(), [](Comm* c) { return c->crowded(); }) ? 1 : kSpins),
+        spin_ns_(static_cast<int64_t>(comms[0]->settings().number(Setting::SpinUs)) * 1000) {}
 
   void reset() { idle_ = 0; }
 
@@ -45,8 +46,10 @@ class Waiter {
       relax();
       return false;
     }
-    if (idle_ == spins_) since_ns_ = now_ns();
-    if (idle_ % 8 != 0 || now_ns() - since_ns_ < static_cast<int64_t>(comms_[0]->settings().number(Setting::SpinUs)) * 1000) {
+    // The clock is looked at now and then only.
+    const int yields = idle_ - spins_;
+    if (yields == kYieldsPerClock) since_ns_ = now_ns();
+    if (yields % kYieldsPerClock != 0 || yields <= kYieldsPerClock || now_ns() - since_ns_ < spin_ns_) {
       sched_yield();
       return idle_ % kYieldsPerLook == 0;  // however long TUTTI_SPIN_US may be
     }
@@ -74,18 +77,20 @@ class Waiter {
 
   const std::span<Comm* const> comms_;
   const int spins_;
+  const int64_t spin_ns_;
   int idle_ = 0;
   int64_t since_ns_ = 0;
 };
 
 }  // namespace
 
-void drive(std::span<Comm* const> comms) {
-  std::vector<Comm*> left(comms.begin(), comms.end());
+void drive(std::span<Comm*> comms) {
+  std::span<Comm*> left = comms;
   bool moved = false;
   const auto advance = [&] {
     moved = false;
-    std::erase_if(left, [&](Comm* comm) { return comm->advance(moved) != Progress::Again; });
+    const auto done = std::partition(left.begin(), left.end(), [&](Comm* comm) { return comm->advance(moved) == Progress::Again; });
+    left = left.first(static_cast<size_t>(done - left.begin()));
     return moved || left.empty();
   };
 

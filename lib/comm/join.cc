@@ -106,7 +106,7 @@ Status Comm::connect() {
   if (rank() == 0 && ranks() > 1) log_info(rank(), "transports: ", routes_text());
   set_doorbells();
   crowded_ = seats.crowded();
-  inline_polls_ = crowded_ ? 1 : 1000;
+  inline_polls_ = crowded_ ? 0 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
   return plans_->check_forced();
 }

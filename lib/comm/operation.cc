@@ -16,59 +16,40 @@ size_t sum(const std::vector<size_t>& counts) {
 
 }  // namespace
 
-Status Comm::prepare(const Call& call, Execution& execution) {
-  if (call.kind == CallKind::PointToPoint) {
-    prepare_single(call, execution.operation());
-    return {};
-  }
-  memo_.execution = nullptr;
-  TUTTI_TRY(prepare_anew(call, execution.operation()));
-  // What arrays or memory outside the call say may change without notice.
-  const bool pure = !call.blocks && call.op < kFirstUserOp;
-  if (pure) memo_.execution = &execution;
-  return {};
-}
-
-// A Send or a Recv. Fills all of an operation that may hold an earlier call; for the same plan, what differs from call to call.
-void Comm::prepare_single(const Call& call, Operation& operation) {
-  const Plan* const plan = plans_->point_to_point(call.sends, call.root);
-  if (operation.plan != plan) {
-    if (memo_.execution && &memo_.execution->operation() == &operation) memo_.execution = nullptr;
-    operation = {};
-    operation.plan = plan;
-  }
-  operation.type = call.type;
+Status Comm::prepare(const Call& call, Runner& runner) {
+  Operation& operation = runner.execution.operation();
+  operation = {};
+  runner.repeatable = false;
+  runner.kind = call.kind;
+  runner.sends = call.sends;
+  runner.type = operation.type = call.type;
+  runner.op = call.op;
+  runner.root = call.root;
+  runner.count = call.count;
+  runner.input_offset = runner.output_offset = 0;
+  runner.may_be_in_place = runner.in_place = false;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
   operation.output = address(call.recv);
   operation.input_layout.count = operation.output_layout.count = call.count;
+  if (call.kind == CallKind::PointToPoint) {
+    prepare_single(call, operation);
+  } else {
+    TUTTI_TRY(prepare_collective(call, runner));
+  }
+  // What arrays or memory outside the call say may change without notice.
+  runner.repeatable = !call.blocks && call.op < kFirstUserOp;
+  return {};
+}
+
+// A Send or a Recv.
+void Comm::prepare_single(const Call& call, Operation& operation) {
+  operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
 }
 
-// The last call once more: only its addresses are new.
-bool Comm::repeats(const Call& call, Execution& execution) {
-  if (memo_.execution != &execution || memo_.kind != call.kind || memo_.count != call.count || memo_.type != call.type ||
-      memo_.op != call.op || memo_.root != call.root)
-    return false;
-  const uintptr_t input = address(call.send) - memo_.input_offset, output = address(call.recv) - memo_.output_offset;
-  if ((memo_.may_be_in_place && input == output) != memo_.in_place) return false;
-  execution.operation().input = input;
-  execution.operation().output = output;
-  return true;
-}
-
-// `operation` is filled anew; it may hold an earlier one. Leaves in memo_ what repeats() needs.
-Status Comm::prepare_anew(const Call& call, Operation& operation) {
-  operation.type = call.type;
-  operation.signature = signature_of(call);
-  operation.input_layout = operation.output_layout = {call.count, {}, {}};
-  operation.scale.reset();
-  operation.divisor = 0;
-  operation.paired = operation.streaming = false;
-  memo_ = {nullptr, call.kind, call.type, call.op, call.root, call.count, 0, 0, false, false};
-  operation.input = address(call.send);
-  operation.output = address(call.recv);
-
+Status Comm::prepare_collective(const Call& call, Runner& runner) {
+  Operation& operation = runner.execution.operation();
   const size_t bytes = size_of(call.type);
   const Collective collective = collective_of(call.kind);
   const uint32_t blocks = blocks_of(collective, ranks());
@@ -84,16 +65,16 @@ Status Comm::prepare_anew(const Call& call, Operation& operation) {
   }
   // A buffer of one block stands for block `rank` of the whole.
   if (collective == Collective::AllGather || collective == Collective::Gather)
-    memo_.input_offset = operation.input_layout.start_of(me) * bytes;
+    runner.input_offset = operation.input_layout.start_of(me) * bytes;
   if (collective == Collective::ReduceScatter || collective == Collective::Scatter)
-    memo_.output_offset = operation.output_layout.start_of(me) * bytes;
-  operation.input -= memo_.input_offset;
-  operation.output -= memo_.output_offset;
+    runner.output_offset = operation.output_layout.start_of(me) * bytes;
+  operation.input -= runner.input_offset;
+  operation.output -= runner.output_offset;
 
-  memo_.may_be_in_place = total > 0 && (!has_root(collective) || call.root == rank());
-  memo_.in_place = memo_.may_be_in_place && operation.input == operation.output;
+  runner.may_be_in_place = total > 0 && (!has_root(collective) || call.root == rank());
+  runner.in_place = runner.may_be_in_place && operation.input == operation.output;
   const int root = has_root(collective) ? call.root : 0;
-  Result<const Plan*> plan = plans_->find(collective, root, memo_.in_place, !call.blocks, total * bytes);
+  Result<const Plan*> plan = plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
