@@ -61,6 +61,7 @@ void Execution::begin(Instance& instance, uint64_t tile) {
     lay_out(instance);
   }
   const Plan& plan = *operation_.plan;
+  ++instance.turn;
   instance.works_left = static_cast<uint32_t>(plan.works.size());
   instance.started_count = 0;
   for (const uint32_t root : plan.roots) instance.started[instance.started_count++] = root;
@@ -74,7 +75,7 @@ void Execution::lay_out(Instance& instance) {
     instance.started.resize(plan.works.size());
     instance.waiting = plan.dependencies;
     instance.sendings.assign(plan.groups.size(), {});
-    instance.posted.assign(plan.targets.size(), 0);
+    instance.posted.assign(plan.targets.size(), instance.turn - 1);
     instance.receivings.assign(plan.incomings, {});
     instance.works.resize(plan.works.size());
     instance.sources.resize(plan.sources.size());
@@ -172,12 +173,24 @@ Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t
   return place;
 }
 
+// Whether a message is of this call, and as long as it should be. If not, the failure is noted.
+inline bool Execution::fits(size_t expected, const Receiving& receiving) {
+  if (receiving.view.signature == operation_.signature && receiving.view.bytes == expected) [[likely]]
+    return true;
+  if (receiving.view.signature != operation_.signature) {
+    mismatch_ = receiving.view.signature;
+  } else {
+    failure_ = fail(Code::InvalidUsage, "a message of ", receiving.view.bytes, " bytes came where ", expected, " were expected");
+  }
+  return false;
+}
+
 // A Combine runs when all its messages are there.
 Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved) {
-  const Plan& plan = *operation_.plan;
+  const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   bool all = true;
-  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-    const PlanSource& source = plan.sources[i];
+  for (uint32_t i = 0; i < work.count; ++i) {
+    const PlanSource& source = sources[i];
     if (!source.endpoint) continue;
     Receiving& receiving = instance.receivings[source.incoming];
     if (receiving.arrived) continue;
@@ -191,7 +204,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
       if (source.lands) continue;  // the receive of every source has to be posted
       return Progress::Again;
     }
-    if (progress == Progress::Failed || !fits(instance, work, receiving)) [[unlikely]] {
+    if (progress == Progress::Failed || !fits(place(instance, work).count * element_bytes_, receiving)) [[unlikely]] {
       failed_peer_ = source.peer;
       if (progress == Progress::Failed) failure_ = source.endpoint->failure();
       return Progress::Failed;
@@ -204,13 +217,12 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.
     if (work.moves != kNoWork && instance.waiting[work.moves] == 1) instance.moved = work.moves;
-    combine_all(instance, work, instance.moved == kNoWork ? work : plan.works[instance.moved]);
+    combine_all(instance, work, instance.moved == kNoWork ? work : operation_.plan->works[instance.moved]);
   }
-  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-    const PlanSource& source = plan.sources[i];
-    if (!source.endpoint) continue;
-    Receiving& receiving = instance.receivings[source.incoming];
-    source.endpoint->release(receiving);
+  for (uint32_t i = 0; i < work.count; ++i) {
+    if (!sources[i].endpoint) continue;
+    Receiving& receiving = instance.receivings[sources[i].incoming];
+    sources[i].endpoint->release(receiving);
     receiving.expected = receiving.arrived = false;
     receiving.handle = nullptr;
   }
@@ -223,24 +235,12 @@ void Execution::expect(Instance& instance, const PlanWork& work, const PlanSourc
                           static_cast<uint32_t>(instance.tile * operation_.plan->lanes[source.lane].receives) + source.message;
   // A message that is all of the result may come straight to its place. Where results stay in the caches, it is better fetched
   // by this core than written by another.
-  const Place& whole = place(instance, work);
   receiving.landing = receiving.buffer;
-  if (work.count > 1 || !whole.one || !(operation_.streaming || source.lands)) return;
+  if (work.count > 1 || !(operation_.streaming || source.lands)) return;
+  const Place& whole = place(instance, work);
+  if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
   receiving.capacity = whole.count * element_bytes_;
-}
-
-// Whether a message is of this call, and as long as it should be. If not, the failure is noted.
-bool Execution::fits(const Instance& instance, const PlanWork& work, const Receiving& receiving) {
-  const size_t expected = place(instance, work).count * element_bytes_;
-  if (receiving.view.signature == operation_.signature && receiving.view.bytes == expected) [[likely]]
-    return true;
-  if (receiving.view.signature != operation_.signature) {
-    mismatch_ = receiving.view.signature;
-  } else {
-    failure_ = fail(Code::InvalidUsage, "a message of ", receiving.view.bytes, " bytes came where ", expected, " were expected");
-  }
-  return false;
 }
 
 std::vector<int> Execution::waiting_for() const {
@@ -258,7 +258,7 @@ std::vector<int> Execution::waiting_for() const {
       } else {
         for (uint32_t g = work.first; g < work.first + work.count; ++g)
           for (uint32_t t = plan.groups[g].first; t < plan.groups[g].first + plan.groups[g].count; ++t)
-            if (!instance.posted[t] || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
+            if (instance.posted[t] != instance.turn || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
       }
     }
   }

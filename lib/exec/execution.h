@@ -82,7 +82,8 @@ class Execution {
     std::vector<Place> works;         // per work: of its ref
     std::vector<Place> sources;       // per source: of its ref, local ones
     std::vector<Sending> sendings;    // per post group
-    std::vector<uint32_t> posted;     // per target: whether it is
+    uint32_t turn = 0;                // counts the tiles
+    std::vector<uint32_t> posted;     // per target: the turn in which it was last
     std::vector<Receiving> receivings;
     std::vector<std::byte> scratch, landing;
   };
@@ -101,7 +102,7 @@ class Execution {
   bool deliver(Sending& sending, const PlanTarget& target, const Wire& wire);
   Wire wire_of(const Instance& instance, const PlanTarget& target) const;
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
-  bool fits(const Instance& instance, const PlanWork& work, const Receiving& receiving);
+  bool fits(size_t expected, const Receiving& receiving);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
   void combine_all(Instance& instance, const PlanWork& work, const PlanWork& to);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/base/lines.h"
 #include "lib/exec/execution.h"
 
 namespace tutti {
@@ -9,16 +10,15 @@ namespace {
 
 constexpr size_t kLeastDelivered = 4096;  // bytes from which it is worth to ask where the reader wants a message
 
-// A slot was last in its reader's cache. A long memcpy takes whole lines over without fetching what is in them, single stores
-// do not: so the products are made in this core's cache first, which takes a third of the time.
+// A slot was last in its reader's cache.
 void scale_into_slot(std::byte* to, const std::byte* from, size_t count, const Scale& factor) {
-  constexpr size_t kBlockBytes = 8192;
-  alignas(64) std::byte block[kBlockBytes];
-  const size_t element = size_of(factor.type);
+  const size_t element = size_of(factor.type), block = kLinesAheadBytes / element;
+  take_lines(to, std::min(count, block) * element);
   for (size_t done = 0, now; done < count; done += now) {
-    now = std::min(kBlockBytes / element, count - done);
-    scale(block, from + done * element, now, factor);
-    std::memcpy(to + done * element, block, now * element);
+    now = std::min(block, count - done);
+    const size_t next = done + now;
+    take_lines(to + next * element, std::min(block, count - next) * element);
+    scale(to + done * element, from + done * element, now, factor);
   }
 }
 
@@ -92,7 +92,7 @@ Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
       if (progress != Progress::Done) return progress;
     }
   }
-  instance.posted[index] = 1;
+  instance.posted[index] = instance.turn;
   return Progress::Done;
 }
 
@@ -113,13 +113,13 @@ bool Execution::deliver(Sending& sending, const PlanTarget& target, const Wire& 
 
 // Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
 Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) {
+  const PostGroup* const groups = operation_.plan->groups.data();
   bool all = true;
   for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) {
-    const PostGroup group = operation_.plan->groups[g];
     Sending& sending = instance.sendings[g];
     if (!sending.work) start_send(instance, work, g);
-    for (uint32_t i = group.first; i < group.first + group.count; ++i) {
-      if (instance.posted[i]) continue;
+    for (uint32_t i = groups[g].first, end = i + groups[g].count; i < end; ++i) {
+      if (instance.posted[i] == instance.turn) continue;
       const Progress progress = post(instance, sending, i);
       if (progress == Progress::Failed) return progress;
       progress == Progress::Done ? moved = true : all = false;
@@ -127,11 +127,7 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
     all &= sending.outstanding == 0;
   }
   if (!all) return Progress::Again;
-  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) {
-    const PostGroup group = operation_.plan->groups[g];
-    instance.sendings[g].work = nullptr;
-    std::fill_n(instance.posted.begin() + group.first, group.count, 0);
-  }
+  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) instance.sendings[g].work = nullptr;
   return Progress::Done;
 }
 
@@ -175,7 +171,7 @@ bool Execution::feed(Instance& instance, const PlanWork& work) {
   }
   for (const uint32_t i : claimed_) {
     plan.targets[i].endpoint->deliver(sending, wire_of(instance, plan.targets[i]));
-    instance.posted[i] = 1;
+    instance.posted[i] = instance.turn;
   }
   return true;
 }

@@ -51,38 +51,74 @@ size_t arena_kib() {
   return kib;
 }
 
+// What the arenas hold after a long message both ways between two ranks tells whether it passed through a slot.
+constexpr size_t kMessageBytes = 4 << 20, kSlotKib = 128;
+
+size_t exchange(Rank& rank, tuttiComm_t comm, void* send, void* receive) {
+  std::memset(send, rank.rank + 1, kMessageBytes);
+  std::memset(receive, 0, kMessageBytes);
+  rank.check(tuttiGroupStart(), "tuttiGroupStart");
+  rank.check(tuttiSend(send, kMessageBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiSend");
+  rank.check(tuttiRecv(receive, kMessageBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiRecv");
+  rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
+  const auto* const bytes = static_cast<const char*>(receive);
+  expect(std::all_of(bytes, bytes + kMessageBytes, [&](char b) { return b == 2 - rank.rank; }), "the message is wrong");
+  return arena_kib();
+}
+
 }  // namespace
 
-// What the arenas hold tells whether a message passed through a slot.
 TEST_CASE("memory from the library is not copied on the way", "[life]") {
   if (transport() != "shm") return;
   for (const char* cache : {"4096", "1G"}) {  // written past the caches by the sender, or read in place by the receiver
     World world = processes(2);
     world.environment.emplace_back("TUTTI_CACHE", cache);
     conform(std::string("in place, cache of ") + cache, world, [](Rank& rank) -> uint64_t {
-      constexpr size_t kBytes = 4 << 20;
       const tuttiComm_t comm = rank.join();
-      const auto exchange = [&](void* send, void* receive) {
-        std::memset(send, rank.rank + 1, kBytes);
-        std::memset(receive, 0, kBytes);
-        rank.check(tuttiGroupStart(), "tuttiGroupStart");
-        rank.check(tuttiSend(send, kBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiSend");
-        rank.check(tuttiRecv(receive, kBytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "tuttiRecv");
-        rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
-        const auto* const bytes = static_cast<const char*>(receive);
-        expect(std::all_of(bytes, bytes + kBytes, [&](char b) { return b == 2 - rank.rank; }), "the message is wrong");
-        return arena_kib();
-      };
       void *send = nullptr, *receive = nullptr;
-      for (void** memory : {&send, &receive}) rank.check(tuttiMemAlloc(memory, kBytes), "tuttiMemAlloc");
-      const size_t in_place = exchange(send, receive);
-      expect(in_place < 128, "a message in place left " + std::to_string(in_place) + " KiB in the arenas");
-      std::vector<char> from(kBytes), to(kBytes);
-      const size_t copied = exchange(from.data(), to.data());
-      expect(copied >= 128, "a copied message left " + std::to_string(copied) + " KiB in the arenas");
+      for (void** memory : {&send, &receive}) rank.check(tuttiMemAlloc(memory, kMessageBytes), "tuttiMemAlloc");
+      const size_t in_place = exchange(rank, comm, send, receive);
+      expect(in_place < kSlotKib, "a message in place left " + std::to_string(in_place) + " KiB in the arenas");
+      std::vector<char> from(kMessageBytes), to(kMessageBytes);
+      const size_t copied = exchange(rank, comm, from.data(), to.data());
+      expect(copied >= kSlotKib, "a copied message left " + std::to_string(copied) + " KiB in the arenas");
       for (void* memory : {send, receive}) rank.check(tuttiMemFree(memory), "tuttiMemFree");
       destroy(rank, comm);
       return 4;
+    });
+  }
+}
+
+TEST_CASE("no memory is copied on the way between ranks of one process", "[life]") {
+  if (transport() != "shm") return;
+  conform("in place, threads", processes(2, 2), [](Rank& rank) -> uint64_t {
+    const tuttiComm_t comm = rank.join();
+    std::vector<char> from(kMessageBytes), to(kMessageBytes);
+    const size_t left = exchange(rank, comm, from.data(), to.data());
+    expect(left < kSlotKib, "a message left " + std::to_string(left) + " KiB in the arenas");
+    destroy(rank, comm);
+    return 2;
+  });
+}
+
+// What a call was made ready for is kept: for more calls than are kept, in an order that is not theirs, with other buffers.
+TEST_CASE("calls come round", "[life]") {
+  for (const int threads : {1, 3}) {
+    conform("round, threads " + std::to_string(threads), processes(3, threads), [](Rank& rank) -> uint64_t {
+      constexpr uint64_t kCalls = 12, kRounds = 60;
+      const tuttiComm_t comm = rank.join();
+      for (uint64_t i = 0; i < kRounds; ++i) {
+        const uint64_t which = hash(11, i) % (i < kRounds / 2 ? 3 : kCalls);
+        Case c = random_case(hash(12, which), static_cast<Kind>(which % kKinds), rank.ranks, which * 500);
+        c.in_place = static_cast<uint32_t>(hash(13, i));
+        c.seed = i;
+        rank.note(describe(c));
+        Part part(c, rank.rank, rank.ranks);
+        part.issue(comm, nullptr);
+        part.check();
+      }
+      destroy(rank, comm);
+      return kRounds;
     });
   }
 }

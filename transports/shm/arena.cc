@@ -115,11 +115,7 @@ Arena::~Arena() {
   munmap(base_, layout_.total);
 }
 
-void ring(Doorbell& doorbell) {
-  // Pairs with heavy_fence_all() in arm(): on this core that fence falls either after what was written for the sleeper, whose next
-  // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (doorbell.sleeping.load(std::memory_order_relaxed) == 0) return;
+void wake(Doorbell& doorbell) {
   if (doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
   doorbell.rings.fetch_add(1, std::memory_order_release);  // pairs with arm()'s acquire
   syscall(SYS_futex, &doorbell.rings, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);

@@ -4,8 +4,8 @@
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
 //  - cell (message % 64): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot of the
-//    arena, in r's heap (a reference: r's own memory, read in place), or where p wanted it. Then `stamp` = message + 1 with
-//    release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
+//    arena, in r's memory (a reference, read in place: in r's heap, or anywhere if p runs in r's process), or where p wanted it.
+//    Then `stamp` = message + 1 with release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
 //  - offer (message % 64): where in its own heap p would like the message to be written, before r has sent it;
@@ -53,12 +53,12 @@ class Lease {
   std::atomic<uint64_t> word_;
 };
 
-enum class Where : uint32_t { Slot, Heap, Landed };  // of a payload that is not in its cell
+enum class Where : uint32_t { Slot, Heap, Memory, Landed };  // of a payload that is not in its cell
 
 struct Elsewhere {
-  uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap
+  uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap. Memory: the sender's address
   Where where;
-  Lease lease;      // Heap: the reader takes it before it reads
+  Lease lease;      // Heap, Memory: the reader takes it before it reads
 };
 
 struct alignas(64) Cell {
@@ -152,7 +152,14 @@ class Arena {
 };
 
 // Wakes the owner of the doorbell if it sleeps. Cheap when it does not.
-void ring(Doorbell& doorbell);
+void wake(Doorbell& doorbell);
+inline void ring(Doorbell& doorbell) {
+  // Pairs with heavy_fence_all() in arm(): on this core that fence falls either after what was written for the sleeper, whose next
+  // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (doorbell.sleeping.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    wake(doorbell);
+}
 // After arming: waits until the doorbell rings, at most max_ns.
 void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns);
 

@@ -6,7 +6,42 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/base/lines.h"
+
 namespace tutti::shm {
+namespace {
+
+constexpr size_t kWarmSlots = 16;       // small slots in use, from which on one looks which have been read
+constexpr size_t kCopiedAhead = 16384;  // longer copies are by instructions that take lines ahead themselves
+
+// A slot was last in its readers' caches. The first lines of it have been taken.
+void copy_to_slot(std::byte* to, const std::byte* from, size_t bytes) {
+  for (; bytes > kLinesAheadBytes && bytes <= kCopiedAhead; bytes -= kLinesAheadBytes) {
+    take_lines(to + kLinesAheadBytes, std::min(bytes - kLinesAheadBytes, kLinesAheadBytes));
+    std::memcpy(to, from, kLinesAheadBytes);
+    to += kLinesAheadBytes;
+    from += kLinesAheadBytes;
+  }
+  std::memcpy(to, from, bytes);
+}
+
+// Without a call, which is most of the work for a few bytes: the two ends, which may overlap, and what is between.
+void copy_to_cell(std::byte* to, const std::byte* from, size_t bytes) {
+  if (bytes >= 16) {
+    for (size_t i = 0; i < bytes - 16; i += 16) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + bytes - 16, from + bytes - 16, 16);
+  } else if (bytes >= 8) {
+    std::memcpy(to, from, 8);
+    std::memcpy(to + bytes - 8, from + bytes - 8, 8);
+  } else if (bytes >= 4) {
+    std::memcpy(to, from, 4);
+    std::memcpy(to + bytes - 4, from + bytes - 4, 4);
+  } else {
+    for (size_t i = 0; i < bytes; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace
 
 void SlotPool::open(size_t first_offset, size_t slot_bytes, uint32_t slots) {
   first_offset_ = first_offset;
@@ -18,13 +53,14 @@ void SlotPool::open(size_t first_offset, size_t slot_bytes, uint32_t slots) {
 
 bool Sender::stage(Outgoing& outgoing) {
   const int size = outgoing.bytes > kSmallSlotBytes;
-  // Large slots: look at once what has been read, to write again where the cache is warm. Small ones: when none is left.
-  if (size == 1 || pools[size].empty()) reap();
+  // What has been read is written again while it is in the cache.
+  if (size == 1 || pools[size].used() >= kWarmSlots) reap();
   if (pools[size].empty()) return false;
   const uint32_t slot = pools[size].take();
   std::byte* to = arena->at(pools[size].offset(slot));
+  take_lines(to, std::min(outgoing.bytes, kLinesAheadBytes));
   if (outgoing.contiguous) {
-    std::memcpy(to, outgoing.contiguous, outgoing.bytes);
+    copy_to_slot(to, outgoing.contiguous, outgoing.bytes);
   } else {
     outgoing.pack(outgoing, to);
   }
@@ -41,6 +77,8 @@ void Sender::hold(Lane& lane, uint32_t message, int32_t slot, Outgoing* referenc
   } else {
     pools[slot & 1].refer(static_cast<uint32_t>(slot) >> 1);
   }
+  // Messages may be posted in any order.
+  if (lane.holds == 0 || static_cast<int32_t>(message - lane.first_held) < 0) lane.first_held = message;
   if (lane.holds++ == 0) holding.push_back(&lane);
 }
 
@@ -59,20 +97,29 @@ void Sender::let_go(Lane& lane, uint32_t cell) {
 void Sender::reap() {
   for (size_t i = holding.size(); i-- > 0;) {  // from the back: let_go() may erase
     Lane& lane = *holding[i];
-    for (uint32_t cell = 0; cell < kCells && lane.holds > 0; ++cell) {
-      if (lane.held[cell].empty()) continue;
+    uint32_t first = lane.first_held, message = first;
+    for (uint32_t left = lane.holds; left > 0; ++message) {
+      const uint32_t cell = message % kCells;
+      if (lane.held[cell].empty()) {
+        if (message == first) ++first;
+        continue;
+      }
+      --left;
       const uint32_t released = lane.out_acks->released[cell].load(std::memory_order_acquire);
       if (released == lane.released[cell]) continue;
       lane.released[cell] = released;
       let_go(lane, cell);
+      if (message == first) ++first;
     }
+    lane.first_held = first;
   }
 }
 
-void ShmEndpoint::open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, int rank, int peer) {
+void ShmEndpoint::open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, bool same_process, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
   peer_heap_ = peer_heap;
+  same_process_ = same_process;
   peer_maps_ = &sender.arena->maps_heap(static_cast<uint32_t>(peer));
   if (peer_heap) peer_arena.maps_heap(static_cast<uint32_t>(rank)).store(1, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
@@ -97,14 +144,23 @@ void ShmEndpoint::learn(Lane& lane, uint32_t number) {
 }
 
 // Whether the cell of message `number` is free: message number - 64 has been read.
-bool ShmEndpoint::writable(Lane& lane, uint32_t number) {
-  // Now and then a look at what was sent last, so that its slots are used again while they are warm.
+bool ShmEndpoint::look(Lane& lane, uint32_t number) {
+  // Now and then at what was sent last, so that its slots are used again while they are warm.
   if (number % kAcksPerLine == 0 && lane.holds > 0) learn(lane, number - kAcksPerLine);
-  const uint32_t cell = number % kCells;
-  if (lane.released[cell] == number - cell && lane.held[cell].empty()) [[likely]]
-    return true;
-  learn(lane, number);
-  return lane.released[cell] == number - cell;
+  const uint32_t cell = number % kCells, lap = number - cell;
+  if (lane.holds == 0) {
+    const uint32_t first = cell / kAcksPerLine * kAcksPerLine;
+    bool all = true;
+    for (uint32_t i = first; i < first + kAcksPerLine; ++i)
+      all &= lane.out_acks->released[i].load(std::memory_order_acquire) == lap;
+    if (all) {
+      std::fill_n(lane.released + first, kAcksPerLine, lap);
+      lane.free_line = number / kAcksPerLine;
+      return true;
+    }
+  }
+  if (lane.released[cell] != lap || !lane.held[cell].empty()) learn(lane, number);
+  return lane.released[cell] == lap;
 }
 
 // Whether a large slot may be taken for message `number`: message number - 16 has been read, or even one that came later into its
@@ -128,10 +184,11 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
   if (--outgoing.posts_left == 0 && outgoing.handle != 0) sender_->drop(static_cast<int32_t>(outgoing.handle - 1));
 }
 
-// Memory in the heap is read by the peer where it is, unless a copy has been made for another reader already.
-bool ShmEndpoint::may_refer(const Outgoing& outgoing) const {
-  return outgoing.bytes >= kLeastDirect && outgoing.contiguous && outgoing.handle == 0 &&
-         sender_->in_heap(outgoing.contiguous) && peer_maps_->load(std::memory_order_relaxed) != 0;
+// Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
+Where ShmEndpoint::reference(const Outgoing& outgoing) const {
+  if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
+  if (same_process_) return Where::Memory;
+  return sender_->in_heap(outgoing.contiguous) && peer_maps_->load(std::memory_order_relaxed) != 0 ? Where::Heap : Where::Slot;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -140,13 +197,14 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   Cell& cell = lane.out[wire.number % kCells];
   if (outgoing.bytes <= kInlineBytes) {
     if (outgoing.contiguous) {
-      std::memcpy(cell.payload, outgoing.contiguous, outgoing.bytes);
+      copy_to_cell(cell.payload, outgoing.contiguous, outgoing.bytes);
     } else if (outgoing.bytes > 0) {
       outgoing.pack(outgoing, cell.payload);
     }
-  } else if (may_refer(outgoing)) {
-    cell.elsewhere.offset = static_cast<uint64_t>(outgoing.contiguous - sender_->heap.base);
-    cell.elsewhere.where = Where::Heap;
+  } else if (const Where where = reference(outgoing); where != Where::Slot) {
+    const std::byte* const base = where == Where::Heap ? sender_->heap.base : nullptr;
+    cell.elsewhere.offset = reinterpret_cast<uint64_t>(outgoing.contiguous) - reinterpret_cast<uint64_t>(base);
+    cell.elsewhere.where = where;
     cell.elsewhere.lease.give(wire.number);
     sender_->hold(lane, wire.number, -1, &outgoing);
   } else {
@@ -203,8 +261,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
     if (incoming.landing && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
     return Progress::Again;
   }
-  const bool in_cell = cell.length <= kInlineBytes;
-  if (in_cell) {
+  if (cell.length <= kInlineBytes) {
     incoming.view.data = cell.payload;
   } else if (cell.elsewhere.where == Where::Slot) {
     incoming.view.data = peer_->at(cell.elsewhere.offset);
@@ -213,7 +270,8 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   } else {
     if (!cell.elsewhere.lease.take(number)) return Progress::Again;  // taken back: the sender has failed, and will say so
     lane.taken[number % kCells] = true;
-    incoming.view.data = peer_heap_ + cell.elsewhere.offset;
+    incoming.view.data = cell.elsewhere.where == Where::Heap ? peer_heap_ + cell.elsewhere.offset
+                                                             : reinterpret_cast<const std::byte*>(cell.elsewhere.offset);
   }
   incoming.view.bytes = cell.length;
   incoming.view.signature = cell.signature;

@@ -12,6 +12,7 @@ class SlotPool {
  public:
   void open(size_t first_offset, size_t slot_bytes, uint32_t slots);
   bool empty() const { return free_.empty(); }
+  size_t used() const { return references_.size() - free_.size(); }
   uint32_t take() {
     const uint32_t slot = free_.back();
     free_.pop_back();
@@ -46,6 +47,8 @@ struct Lane {
   };
   Held held[kCells];
   uint32_t holds = 0;            // that are not empty
+  uint32_t first_held = 0;       // no message before it holds anything
+  uint32_t free_line = UINT32_MAX;  // messages number / kAcksPerLine whose cells are all free, or have been filled since
   uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
   Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
   bool taken[kCells] = {};         // whether this rank reads the peer's memory for a message
@@ -75,8 +78,8 @@ struct Sender {
 
 class ShmEndpoint final : public Endpoint {
  public:
-  // peer_heap: where this process sees the peer's heap, or null.
-  void open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, int rank, int peer);
+  // peer_heap: where this process sees the peer's heap, or null. same_process: it sees all of the peer's memory.
+  void open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, bool same_process, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
@@ -89,17 +92,21 @@ class ShmEndpoint final : public Endpoint {
   void settle(const Deadline& deadline);
 
  private:
-  bool writable(Lane& lane, uint32_t number);
+  bool writable(Lane& lane, uint32_t number) {
+    return number / kAcksPerLine == lane.free_line || look(lane, number);
+  }
+  bool look(Lane& lane, uint32_t number);
   bool large_writable(Lane& lane, uint32_t number);
   void learn(Lane& lane, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
-  bool may_refer(const Outgoing& outgoing) const;
+  Where reference(const Outgoing& outgoing) const;
   void offer(Lane& lane, Incoming& incoming);
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
   std::byte* peer_heap_ = nullptr;
+  bool same_process_ = false;
   std::atomic<uint32_t>* peer_maps_ = nullptr;  // whether the peer has mapped my heap
   Lane lanes_[kLanes];
 };

@@ -103,10 +103,9 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
     const Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
-    std::byte* const heap = same_process(contacts[peer], contacts[rank_]) ? sender_.heap.base
-                            : neighbour.heap                                ? neighbour.heap->base()
-                                                                            : nullptr;
-    endpoints_[peer].open(sender_, *arenas_[peer], heap, rank_, peer);
+    const bool mine = same_process(contacts[peer], contacts[rank_]);
+    std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
+    endpoints_[peer].open(sender_, *arenas_[peer], heap, mine, rank_, peer);
   }
   return {};
 }
