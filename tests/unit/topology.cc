@@ -1,7 +1,12 @@
 // topology: the text form, its errors, paths, groups and links.
 #include "lib/topo/topology.h"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <sstream>
+
+#include "lib/topo/machine.h"
 
 namespace tutti {
 namespace {
@@ -14,6 +19,20 @@ std::string error_of(const char* text) {
 }
 
 }  // namespace
+
+TEST_CASE("machine: how many share a cache") {
+  const auto count = [](const char* text) {
+    std::istringstream list(text);
+    return processors_in(list);
+  };
+  CHECK(count("0-1\n") == 2);
+  CHECK(count("5\n") == 1);
+  CHECK(count("0-3,8,10-11\n") == 7);
+  CHECK(count("") == 0);
+  // No machine is taken to have more than 16 MiB for each of so many.
+  CHECK(last_cache_bytes() > 0);
+  CHECK(last_cache_bytes() <= static_cast<size_t>(sysconf(_SC_NPROCESSORS_CONF)) * (size_t{16} << 20));
+}
 
 TEST_CASE("topology: flat") {
   const Topology one = Topology::flat(1), four = Topology::flat(4);
