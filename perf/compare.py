@@ -19,6 +19,8 @@
 #   sendrecv        S             S           (not in place)
 #   * in place (n-1)/n S: one of n blocks, or the root's, is where it belongs
 #
+# Beside the floor of all_reduce stands the barest one, `bare` of `floor` (below 64 bytes swap): what plain memory allows.
+#
 # `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
 # needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
 # root, and in reduce the root only. Short calls are timed 20 in a row (measure.cc): in these two, that go one way, they overlap, so
@@ -55,10 +57,10 @@ def moved(collective, ranks, size, in_place):
     }[collective]
 
 
-def measure_floor(build, ranks, sizes):
-    """{'hop': us, 'copy': {size: us}, 'pull': {size: us}}"""
-    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes)))])
-    found = {'hop': 0.0, 'copy': {}, 'pull': {}}
+def measure_floor(build, ranks, sizes, bare):
+    """{'hop': us, 'copy': {size: us}, 'pull': {size: us}, 'bare': {size: us}}"""
+    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes))), '--bare' if bare else '--no-bare'])
+    found = {'hop': 0.0, 'copy': {}, 'pull': {}, 'bare': {}}
     for line in text.splitlines():
         words = line.split()
         if line.startswith('#') or len(words) < 6:
@@ -66,20 +68,24 @@ def measure_floor(build, ranks, sizes):
         size, kind, time_us = int(words[0]), words[3], float(words[5])
         if kind == 'hop':
             found['hop'] = time_us
+        elif kind == 'swap':
+            found['bare'] = {short: time_us for short in sizes if short < 64}
         elif kind in found:
             found[kind][size] = time_us
     return found
 
 
 def floors_of(build, collective, ranks, sizes, in_place):
-    """What the floors of one round are made of: {size: {part: us}}"""
+    """What the floors of one round are made of: {size: {part: us}}, and beside them the barest AllReduce: {size: us}"""
     needs = {size: moved(collective, ranks, size, in_place) for size in sizes}
-    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)})
-    return {size: {'hop': hops * measured['hop'],
-                   'copy': measured['copy'].get(copied, 0.0),
-                   # A message too short for pulling has none measured.
-                   'pull': measured['pull'].get(size, 0.0) * pulled / (2 * (ranks - 1) / ranks * size)}
-            for size, (copied, pulled, hops) in needs.items()}
+    bare = (collective, in_place) == ('all_reduce', False)  # what it does
+    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare)
+    floors = {size: {'hop': hops * measured['hop'],
+                     'copy': measured['copy'].get(copied, 0.0),
+                     # A message too short for pulling has none measured.
+                     'pull': measured['pull'].get(size, 0.0) * pulled / (2 * (ranks - 1) / ranks * size)}
+              for size, (copied, pulled, hops) in needs.items()}
+    return floors, {size: measured['bare'][size] for size in sizes} if bare else None
 
 
 def median_of(rounds):
@@ -93,7 +99,7 @@ def measure(arguments, collective, ranks):
     flags = ['-b', arguments.min, '-e', arguments.max, '-f', str(arguments.factor), '-n', str(arguments.iterations),
              '-d', arguments.type, '-o', arguments.op]
     placement = 'in_place' if arguments.in_place else 'out_of_place'
-    parts, failed = [], False
+    parts, bare_rounds_us, failed = [], [], False
     rounds_us = {name: {setting.name: [] for setting in settings} for name, settings in found.items()}
     for _ in range(arguments.rounds):
         for name, settings in found.items():
@@ -111,10 +117,14 @@ def measure(arguments, collective, ranks):
             return None, left_out, failed
         if not rounds_us['tutti']['default'][0]:
             sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
-        parts.append(floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place))
+        floors, bare = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place)
+        parts.append(floors)
+        if bare:
+            bare_rounds_us.append(bare)
     floor_parts_us = {size: {part: statistics.median(one[size][part] for one in parts) for part in parts[0][size]}
                       for size in parts[0]}
     floor_us = {size: max(part.values()) for size, part in floor_parts_us.items()}
+    bare_us = median_of(bare_rounds_us) if bare_rounds_us else None
     settings_us = {name: {setting: median_of(rounds) for setting, rounds in settings.items()}
                    for name, settings in rounds_us.items() if name not in left_out}
     libraries_us = {name: {size: min(times[size] for times in settings_us[name].values()) for size in floor_us}
@@ -125,6 +135,7 @@ def measure(arguments, collective, ranks):
         'collective': collective, 'ranks': ranks, 'type': arguments.type, 'op': arguments.op if collective in REDUCING else None,
         'in_place': arguments.in_place, 'rounds': arguments.rounds, 'iterations': arguments.iterations,
         'cores': libraries.CORES, 'processor': processor_name(), 'floor_us': floor_us, 'floor_parts_us': floor_parts_us,
+        'bare_us': bare_us,
         'libraries_us': libraries_us, 'settings_us': settings_us,
         'over_floor': {name: {size: times[size] / floor_us[size] for size in floor_us}
                        for name, times in libraries_us.items() if times},
@@ -145,15 +156,17 @@ def processor_name():
 
 def print_table(figures):
     names, floor_us, over = figures['libraries_us'], figures['floor_us'], figures['best_mpi_over_tutti']
+    bare_us = figures['bare_us']
     print(f'# {figures["collective"]}, {figures["ranks"]} ranks, {figures["type"]}'
           f'{" " + figures["op"] if figures["op"] else ""}, {"in place" if figures["in_place"] else "out of place"}, '
           f'medians of {figures["rounds"]} interleaved rounds, us')
     for name, reason in figures['left_out'].items():
         print(f'# {name}: {reason.splitlines()[0]}')
-    print('# ' + f'{"size":>8} {"floor":>10}' + ''.join(f' {name:>16} {"/floor":>7}' for name in names) +
+    print('# ' + f'{"size":>8} {"floor":>10}' + (f' {"bare":>10}' if bare_us else '') +
+          ''.join(f' {name:>16} {"/floor":>7}' for name in names) +
           (f' {"best mpi/tutti":>15}' if over else ''))
     for size in floor_us:
-        line = f'  {size_text(size):>8} {floor_us[size]:10.2f}'
+        line = f'  {size_text(size):>8} {floor_us[size]:10.2f}' + (f' {bare_us[size]:10.2f}' if bare_us else '')
         for times_us in names.values():
             line += f' {times_us[size]:16.2f} {times_us[size] / floor_us[size]:7.2f}' if times_us else f' {"-":>16} {"-":>7}'
         print(line + (f' {over[size]:15.2f}' if over else ''))
@@ -164,6 +177,9 @@ def summary_of(figures):
     """{what: (geometric mean, extreme, size of the extreme)}"""
     found = {}
     for what, ratios, extreme in (('tutti / floor', figures['over_floor']['tutti'], max),
+                                  ('tutti / bare', figures['bare_us'] and {
+                                      size: time_us / figures['bare_us'][size]
+                                      for size, time_us in figures['libraries_us']['tutti'].items()}, max),
                                   ('best mpi / tutti', figures['best_mpi_over_tutti'], min)):
         if ratios:
             size = extreme(ratios, key=ratios.get)
@@ -172,7 +188,7 @@ def summary_of(figures):
 
 
 def print_summary(all_figures):
-    columns = {'tutti / floor': 'most', 'best mpi / tutti': 'least'}
+    columns = {'tutti / floor': 'most', 'tutti / bare': 'most', 'best mpi / tutti': 'least'}
     print('# summary over the sizes' + ' ' * 6 + ''.join(f' {what + ": mean":>23} {extreme:>6} at size'
                                                          for what, extreme in columns.items()))
     for figures in all_figures:

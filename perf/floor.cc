@@ -9,6 +9,8 @@
 // And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
 //  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
 //  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.
+//  bare   the plainest AllReduce of floats in plain memory (bare.h): what is left when there are no types, errors, schedules or
+//         transports around it. Ranks that share a core make way for one another by sched_yield() alone.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
 // over the ranks of each rank's median: a floor is not raised by what else the machine does.
@@ -24,10 +26,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <new>
 
+#include "perf/bare.h"
 #include "perf/children.h"
 #include "perf/pinning.h"
 #include "perf/report.h"
@@ -55,8 +59,10 @@ struct Config {
   int ranks = 2, samples = 20;
   size_t min_bytes = 8, max_bytes = size_t{64} << 20, factor = 2;
   std::vector<size_t> sizes;  // ascending
-  bool bind = true;
+  bool bind = true, bare = true;
 };
+
+constexpr size_t kBareFrom = 64;  // bytes; shorter messages travel in a cell, which swap is
 
 // Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire), swaps[r] by r and read by all;
 // times[r] and places[r] by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
@@ -70,8 +76,11 @@ struct alignas(4096) Shared {
     double time_us;
     char place[56];
   } slots[kMaxRanks];
-  // The ranks' tiles lie behind, each on pages of its own.
+  BareSteps steps[kMaxRanks];
+  // The ranks' tiles lie behind, each on pages of its own; then the slots of bare.
   std::byte* tile(size_t rank) { return reinterpret_cast<std::byte*>(this + 1) + rank * kTile; }
+  std::byte* bare_slots(int ranks) { return tile(static_cast<size_t>(ranks)); }
+  static size_t bytes(int ranks) { return sizeof(Shared) + static_cast<size_t>(ranks) * (kTile + kBareBytesPerRank); }
 };
 static_assert(sizeof(Shared) % 4096 == 0);
 
@@ -128,6 +137,8 @@ class Rank {
   double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
   double swap_us();
   double pull_us(size_t bytes, bool writing);
+  double bare_us(size_t bytes);
+  void check_sum(size_t count) const;
   void print_ranks();
 
   const Config& config_;
@@ -236,6 +247,42 @@ double Rank::pull_us(size_t bytes, bool writing) {
   return mean_of_ranks(median(samples));
 }
 
+// All ranks have written the same.
+void Rank::check_sum(size_t count) const {
+  const auto* const in = reinterpret_cast<const float*>(source_.data());
+  const auto* const out = reinterpret_cast<const float*>(target_.data());
+  float sum = 0;
+  for (int rank = 0; rank < config_.ranks; ++rank) sum += in[0];
+  for (size_t i = 0; i < count; ++i) {
+    if (out[i] == sum) continue;
+    std::fprintf(stderr, "floor: rank %d: bare: element %zu is %g, must be %g\n", rank_, i, double{out[i]}, double{sum});
+    std::exit(1);
+  }
+}
+
+// The best of its ways.
+double Rank::bare_us(size_t bytes) {
+  BareAllReduce bare(rank_, config_.ranks, shared_.steps, shared_.bare_slots(config_.ranks), crowded_);
+  const size_t count = bytes / sizeof(float);
+  double best_us = 0;
+  for (const BareAllReduce::Way way : BareAllReduce::ways(bytes)) {
+    std::vector<double> samples;
+    for (int i = 0; i < config_.samples; ++i) {
+      std::memset(source_.data(), static_cast<int>(++written_ & 0x3f), bytes);
+      barrier();
+      const Clock::time_point start = Clock::now();
+      const int batch = bytes < (32 << 10) ? 20 : 1;
+      for (int b = 0; b < batch; ++b)
+        bare.run(reinterpret_cast<float*>(target_.data()), reinterpret_cast<const float*>(source_.data()), count, way);
+      samples.push_back(microseconds_since(start) / batch);
+    }
+    const double time_us = mean_of_ranks(median(samples));
+    if (best_us == 0 || time_us < best_us) best_us = time_us;
+    check_sum(count);
+  }
+  return best_us;
+}
+
 void Rank::print_ranks() {
   char host[32] = "?";
   gethostname(host, sizeof host - 1);
@@ -272,12 +319,13 @@ void Rank::run() {
       print("pull", bytes, pull_us(bytes, false), pulled);
       print("bounce", bytes, pull_us(bytes, true), pulled);
     }
+    if (config_.bare && config_.ranks > 1 && bytes >= kBareFrom) print("bare", bytes, bare_us(bytes), pulled);
   }
 }
 
 int run_floor(const Config& config) {
   const std::vector<int> cores = usable_cores();
-  const size_t size = sizeof(Shared) + static_cast<size_t>(config.ranks) * kTile;
+  const size_t size = Shared::bytes(config.ranks);
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     std::perror("floor: no shared memory");
@@ -316,6 +364,7 @@ int main(int argc, char** argv) {
       ->transform(size)
       ->delimiter(',');
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
+  app.add_flag("--bare,!--no-bare", config.bare, "time the plainest AllReduce, too, or not");
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
   return run_tool("floor", app, argc, argv, [&] {
     if (config.min_bytes > config.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");

@@ -1,7 +1,7 @@
 # picture: a comparison as an SVG: time over the floor's (logarithmic) over the message's size (logarithmic), a line per library.
 #
 # In: figures as compare.py writes them to JSON. Out: SVG text that needs nothing but a browser. The floor is the line at 1; what it
-# is in microseconds stands below each size. The scale follows the libraries that use shared memory: a line that leaves it at the
+# is in microseconds stands below each size. bare, of all_reduce, is the plainest program over plain memory (bare.h). The scale follows the libraries that use shared memory: a line that leaves it at the
 # top (Gloo's, over TCP) has its numbers written there, lest it press the others flat.
 import math
 from xml.sax.saxutils import escape
@@ -13,6 +13,7 @@ STYLES = {
     'open mpi': ('#d55e00', 2, 'square'),
     'mpich': ('#cc79a7', 2, 'diamond'),
     'gloo': ('#009e73', 2, 'triangle'),
+    'bare': ('#888', 1.5, 'square'),
 }
 BEYOND = ['gloo']  # does not shape the scale
 WIDTH, HEIGHT = 960, 560
@@ -103,7 +104,7 @@ def draw(figures):
     floor_us = figures['floor_us']
     sizes = list(floor_us)
     lines = {name: {size: times_us[size] / floor_us[size] for size in sizes}
-             for name, times_us in figures['libraries_us'].items() if times_us}
+             for name, times_us in {**figures['libraries_us'], 'bare': figures['bare_us']}.items() if times_us}
     ratios = [ratio for name, values in lines.items() if name not in BEYOND for ratio in values.values()]
     low, high = min(0.85, 0.9 * min(ratios)), max(4, 1.4 * max(ratios))
     across = math.log(sizes[-1] / sizes[0]) or 1.0

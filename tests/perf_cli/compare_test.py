@@ -13,9 +13,11 @@ import xml.etree.ElementTree
 FLOOR = '''#!/bin/sh
 echo "# floor $*"
 echo "8 8 uint8 hop -1 1.0 0 0 N/A"
+echo "8 8 uint8 swap -1 2.0 0 0 N/A"
 for size in $(echo "$4" | tr , " "); do
   echo "$size $size uint8 copy -1 $((size / 4)) 0 0 N/A"
   echo "$size $size uint8 pull -1 $((size / 2)) 0 0 N/A"
+  [ "$5" = --no-bare ] || [ "$size" -lt 64 ] || echo "$size $size uint8 bare -1 $((size * 2)) 0 0 N/A"
 done
 '''
 # Medians of 3 us for 12 bytes and of 48 us for 24, and no in-place half, as in sendrecv.
@@ -65,11 +67,13 @@ def over_known_programs(script, folder):
     # 12 bytes: copied 3 us, pulled 6; 24 bytes: 6 and 12.
     expect('the floor of all_reduce', figures['floor_us'] == {'12': 6, '24': 12}, figures['floor_us'])
     expect('the ratios to it', figures['over_floor'] == {'tutti': {'12': 0.5, '24': 4}}, figures['over_floor'])
+    expect('an exchange is the barest of so few bytes', figures['bare_us'] == {'12': 2, '24': 2}, figures['bare_us'])
     expect('no figure for who refused', figures['libraries_us']['gloo'] is None, figures['libraries_us'])
 
     figures = json.loads((folder / 'out/reduce-3.json').read_text())
     # Pulled: half of what all_reduce pulls. Copied: a third.
     expect('the floor of reduce', figures['floor_us'] == {'12': 3, '24': 6}, figures['floor_us'])
+    expect('only an AllReduce has a bare one', figures['bare_us'] is None, figures['bare_us'])
     expect("a peer's ratios", figures['over_floor']['gloo'] == {'12': 1, '24': 80}, figures['over_floor'])
     picture = (folder / 'out/reduce-3.svg').read_text(encoding='utf-8')
     lines = xml.etree.ElementTree.fromstring(picture).findall('{http://www.w3.org/2000/svg}polyline')
@@ -94,6 +98,8 @@ def on_command_lines(script, folder):
 
 
 def over_real_programs(script, build):
+    code, text = compare(script, build, 'all_reduce', '-b', '16', '-e', '256', '-f', '16', '-n', '2', '--rounds', '1', '--peers', '')
+    expect('the real ones have a bare AllReduce beside them', code == 0 and 'bare' in text.splitlines()[1], text)
     code, text = compare(script, build, 'all_gather', 'broadcast', '-p', '2,3', '-b', '16', '-e', '4K', '-f', '16', '-n', '2',
                          '--rounds', '1', '--peers', '')
     expect('the real programs run', code == 0, text)
