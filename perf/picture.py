@@ -92,11 +92,11 @@ def legend(names):
     parts, x = [], LEFT
     for name in names:
         colour, width, shape = STYLES[name]
-        parts += [line(x, 78, x + 34, 78, colour, width), marker(shape, x + 17, 78, colour),
-                  text(x + 42, 82.5, name, 'start', 14, colour, 'font-weight="bold"')]
-        x += 42 + 9 * len(name) + 26
-    return parts + [line(x, 78, x + 34, 78, '#222', 1.8, 'stroke-dasharray="7 4"'),
-                    text(x + 42, 82.5, 'floor of this machine', 'start', 14)]
+        parts += [line(x, 78, x + 28, 78, colour, width), marker(shape, x + 14, 78, colour),
+                  text(x + 36, 82.5, name, 'start', 14, colour, 'font-weight="bold"')]
+        x += 36 + 8 * len(name) + 22
+    return parts + [line(x, 78, x + 28, 78, '#222', 1.8, 'stroke-dasharray="7 4"'),
+                    text(x + 36, 82.5, 'floor of this machine', 'start', 14)]
 
 
 def draw(figures):
