@@ -1,5 +1,5 @@
-// bare: the plainest AllReduce of floats between ranks that share memory, as a yardstick: what plain memory allows when nothing
-// else is done. Sums are made in the order of ranks from one's own on, so results differ between ranks in their last bits.
+// bare: the plainest AllReduce of floats between ranks that share memory, as a yardstick: what a program reaches that does nothing
+// else. Sums are made in the order of ranks from one's own on, so results differ between ranks in their last bits.
 //
 // The message goes tile by tile. once: every rank copies its tile into its slot, waits until all have, and adds all slots.
 // twice: it adds its own share of all slots and puts the sum into its slot of sums, waits again, and copies the others' shares.

@@ -19,7 +19,8 @@
 #   sendrecv        S             S           (not in place)
 #   * in place (n-1)/n S: one of n blocks, or the root's, is where it belongs
 #
-# Beside the floor of all_reduce stands the barest one, `bare` of `floor` (below 64 bytes swap): what plain memory allows.
+# Beside the floor of all_reduce (floats, by sum) stands the barest one, `bare` of `floor` (below 64 bytes swap): what a plain program
+# reaches.
 #
 # `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
 # needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
@@ -75,10 +76,9 @@ def measure_floor(build, ranks, sizes, bare):
     return found
 
 
-def floors_of(build, collective, ranks, sizes, in_place):
+def floors_of(build, collective, ranks, sizes, in_place, bare):
     """What the floors of one round are made of: {size: {part: us}}, and beside them the barest AllReduce: {size: us}"""
     needs = {size: moved(collective, ranks, size, in_place) for size in sizes}
-    bare = (collective, in_place) == ('all_reduce', False)  # what it does
     measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare)
     floors = {size: {'hop': hops * measured['hop'],
                      'copy': measured['copy'].get(copied, 0.0),
@@ -117,10 +117,12 @@ def measure(arguments, collective, ranks):
             return None, left_out, failed
         if not rounds_us['tutti']['default'][0]:
             sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
-        floors, bare = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place)
+        # bare adds floats, out of place.
+        barely = (collective, arguments.in_place, arguments.type, arguments.op) == ('all_reduce', False, 'float', 'sum')
+        floors, bare_us = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place, barely)
         parts.append(floors)
-        if bare:
-            bare_rounds_us.append(bare)
+        if barely:
+            bare_rounds_us.append(bare_us)
     floor_parts_us = {size: {part: statistics.median(one[size][part] for one in parts) for part in parts[0][size]}
                       for size in parts[0]}
     floor_us = {size: max(part.values()) for size, part in floor_parts_us.items()}

@@ -9,8 +9,7 @@
 // And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
 //  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
 //  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.
-//  bare   the plainest AllReduce of floats in plain memory (bare.h): what is left when there are no types, errors, schedules or
-//         transports around it. Ranks that share a core make way for one another by sched_yield() alone.
+//  bare   the plainest AllReduce of floats in plain memory (bare.h), with no types, errors, schedules or transports around it. Ranks that share a core make way for one another by sched_yield() alone.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
 // over the ranks of each rank's median: a floor is not raised by what else the machine does.
@@ -138,6 +137,7 @@ class Rank {
   double swap_us();
   double pull_us(size_t bytes, bool writing);
   double bare_us(size_t bytes);
+  float bare_value(int rank, size_t i) const;
   void check_sum(size_t count) const;
   void print_ranks();
 
@@ -211,6 +211,7 @@ double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, si
     const Clock::time_point start = Clock::now();
     for (int b = 0; b < batch; ++b) copy(target_.data(), source_.data(), bytes);
     samples.push_back(microseconds_since(start) / batch);
+    barrier();  // nobody writes on a core on which another is still being timed
   }
   return mean_of_ranks(median(samples));
 }
@@ -247,13 +248,15 @@ double Rank::pull_us(size_t bytes, bool writing) {
   return mean_of_ranks(median(samples));
 }
 
-// All ranks have written the same.
+// Whole numbers that differ by rank and place, so that sums are exact in any order and tell what they are made of.
+float Rank::bare_value(int rank, size_t i) const {
+  return static_cast<float>((static_cast<size_t>(rank) + 1) * (1 + (i / 997 + written_) % 13));
+}
+
 void Rank::check_sum(size_t count) const {
-  const auto* const in = reinterpret_cast<const float*>(source_.data());
   const auto* const out = reinterpret_cast<const float*>(target_.data());
-  float sum = 0;
-  for (int rank = 0; rank < config_.ranks; ++rank) sum += in[0];
   for (size_t i = 0; i < count; ++i) {
+    const float sum = bare_value(0, i) * static_cast<float>(config_.ranks * (config_.ranks + 1) / 2);
     if (out[i] == sum) continue;
     std::fprintf(stderr, "floor: rank %d: bare: element %zu is %g, must be %g\n", rank_, i, double{out[i]}, double{sum});
     std::exit(1);
@@ -264,21 +267,23 @@ void Rank::check_sum(size_t count) const {
 double Rank::bare_us(size_t bytes) {
   BareAllReduce bare(rank_, config_.ranks, shared_.steps, shared_.bare_slots(config_.ranks), crowded_);
   const size_t count = bytes / sizeof(float);
+  const int batch = bytes < (32 << 10) ? 20 : 1;
+  auto* const in = reinterpret_cast<float*>(source_.data());
   double best_us = 0;
   for (const BareAllReduce::Way way : BareAllReduce::ways(bytes)) {
     std::vector<double> samples;
-    for (int i = 0; i < config_.samples; ++i) {
-      std::memset(source_.data(), static_cast<int>(++written_ & 0x3f), bytes);
+    for (int k = 0; k < config_.samples; ++k) {
+      ++written_;
+      for (size_t i = 0; i < count; ++i) in[i] = bare_value(rank_, i);
       barrier();
       const Clock::time_point start = Clock::now();
-      const int batch = bytes < (32 << 10) ? 20 : 1;
-      for (int b = 0; b < batch; ++b)
-        bare.run(reinterpret_cast<float*>(target_.data()), reinterpret_cast<const float*>(source_.data()), count, way);
+      for (int b = 0; b < batch; ++b) bare.run(reinterpret_cast<float*>(target_.data()), in, count, way);
       samples.push_back(microseconds_since(start) / batch);
+      barrier();
     }
+    check_sum(count);
     const double time_us = mean_of_ranks(median(samples));
     if (best_us == 0 || time_us < best_us) best_us = time_us;
-    check_sum(count);
   }
   return best_us;
 }

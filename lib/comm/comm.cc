@@ -194,10 +194,13 @@ Status Comm::find_runner(const Call& call) {
     std::rotate(idle_.begin() + static_cast<ptrdiff_t>(i), idle_.begin() + static_cast<ptrdiff_t>(i) + 1, idle_.end());
     return {};
   }
-  if (idle_.empty() || runners_.size() < kRunners) {
+  // What cannot be repeated gives way first.
+  auto place = std::find_if(idle_.begin(), idle_.end(), [](const Runner* runner) { return !runner->repeatable; });
+  if (place == idle_.end() && (idle_.empty() || runners_.size() < kRunners)) {
     idle_.push_back(&runners_.emplace_back());
   } else {
-    std::rotate(idle_.begin(), idle_.begin() + 1, idle_.end());
+    if (place == idle_.end()) place = idle_.begin();
+    std::rotate(place, place + 1, idle_.end());
   }
   return prepare(call, *idle_.back());
 }

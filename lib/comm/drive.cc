@@ -47,7 +47,7 @@ class Waiter {
       return false;
     }
     // The clock is looked at now and then only.
-    const int yields = idle_ - spins_;
+    const int64_t yields = idle_ - spins_;
     if (yields == kYieldsPerClock) since_ns_ = now_ns();
     if (yields % kYieldsPerClock != 0 || yields <= kYieldsPerClock || now_ns() - since_ns_ < spin_ns_) {
       sched_yield();
@@ -78,7 +78,7 @@ class Waiter {
   const std::span<Comm* const> comms_;
   const int spins_;
   const int64_t spin_ns_;
-  int idle_ = 0;
+  int64_t idle_ = 0;
   int64_t since_ns_ = 0;
 };
 

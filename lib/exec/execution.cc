@@ -185,6 +185,26 @@ inline bool Execution::fits(size_t expected, const Receiving& receiving) {
   return false;
 }
 
+// Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
+// waits for its memory when something fails, and may do so in this very thread.
+inline bool Execution::begin(Instance& instance, const PlanWork& work) {
+  const PlanSource* const sources = operation_.plan->sources.data() + work.first;
+  for (uint32_t i = 0; i < work.count; ++i) {
+    if (!sources[i].endpoint) continue;
+    Receiving& receiving = instance.receivings[sources[i].incoming];
+    if (!receiving.lent || sources[i].endpoint->begin(receiving)) [[likely]]
+      continue;
+    // A sender has failed, and will say so: this Combine never runs.
+    while (i-- > 0) {
+      if (!sources[i].endpoint) continue;
+      Receiving& begun = instance.receivings[sources[i].incoming];
+      if (begun.lent) sources[i].endpoint->release(begun);
+    }
+    return false;
+  }
+  return true;
+}
+
 // A Combine runs when all its messages are there.
 Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
@@ -212,7 +232,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     receiving.arrived = true;
     moved = true;
   }
-  if (!all) return Progress::Again;
+  if (!all || !begin(instance, work)) return Progress::Again;
   if (work.feeds == kNoWork || !feed(instance, work)) {
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.

@@ -103,6 +103,7 @@ class Execution {
   Wire wire_of(const Instance& instance, const PlanTarget& target) const;
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(size_t expected, const Receiving& receiving);
+  bool begin(Instance& instance, const PlanWork& work);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
   void combine_all(Instance& instance, const PlanWork& work, const PlanWork& to);

@@ -10,7 +10,7 @@ namespace tutti {
 
 size_t processors_in(std::istream& list) {
   size_t count = 0, first = 0, last = 0;
-  char separator = ',';
+  char separator = 0;
   while (list >> first) {
     last = first;
     if (list >> separator && separator == '-') list >> last >> separator;
@@ -21,7 +21,8 @@ size_t processors_in(std::istream& list) {
 
 size_t last_cache_bytes() {
   constexpr size_t kUnknown = size_t{32} << 20;
-  // No processor has more for each of its cores. A virtual machine that is told of more shares it with others.
+  // Few processors have more for each of their cores (TUTTI_CACHE is for these). A virtual machine that is told of more shares it
+  // with others.
   constexpr size_t kMostPerProcessor = size_t{16} << 20;
   for (int index = 4; index >= 1; --index) {
     const std::string cache = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);

@@ -60,6 +60,7 @@ struct Incoming {
   std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place
   size_t capacity = 0;
   View view;                     // valid from Done to release()
+  bool lent = false;             // what it shows is the sender's own memory: begin() before it is read
   void* handle = nullptr;        // the transport's own
 };
 
@@ -73,6 +74,9 @@ class Endpoint {
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
+  // Of a message that is lent: the view is going to be read now, without a pause. False: it has been taken back, its sender has
+  // failed.
+  virtual bool begin(Incoming&) { return true; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
   // Why post() or receive() said Failed.

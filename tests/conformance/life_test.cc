@@ -105,11 +105,13 @@ TEST_CASE("no memory is copied on the way between ranks of one process", "[life]
 TEST_CASE("calls come round", "[life]") {
   for (const int threads : {1, 3}) {
     conform("round, threads " + std::to_string(threads), processes(3, threads), [](Rank& rank) -> uint64_t {
-      constexpr uint64_t kCalls = 12, kRounds = 60;
+      // Several calls of each kind, which differ in count, type, op and root.
+      constexpr Kind kKindsHere[] = {Kind::AllReduce, Kind::Reduce, Kind::AllToAllV, Kind::ReduceScatter};
+      constexpr uint64_t kCalls = 16, kRounds = 96;
       const tuttiComm_t comm = rank.join();
       for (uint64_t i = 0; i < kRounds; ++i) {
-        const uint64_t which = hash(11, i) % (i < kRounds / 2 ? 3 : kCalls);
-        Case c = random_case(hash(12, which), static_cast<Kind>(which % kKinds), rank.ranks, which * 500);
+        const uint64_t which = hash(11, i) % (i < kRounds / 2 ? 4 : kCalls);
+        Case c = random_case(hash(12, which), kKindsHere[(i < kRounds / 2 ? i / 24 : which) % 4], rank.ranks, 1 + which / 2 * 700);
         c.in_place = static_cast<uint32_t>(hash(13, i));
         c.seed = i;
         rank.note(describe(c));

@@ -91,6 +91,37 @@ TEST_CASE("a rank killed in the middle of AllReduces is named by all others with
     check_death(death, seed);
 }
 
+// Each of them has lent its memory to the others when the one in another process dies; none of them can run while another waits.
+TEST_CASE("ranks that one thread drives hear of a death as soon", "[fault]") {
+  constexpr int kDriven = 4, kVictim = 1;
+  constexpr size_t kCount = 256 * 1024;
+  SharedBoard board;
+  run_with_faults(World{.ranks = 2}, kVictim, [&](Rank& rank) {
+    Board& all = *board.get();
+    const tuttiUniqueId id = rank.id();
+    std::vector<std::vector<float>> values(kDriven, std::vector<float>(kCount, 1.0f)), sums(kDriven, std::vector<float>(kCount));
+    std::vector<tuttiComm_t> comms(rank.rank == kVictim ? 1 : kDriven);
+    rank.check(tuttiGroupStart(), "tuttiGroupStart");
+    for (size_t i = 0; i < comms.size(); ++i)
+      rank.check(tuttiCommInitRank(&comms[i], kDriven + 1, id, rank.rank == kVictim ? kDriven : static_cast<int>(i)), "tuttiCommInitRank");
+    rank.check(tuttiGroupEnd(), "tuttiGroupEnd");
+    for (int calls = 0; all.slots[rank.rank].result == tuttiSuccess; ++calls) {
+      if (rank.rank == kVictim && calls == 3) {
+        usleep(100'000);  // the others wait for this one alone
+        all.slots[kVictim].at_ns = tutti::now_ns();
+        kill(getpid(), SIGKILL);
+      }
+      rank.check(tuttiGroupStart(), "tuttiGroupStart");
+      for (size_t i = 0; i < comms.size(); ++i)
+        rank.check(tuttiAllReduce(values[i].data(), sums[i].data(), kCount, tuttiFloat, tuttiSum, comms[i], nullptr), "tuttiAllReduce");
+      all.take(rank.rank, tuttiGroupEnd());
+    }
+    for (const tuttiComm_t comm : comms) rank.check(tuttiCommAbort(comm), "abort");
+  });
+  check_failure(*board.get(), 0, tuttiRemoteError, {name_of(kDriven), "died"});
+  CHECK(static_cast<double>(board->slots[0].at_ns - board->slots[kVictim].at_ns) * 1e-9 < 2);
+}
+
 TEST_CASE("a stopped rank is named at the deadline", "[fault]") {
   const int victim = GENERATE(2, 0);
   INFO("rank " << victim << " is stopped");

@@ -58,7 +58,7 @@ enum class Where : uint32_t { Slot, Heap, Memory, Landed };  // of a payload tha
 struct Elsewhere {
   uint64_t offset;  // Slot: from the arena's start. Heap: from the start of the sender's heap. Memory: the sender's address
   Where where;
-  Lease lease;      // Heap, Memory: the reader takes it before it reads
+  Lease lease;      // Heap, Memory: the reader takes it when it is about to read
 };
 
 struct alignas(64) Cell {
@@ -151,8 +151,8 @@ class Arena {
   int descriptor_;
 };
 
-// Wakes the owner of the doorbell if it sleeps. Cheap when it does not.
 void wake(Doorbell& doorbell);
+// Wakes the owner of the doorbell if it sleeps. Cheap when it does not.
 inline void ring(Doorbell& doorbell) {
   // Pairs with heavy_fence_all() in arm(): on this core that fence falls either after what was written for the sleeper, whose next
   // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 #include "lib/base/lines.h"
@@ -70,6 +71,7 @@ bool Sender::stage(Outgoing& outgoing) {
 }
 
 void Sender::hold(Lane& lane, uint32_t message, int32_t slot, Outgoing* reference) {
+  assert(lane.held[message % kCells].empty());
   lane.held[message % kCells] = {slot, message, reference};
   if (reference) {
     ++reference->outstanding;
@@ -145,6 +147,7 @@ void ShmEndpoint::learn(Lane& lane, uint32_t number) {
 
 // Whether the cell of message `number` is free: message number - 64 has been read.
 bool ShmEndpoint::look(Lane& lane, uint32_t number) {
+  lane.free_line = UINT32_MAX;
   // Now and then at what was sent last, so that its slots are used again while they are warm.
   if (number % kAcksPerLine == 0 && lane.holds > 0) learn(lane, number - kAcksPerLine);
   const uint32_t cell = number % kCells, lap = number - cell;
@@ -234,7 +237,7 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
 // The peer made its offer after it had read the message that was in this cell before, so the cell is free.
 void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
   Lane& lane = lanes_[wire.channel];
-  (void)writable(lane, wire.number);
+  (void)writable(lane, wire.number);  // lets go of what the message before held
   Cell& cell = lane.out[wire.number % kCells];
   cell.elsewhere.where = Where::Landed;
   count_post(outgoing);
@@ -261,6 +264,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
     if (incoming.landing && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
     return Progress::Again;
   }
+  incoming.lent = false;
   if (cell.length <= kInlineBytes) {
     incoming.view.data = cell.payload;
   } else if (cell.elsewhere.where == Where::Slot) {
@@ -268,8 +272,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   } else if (cell.elsewhere.where == Where::Landed) {
     incoming.view.data = incoming.landing;
   } else {
-    if (!cell.elsewhere.lease.take(number)) return Progress::Again;  // taken back: the sender has failed, and will say so
-    lane.taken[number % kCells] = true;
+    incoming.lent = true;
     incoming.view.data = cell.elsewhere.where == Where::Heap ? peer_heap_ + cell.elsewhere.offset
                                                              : reinterpret_cast<const std::byte*>(cell.elsewhere.offset);
   }
@@ -282,11 +285,19 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
+bool ShmEndpoint::begin(Incoming& incoming) {
+  const uint32_t number = incoming.wire.number, index = number % kCells;
+  Lane& lane = lanes_[incoming.wire.channel];
+  if (!lane.in[index].elsewhere.lease.take(number)) return false;
+  lane.taken[index] = true;
+  return true;
+}
+
 void ShmEndpoint::release(Incoming& incoming) {
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
-  // Release: what was read from cell, slot and heap has been read before the sender may write again. Pairs with the acquire
-  // loads in writable() and reap().
+  // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
+  // acquire loads in look(), learn() and reap().
   lane.taken[number % kCells] = false;
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
   ring(peer_->header().doorbell);

@@ -85,6 +85,7 @@ class ShmEndpoint final : public Endpoint {
   Progress receive(Incoming& incoming) override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
+  bool begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer has not finished by the deadline it may go on reading, but not writing.
