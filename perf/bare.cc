@@ -26,7 +26,7 @@ PERF_FOR_ALL void add_to(float* __restrict sum, const float* __restrict other, s
   for (size_t i = 0; i < count; ++i) sum[i] += other[i];
 }
 
-void store(float* to, const float* from, size_t count, bool streamed) {
+void store(float* to, const float* from, size_t count, [[maybe_unused]] bool streamed) {
 #if defined(__SSE2__)
   constexpr size_t kWide = 4;
   if (streamed && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
