@@ -9,7 +9,8 @@
 // And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
 //  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
 //  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.
-//  bare   the plainest AllReduce of floats in plain memory (bare.h), with no types, errors, schedules or transports around it. Ranks that share a core make way for one another by sched_yield() alone.
+//  bare   the plainest AllReduce of floats in plain memory (bare.h), with no types, errors, schedules or transports around it.
+//         Ranks that share a core make way for one another by sched_yield() alone.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
 // over the ranks of each rank's median: a floor is not raised by what else the machine does.

@@ -14,7 +14,7 @@ namespace tutti {
 namespace {
 
 constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
-constexpr int kYieldsPerClock = 8;         // between looks at the clock
+constexpr int kYieldsPerClock = 8;        // between looks at the clock
 constexpr int kYieldsPerLook = 4096;      // at the deadline
 constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
 // Where not all that is awaited can wake this rank: naps in proportion to how long it has waited, so that what is late anyway becomes
