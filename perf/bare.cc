@@ -16,7 +16,8 @@ namespace {
 constexpr size_t kBlock = 1024;                    // floats that are added up in the first-level cache
 constexpr size_t kStreamedFrom = size_t{4} << 20;  // bytes
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
+// Not under ThreadSanitizer: the dynamic linker picks the clone before that has started, and the picking is instrumented too.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
 #define PERF_FOR_ALL __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define PERF_FOR_ALL
