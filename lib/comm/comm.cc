@@ -177,10 +177,16 @@ void Comm::give_up() {
 void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
-  collective_running_ = false;
+  collective_running_ = exchanges_ = false;
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
+  if (calls.size() > 1) {
+    bool some[2] = {};
+    for (const Call& call : calls)
+      if (call.kind == CallKind::PointToPoint) some[call.sends] = true;
+    exchanges_ = some[0] && some[1];
+  }
   for (const Call& call : calls)
     if (call.kind == CallKind::PointToPoint && !start(call)) return;
   (void)start_next_collective();
@@ -216,9 +222,12 @@ bool Comm::start(const Call& call) {
   Runner* const runner = idle_.back();
   idle_.pop_back();
   running_.push_back(runner);
-  const uint64_t signature = runner->execution.operation().signature;
+  Operation& operation = runner->execution.operation();
+  const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
-  if (call.kind != CallKind::PointToPoint) {
+  if (call.kind == CallKind::PointToPoint) {
+    operation.exchanges = exchanges_ && !operation.streaming;
+  } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }

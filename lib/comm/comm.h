@@ -188,6 +188,7 @@ class Comm {
 
   // The batch under way.
   std::span<const Call> calls_;
+  bool exchanges_ = false;                                // it sends and receives
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once

@@ -79,6 +79,7 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
   operation.streaming = 2 * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
+  operation.exchanges = call.kind == CallKind::AlltoAll && !operation.streaming;
   return set_op(call, operation);
 }
 

@@ -4,6 +4,11 @@
 #include <cstring>
 
 namespace tutti {
+namespace {
+
+constexpr size_t kLong = 32768;  // bytes of a Combine, from which it takes longer than to look around
+
+}  // namespace
 
 // The last call once more, but for addresses.
 bool Execution::cut_before() const {
@@ -52,6 +57,7 @@ void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t wi
     ++base;
   }
   next_tile_ = tiles_done_ = 0;
+  next_instance_ = 0;
   for (uint32_t i = 0; i < window_; ++i) begin(instances_[i], next_tile_++);
 }
 
@@ -111,8 +117,10 @@ void Execution::lay_out(Instance& instance) {
 
 Progress Execution::advance(bool& moved) {
   const Plan& plan = *operation_.plan;
-  for (uint32_t i = 0; i < window_; ++i) {
-    Instance& instance = instances_[i];
+  bool long_one = false;
+  for (uint32_t looked = 0; looked < window_ && !long_one; ++looked) {
+    Instance& instance = instances_[next_instance_];
+    if (++next_instance_ == window_) next_instance_ = 0;
     if (instance.works_left == 0) continue;
     for (uint32_t at = 0; at < instance.started_count;) {
       const PlanWork& work = plan.works[instance.started[at]];
@@ -123,6 +131,7 @@ Progress Execution::advance(bool& moved) {
       }
       if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
+      long_one |= work.kind == Work::Kind::Combine && place(instance, work).count * element_bytes_ >= kLong;
       instance.started[at] = instance.started[--instance.started_count];
       finish(instance, work);
     }
@@ -185,24 +194,33 @@ inline bool Execution::fits(size_t expected, const Receiving& receiving) {
   return false;
 }
 
+Progress Execution::failed_from(const PlanSource& source) {
+  failed_peer_ = source.peer;
+  failure_ = source.endpoint->failure();
+  return Progress::Failed;
+}
+
 // Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
 // waits for its memory when something fails, and may do so in this very thread.
-inline bool Execution::begin(Instance& instance, const PlanWork& work) {
+inline Progress Execution::begin(Instance& instance, const PlanWork& work) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   for (uint32_t i = 0; i < work.count; ++i) {
     if (!sources[i].endpoint) continue;
     Receiving& receiving = instance.receivings[sources[i].incoming];
-    if (!receiving.lent || sources[i].endpoint->begin(receiving)) [[likely]]
+    if (!receiving.lent) [[likely]]
       continue;
+    const Progress progress = sources[i].endpoint->begin(receiving);
+    if (progress == Progress::Done) continue;
+    if (progress == Progress::Failed) return failed_from(sources[i]);
     // A sender has failed, and will say so: this Combine never runs.
     while (i-- > 0) {
       if (!sources[i].endpoint) continue;
       Receiving& begun = instance.receivings[sources[i].incoming];
       if (begun.lent) sources[i].endpoint->release(begun);
     }
-    return false;
+    return Progress::Again;
   }
-  return true;
+  return Progress::Done;
 }
 
 // A Combine runs when all its messages are there.
@@ -224,15 +242,17 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
       if (source.lands) continue;  // the receive of every source has to be posted
       return Progress::Again;
     }
-    if (progress == Progress::Failed || !fits(place(instance, work).count * element_bytes_, receiving)) [[unlikely]] {
+    if (progress == Progress::Failed) [[unlikely]]
+      return failed_from(source);
+    if (!fits(place(instance, work).count * element_bytes_, receiving)) [[unlikely]] {
       failed_peer_ = source.peer;
-      if (progress == Progress::Failed) failure_ = source.endpoint->failure();
       return Progress::Failed;
     }
     receiving.arrived = true;
     moved = true;
   }
-  if (!all || !begin(instance, work)) return Progress::Again;
+  if (!all) return Progress::Again;
+  if (const Progress progress = begin(instance, work); progress != Progress::Done) return progress;
   if (work.feeds == kNoWork || !feed(instance, work)) {
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.
@@ -255,12 +275,13 @@ void Execution::expect(Instance& instance, const PlanWork& work, const PlanSourc
                           static_cast<uint32_t>(instance.tile * operation_.plan->lanes[source.lane].receives) + source.message;
   // A message that is all of the result may come straight to its place. Where results stay in the caches, it is better fetched
   // by this core than written by another.
-  receiving.landing = receiving.buffer;
-  if (work.count > 1 || !(operation_.streaming || source.lands)) return;
   const Place& whole = place(instance, work);
-  if (!whole.one) return;
+  receiving.landing = receiving.buffer;
+  receiving.early = false;
+  if (work.count > 1 || !whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
   receiving.capacity = whole.count * element_bytes_;
+  receiving.early = operation_.streaming;
 }
 
 std::vector<int> Execution::waiting_for() const {

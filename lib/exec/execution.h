@@ -26,6 +26,7 @@ struct Operation {
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
+  bool exchanges = false;         // this rank receives as much, and nobody adds up: peers do better to fetch its messages
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 
@@ -39,7 +40,8 @@ class Execution {
   // Starts operation(), which the caller has filled, and takes its message numbers. tile_bytes: limit of one message; window:
   // tiles at once; both the same in every call.
   void start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
-  // Done, Again or Failed. `moved` becomes true if anything happened.
+  // Done, Again or Failed. `moved` becomes true if anything happened. Not more is done at once than one tile's part that takes long,
+  // so that what a batch runs beside, and the messages that peers have read, are looked after.
   Progress advance(bool& moved);
 
   // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
@@ -103,7 +105,8 @@ class Execution {
   Wire wire_of(const Instance& instance, const PlanTarget& target) const;
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(size_t expected, const Receiving& receiving);
-  bool begin(Instance& instance, const PlanWork& work);
+  Progress begin(Instance& instance, const PlanWork& work);
+  Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
   void combine_all(Instance& instance, const PlanWork& work, const PlanWork& to);
@@ -156,6 +159,7 @@ class Execution {
   size_t element_bytes_ = 0, piece_ = 1;  // piece_: elements of the longest chunk
   uint64_t next_tile_ = 0, tiles_done_ = 0;
   uint32_t window_ = 1;
+  uint32_t next_instance_ = 0;  // that advance() looks at
   std::vector<LaneBase> lanes_;
   std::vector<Instance> instances_;
   // Of one Combine: its sources; where its result goes besides, as whole messages; all places of a part of it; which targets

@@ -41,7 +41,7 @@ class FaultyEndpoint final : public Endpoint {
   Progress receive(Incoming& incoming) override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  bool begin(Incoming& incoming) override { return inner_.begin(incoming); }
+  Progress begin(Incoming& incoming) override { return inner_.begin(incoming); }
   void release(Incoming& incoming) override { inner_.release(incoming); }
   Status failure() const override;
 

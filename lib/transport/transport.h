@@ -46,6 +46,7 @@ struct Outgoing {
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
+  bool fetchable = false;    // the reader only stores it, and does better to fetch it from `contiguous` than to wait for a copy
 };
 
 struct View {
@@ -59,6 +60,7 @@ struct Incoming {
   Wire wire{};
   std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place
   size_t capacity = 0;
+  bool early = false;            // the sender may put it there itself, before it is received
   View view;                     // valid from Done to release()
   bool lent = false;             // what it shows is the sender's own memory: begin() before it is read
   void* handle = nullptr;        // the transport's own
@@ -74,12 +76,12 @@ class Endpoint {
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
-  // Of a message that is lent: the view is going to be read now, without a pause. False: it has been taken back, its sender has
-  // failed.
-  virtual bool begin(Incoming&) { return true; }
+  // Of a message that is lent: the view is going to be read now, without a pause; it may change. Again: it has been taken back, its
+  // sender has failed.
+  virtual Progress begin(Incoming&) { return Progress::Done; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
-  // Why post() or receive() said Failed.
+  // Why post(), receive() or begin() said Failed.
   virtual Status failure() const { return {}; }
 };
 

@@ -219,6 +219,27 @@ TEST_CASE("messages in place", "[sweep]") {
   }
 }
 
+// Of plain memory, by the kernel, where processes exchange it.
+TEST_CASE("messages that the kernel copies", "[sweep]") {
+  if (transport() != "shm") return;
+  for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{3, Drivers::Processes}, Shape{4, Drivers::Mixed}}) {
+    for (const char* fault : {"", "seed=5,delay=30,reorder=20,press=30"}) {
+      World world = world_of(shape);
+      world.environment.emplace_back("TUTTI_CMA", "on");
+      world.environment.emplace_back("TUTTI_CACHE", "1G");
+      if (*fault) world.environment.emplace_back("TUTTI_FAULT", fault);
+      std::vector<Case> cases;
+      for (const Case& c : all_combinations(shape.ranks, 11, kFewCounts))
+        if (c.kind == Kind::AlltoAll || c.kind == Kind::SendRecv) cases.push_back(c);
+      for (Case& c : cases) {
+        c.count = 70000 + c.seed % 40000;
+        c.announced = c.seed % 4 == 0 ? 0b10u : 0;
+      }
+      play_all(std::string("by the kernel") + (*fault ? ", faulty" : ""), shape, world, cases);
+    }
+  }
+}
+
 // On one host, and on uneven hosts and racks that TUTTI_TOPO makes up, where hierarchical has something to do.
 TEST_CASE("every algorithm", "[sweep]") {
   const std::pair<Shape, const char*> places[] = {{Shape{3, Drivers::Processes}, ""},

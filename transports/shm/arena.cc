@@ -43,8 +43,8 @@ ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(rank
   // Of any 64 messages in a row, those in large slots have their 16th before read: so not more than every other of these.
   large_count = static_cast<uint32_t>(lanes * 2 * kLargeWindow + 256);
   large_slot_bytes = page_aligned(largest_message);
-  mappers = sizeof(ArenaHeader);
-  acks = page_aligned(mappers + ranks * sizeof(uint32_t));
+  accesses = sizeof(ArenaHeader);
+  acks = page_aligned(accesses + ranks * sizeof(uint32_t));
   offers = page_aligned(acks + lanes * sizeof(Acks));
   cells = page_aligned(offers + lanes * sizeof(Offers));
   small_slots = page_aligned(cells + lanes * kCells * sizeof(Cell));

@@ -1,11 +1,12 @@
 // arena: the shared memory that one rank owns and its peers on the host map.
 //
-//   header | who maps my heap | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
+//   header | who reads what of mine | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
 //  - cell (message % 64): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot of the
-//    arena, in r's memory (a reference, read in place: in r's heap, or anywhere if p runs in r's process), or where p wanted it.
-//    Then `stamp` = message + 1 with release; p's acquire of the stamp makes the cell, and what it speaks of, visible;
+//    arena, in r's memory (a reference: in r's heap, read in place; or anywhere, read in place if p runs in r's process, else
+//    fetched by the kernel), or where p wanted it. Then `stamp` = message + 1 with release; p's acquire of the stamp makes the
+//    cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
 //  - offer (message % 64): where in its own heap p would like the message to be written, before r has sent it;
@@ -92,6 +93,9 @@ struct alignas(64) Doorbell {
   std::atomic<uint32_t> rings;
 };
 
+// What of a rank's memory a peer in another process can read itself.
+inline constexpr uint32_t kMapsHeap = 1, kFetches = 2;
+
 using Token = std::array<uint64_t, 2>;
 
 struct ArenaHeader {
@@ -106,7 +110,7 @@ struct ArenaLayout {
   uint32_t ranks;
   uint32_t small_count, large_count;  // of slots: enough for the windows of all lanes, so that slots never run out first
   size_t large_slot_bytes;
-  size_t mappers, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
+  size_t accesses, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
 };
 
 // One mapping of an arena. Ranks of one process share the owner's mapping, others map the descriptor they were sent.
@@ -134,9 +138,9 @@ class Arena {
   Offers& offers(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<Offers*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
   }
-  // Whether the peer has mapped the owner's heap. Written by the peer when it connects.
-  std::atomic<uint32_t>& maps_heap(uint32_t peer) const {
-    return reinterpret_cast<std::atomic<uint32_t>*>(base_ + layout_.mappers)[peer];
+  // kMapsHeap, kFetches: what of the owner's memory the peer can read. Written by the peer when it connects.
+  std::atomic<uint32_t>& access(uint32_t peer) const {
+    return reinterpret_cast<std::atomic<uint32_t>*>(base_ + layout_.accesses)[peer];
   }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
   const ArenaLayout& layout() const { return layout_; }

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <cstring>
 
 #include "lib/base/lines.h"
+#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 namespace {
@@ -117,13 +119,13 @@ void Sender::reap() {
   }
 }
 
-void ShmEndpoint::open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, bool same_process, int rank, int peer) {
+void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
-  peer_heap_ = peer_heap;
-  same_process_ = same_process;
-  peer_maps_ = &sender.arena->maps_heap(static_cast<uint32_t>(peer));
-  if (peer_heap) peer_arena.maps_heap(static_cast<uint32_t>(rank)).store(1, std::memory_order_release);
+  sight_ = sight;
+  access_ = &sender.arena->access(static_cast<uint32_t>(peer));
+  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.fetched_of ? kFetches : 0);
+  peer_arena.access(static_cast<uint32_t>(rank)).store(access, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
     entry.out = sender.arena->cells(lane, static_cast<uint32_t>(peer));
@@ -190,8 +192,11 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
 // Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
 Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
-  if (same_process_) return Where::Memory;
-  return sender_->in_heap(outgoing.contiguous) && peer_maps_->load(std::memory_order_relaxed) != 0 ? Where::Heap : Where::Slot;
+  if (sight_.same_process) return Where::Memory;
+  const uint32_t access = access_->load(std::memory_order_relaxed);
+  if ((access & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
+  const bool fetched = (access & kFetches) != 0 && outgoing.fetchable && outgoing.bytes >= kLeastFetched;
+  return fetched ? Where::Memory : Where::Slot;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -224,14 +229,14 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
 }
 
 std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
-  if (bytes < kLeastDirect || !peer_heap_) return nullptr;
+  if (bytes < kLeastDirect || !sight_.heap) return nullptr;
   Lane& lane = lanes_[wire.channel];
   Offer& offer = lane.out_offers->offers[wire.number % kCells];
   if (!offer.lease.given(wire.number)) return nullptr;
   // given() has acquired both; if they have changed since, take() fails. A call of another length is not let at the memory.
   const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
   if (offer.bytes.load(std::memory_order_relaxed) != bytes) return nullptr;
-  return offer.lease.take(wire.number) ? peer_heap_ + offset : nullptr;
+  return offer.lease.take(wire.number) ? sight_.heap + offset : nullptr;
 }
 
 // The peer made its offer after it had read the message that was in this cell before, so the cell is free.
@@ -246,7 +251,7 @@ void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
 
 void ShmEndpoint::offer(Lane& lane, Incoming& incoming) {
   const uint32_t number = incoming.wire.number, cell = number % kCells;
-  if (!sender_->in_heap(incoming.landing) || peer_maps_->load(std::memory_order_relaxed) == 0) return;
+  if (!sender_->in_heap(incoming.landing) || (access_->load(std::memory_order_relaxed) & kMapsHeap) == 0) return;
   if (lane.in_acks->released[cell].load(std::memory_order_relaxed) != number - cell) return;  // the one before is unread
   Offer& offer = lane.in_offers->offers[cell];
   offer.offset.store(static_cast<uint64_t>(incoming.landing - sender_->heap.base), std::memory_order_relaxed);
@@ -261,7 +266,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   Lane& lane = lanes_[incoming.wire.channel];
   Cell& cell = lane.in[number % kCells];
   if (cell.stamp.load(std::memory_order_acquire) != number + 1) {
-    if (incoming.landing && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
+    if (incoming.early && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
     return Progress::Again;
   }
   incoming.lent = false;
@@ -273,7 +278,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
     incoming.view.data = incoming.landing;
   } else {
     incoming.lent = true;
-    incoming.view.data = cell.elsewhere.where == Where::Heap ? peer_heap_ + cell.elsewhere.offset
+    incoming.view.data = cell.elsewhere.where == Where::Heap ? sight_.heap + cell.elsewhere.offset
                                                              : reinterpret_cast<const std::byte*>(cell.elsewhere.offset);
   }
   incoming.view.bytes = cell.length;
@@ -285,12 +290,28 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
-bool ShmEndpoint::begin(Incoming& incoming) {
+Progress ShmEndpoint::begin(Incoming& incoming) {
   const uint32_t number = incoming.wire.number, index = number % kCells;
   Lane& lane = lanes_[incoming.wire.channel];
-  if (!lane.in[index].elsewhere.lease.take(number)) return false;
+  Elsewhere& elsewhere = lane.in[index].elsewhere;
+  if (!elsewhere.lease.take(number)) return Progress::Again;
   lane.taken[index] = true;
-  return true;
+  return elsewhere.where == Where::Heap || sight_.same_process ? Progress::Done : fetch_into_place(incoming);
+}
+
+Progress ShmEndpoint::fetch_into_place(Incoming& incoming) {
+  std::byte* to = incoming.landing;
+  const size_t bytes = incoming.view.bytes;
+  if (!to || incoming.capacity != bytes) {
+    if (sender_->fetched.size() < bytes) sender_->fetched.resize(bytes);
+    to = sender_->fetched.data();
+  }
+  const int error = fetch(sight_.fetched_of, incoming.view.data, to, bytes);
+  incoming.view.data = to;
+  if (error == 0) return Progress::Done;
+  if (error == ESRCH) return Progress::Again;  // it has died, which is being told
+  failure_ = system_failure(concat("shm: cannot read ", bytes, " bytes of the peer's memory; TUTTI_CMA=off does without"), error);
+  return Progress::Failed;
 }
 
 void ShmEndpoint::release(Incoming& incoming) {

@@ -1,5 +1,7 @@
 // endpoint: a peer of this host: the lanes to and from it, and what this rank's messages hold until they have been read.
 #pragma once
+#include <sys/types.h>
+
 #include <vector>
 
 #include "lib/base/memory.h"
@@ -55,14 +57,15 @@ struct Lane {
 };
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
-// between cores is little.
-inline constexpr size_t kLeastDirect = 16384;
+// between cores is little; the kernel is asked from kLeastFetched on (`perf/sendrecv_perf -p 2` with TUTTI_CMA=on and off).
+inline constexpr size_t kLeastDirect = 16384, kLeastFetched = 65536;
 struct Sender {
   Arena* arena = nullptr;
   HeapFile heap;
   SlotPool pools[2];            // small, large
   std::vector<Lane*> holding;   // lanes with holds > 0
   uint32_t references = 0;      // held by all lanes together
+  std::vector<std::byte> fetched;  // a message that has no place of its own, until release(): whoever stores it reads no other
 
   // Takes a slot and fills it. False: none is free now.
   bool stage(Outgoing& outgoing);
@@ -78,15 +81,21 @@ struct Sender {
 
 class ShmEndpoint final : public Endpoint {
  public:
-  // peer_heap: where this process sees the peer's heap, or null. same_process: it sees all of the peer's memory.
-  void open(Sender& sender, Arena& peer_arena, std::byte* peer_heap, bool same_process, int rank, int peer);
+  // How this rank sees the peer's memory.
+  struct Sight {
+    std::byte* heap;    // mapped here, or null
+    bool same_process;  // all of it
+    pid_t fetched_of;   // all of it by the kernel, which knows the process by this number; 0: not
+  };
+  void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  bool begin(Incoming& incoming) override;
+  Progress begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
+  Status failure() const override { return failure_; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer has not finished by the deadline it may go on reading, but not writing.
   void withdraw();
@@ -101,14 +110,15 @@ class ShmEndpoint final : public Endpoint {
   void learn(Lane& lane, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
+  Progress fetch_into_place(Incoming& incoming);
   Where reference(const Outgoing& outgoing) const;
   void offer(Lane& lane, Incoming& incoming);
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
-  std::byte* peer_heap_ = nullptr;
-  bool same_process_ = false;
-  std::atomic<uint32_t>* peer_maps_ = nullptr;  // whether the peer has mapped my heap
+  Sight sight_{};
+  std::atomic<uint32_t>* access_ = nullptr;  // the peer's to my memory
+  Status failure_;
   Lane lanes_[kLanes];
 };
 

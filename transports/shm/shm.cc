@@ -2,13 +2,16 @@
 #include "transports/shm/shm.h"
 
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "lib/base/fence.h"
+#include "lib/base/log.h"
 #include "transports/shm/endpoint.h"
 #include "transports/shm/exchange.h"
+#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 namespace {
@@ -22,6 +25,7 @@ class Shm final : public Transport {
       : rank_(options.rank),
         ranks_(options.ranks),
         cancel_(options.cancel),
+        cma_(options.settings.text(Setting::Cma)),
         layout_(static_cast<uint32_t>(options.ranks), options.largest_message) {}
 
   Status open();
@@ -47,8 +51,11 @@ class Shm final : public Transport {
   void wake() override;
 
  private:
+  bool can_fetch(const Contact& contact) const;
+
   const int rank_, ranks_;
   const std::atomic<bool>& cancel_;  // of start-up
+  const std::string cma_;            // TUTTI_CMA
   const ArenaLayout layout_;
   Token token_{};
   std::unique_ptr<Arena> mine_;
@@ -84,6 +91,8 @@ Result<std::string> Shm::address() {
   contact.token = token_;
   contact.arena_bytes = layout_.total;
   contact.heap_bytes = sender_.heap.bytes;
+  contact.pid = static_cast<uint64_t>(getpid());
+  contact.witness = reinterpret_cast<uint64_t>(&token_);
   return std::string(reinterpret_cast<const char*>(&contact), sizeof contact);
 }
 
@@ -99,15 +108,33 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
+  int fetched = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
     const Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
     const bool mine = same_process(contacts[peer], contacts[rank_]);
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    endpoints_[peer].open(sender_, *arenas_[peer], heap, mine, rank_, peer);
+    const pid_t fetched_of = !mine && can_fetch(contacts[peer]) ? static_cast<pid_t>(contacts[peer].pid) : 0;
+    fetched += fetched_of != 0;
+    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, fetched_of}, rank_, peer);
   }
+  if (fetched > 0) log_info(rank_, "shm: the kernel copies what is exchanged with ", fetched, " peers (TUTTI_CMA=", cma_, ")");
   return {};
+}
+
+// Whether the kernel is to read the other's memory, and does: process ids may be those of another namespace, and a process may not
+// be read by everyone.
+bool Shm::can_fetch(const Contact& contact) const {
+  if (cma_ == "off" || (cma_ == "auto" && !fetches_fast())) return false;
+  Token seen{};
+  const auto* const witness = reinterpret_cast<const std::byte*>(contact.witness);
+  const int error = fetch(static_cast<pid_t>(contact.pid), witness, reinterpret_cast<std::byte*>(&seen), sizeof seen);
+  if (error == 0 && seen == contact.token) return true;
+  if (cma_ == "on")
+    log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read that with id ", contact.pid, ": ",
+             error != 0 ? std::strerror(error) : "it is another here");
+  return false;
 }
 
 void Shm::arm() {

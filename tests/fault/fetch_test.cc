@@ -1,0 +1,108 @@
+// fetch: ranks whose messages the kernel copies from process to process, when one dies or may not read any more.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+
+#include "tests/fault/board.h"
+
+using namespace tutti::test;
+
+namespace {
+
+constexpr size_t kCount = 128 * 1024;  // floats for each peer
+
+bool may_read(int process) {
+  char byte, *const there = reinterpret_cast<char*>(const_cast<size_t*>(&kCount));
+  const iovec here{&byte, 1}, from{there, 1};
+  return process_vm_readv(process, &here, 1, &from, 1, 0) == 1;
+}
+
+// From now on this process may not read another's memory.
+void give_up_reading() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
+  expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0,
+         "the system call could not be forbidden");
+}
+
+// AlltoAlls until one fails, into memory that nobody writes afterwards.
+void exchange_until_failure(Board& board, int rank, int ranks, tuttiComm_t comm) {
+  std::vector<float> values(kCount * static_cast<size_t>(ranks), static_cast<float>(rank)), got(values.size());
+  while (board.slots[rank].result == tuttiSuccess) {
+    board.take(rank, tuttiAlltoAll(values.data(), got.data(), kCount, tuttiFloat, comm, nullptr));
+    if (board.slots[rank].result != tuttiSuccess) break;
+    for (size_t i = 0; i < got.size(); i += 1021) expect(got[i] == static_cast<float>(i / kCount), "a wrong value arrived");
+  }
+  std::fill(got.begin(), got.end(), -1.0f);
+  usleep(10'000);
+  expect(std::all_of(got.begin(), got.end(), [](float value) { return value == -1.0f; }), "somebody wrote into the output of a call that had failed");
+}
+
+World world_of(int ranks) {
+  World world{.ranks = ranks};
+  world.environment = {{"TUTTI_CMA", "on"}, {"TUTTI_CACHE", "1G"}};
+  return world;
+}
+
+}  // namespace
+
+TEST_CASE("a rank killed while others fetch from it is named by all within two seconds", "[fault]") {
+  std::mt19937 random(test_seed());
+  for (const auto& [ranks, victim] : {std::pair{2, 1}, {4, 2}, {4, 0}, {8, 5}}) {
+    INFO(ranks << " ranks, rank " << victim << " is killed");
+    const useconds_t delay_us = random() % 3000;
+    SharedBoard board;
+    run_with_faults(world_of(ranks), victim, [&, ranks = ranks, victim = victim](Rank& rank) {
+      Board& all = *board.get();
+      const tuttiComm_t comm = rank.join();
+      if (rank.rank == victim)
+        std::thread([&all, victim, delay_us] {
+          while (all.slots[victim].calls < 3) sched_yield();
+          usleep(delay_us);  // somewhere inside a call
+          all.slots[victim].at_ns = tutti::now_ns();
+          kill(getpid(), SIGKILL);
+        }).detach();
+      exchange_until_failure(all, rank.rank, ranks, comm);
+      rank.check(tuttiCommDestroy(comm), "destroy");
+    });
+    for (int rank = 0; rank < ranks; ++rank) {
+      if (rank == victim) continue;
+      check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(victim), "died"});
+      CHECK(static_cast<double>(board->slots[rank].at_ns - board->slots[victim].at_ns) * 1e-9 < 2);
+    }
+  }
+}
+
+// It also shows that the kernel does copy, where it may.
+TEST_CASE("a rank that may not read its peers' memory any more says so", "[fault]") {
+  SharedBoard board;
+  run_with_faults(world_of(2), -1, [&](Rank& rank) {
+    Board& all = *board.get();
+    all.slots[rank.rank].pid = getpid();
+    const tuttiComm_t comm = rank.join();
+    rank.meet(0);
+    if (rank.rank == 0) {
+      if (!may_read(all.slots[1].pid)) all.slots[1].pid = 0;
+      give_up_reading();
+    }
+    rank.meet(1);
+    if (all.slots[1].pid != 0) exchange_until_failure(all, rank.rank, rank.ranks, comm);
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  if (board->slots[1].pid == 0) {
+    WARN("processes may not read one another's memory here: not tried");
+    return;
+  }
+  for (int rank : {0, 1})
+    check_failure(*board.get(), rank, tuttiSystemError, {"rank 0, AlltoAll", "peer rank 1", "cannot read", "TUTTI_CMA=off"});
+}
