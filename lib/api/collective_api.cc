@@ -46,12 +46,12 @@ bool apart(uintptr_t a, size_t a_bytes, uintptr_t b, size_t b_bytes) { return a 
                                        : ", and this call cannot work in place");
 }
 
-// Most calls: two buffers of a reasonable size, apart.
+// Most calls: buffers of a reasonable size, apart.
 inline Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
   const size_t element = size_of(call.type);
   const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
-  if (std::max(buffers.send_count, buffers.recv_count) < PTRDIFF_MAX / 8 && send != 0 && recv != 0 &&
-      apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) [[likely]]
+  if (std::max(buffers.send_count, buffers.recv_count) < PTRDIFF_MAX / 8 && (send != 0 || buffers.send_count == 0) &&
+      (recv != 0 || buffers.recv_count == 0) && apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) [[likely]]
     return {};
   return check_unusual_buffers(function, call, buffers);
 }

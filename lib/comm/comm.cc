@@ -8,6 +8,15 @@
 #include "lib/base/thread.h"
 
 namespace tutti {
+namespace {
+
+constexpr size_t kLongCount = 8192;  // elements of a message, from which a look at the batch is little
+
+bool receives(std::span<const Call> calls) {
+  return std::any_of(calls.begin(), calls.end(), [](const Call& call) { return call.kind == CallKind::PointToPoint && !call.sends; });
+}
+
+}  // namespace
 
 Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
   if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
@@ -177,16 +186,10 @@ void Comm::give_up() {
 void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
-  collective_running_ = exchanges_ = false;
+  collective_running_ = false;
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
-  if (calls.size() > 1) {
-    bool some[2] = {};
-    for (const Call& call : calls)
-      if (call.kind == CallKind::PointToPoint) some[call.sends] = true;
-    exchanges_ = some[0] && some[1];
-  }
   for (const Call& call : calls)
     if (call.kind == CallKind::PointToPoint && !start(call)) return;
   (void)start_next_collective();
@@ -194,39 +197,40 @@ void Comm::load(std::span<const Call> calls) {
 
 // The last call once more, or one after the other in the same order: so the last one was looked at, and next come those that have
 // not run for the longest time.
-Status Comm::find_runner(const Call& call) {
-  for (size_t i = 0; i < std::min(kRunners, idle_.size()); ++i) {
-    if (!idle_[i]->repeats(call)) continue;
-    std::rotate(idle_.begin() + static_cast<ptrdiff_t>(i), idle_.begin() + static_cast<ptrdiff_t>(i) + 1, idle_.end());
-    return {};
+Status Comm::find_runner(const Call& call, Runner*& runner) {
+  const auto kept = idle_.begin() + static_cast<ptrdiff_t>(std::min(kRunners, idle_.size()));
+  auto place = std::find_if(idle_.begin(), kept, [&](Runner* idle) { return idle->repeats(call); });
+  if (place == kept) {
+    // What cannot be repeated gives way first.
+    place = std::find_if(idle_.begin(), idle_.end(), [](const Runner* idle) { return !idle->repeatable; });
+    if (place == idle_.end() && (idle_.empty() || runners_.size() < kRunners)) {
+      place = idle_.insert(place, &runners_.emplace_back());
+    } else if (place == idle_.end()) {
+      place = idle_.begin();
+    }
+    TUTTI_TRY(prepare(call, **place));
   }
-  // What cannot be repeated gives way first.
-  auto place = std::find_if(idle_.begin(), idle_.end(), [](const Runner* runner) { return !runner->repeatable; });
-  if (place == idle_.end() && (idle_.empty() || runners_.size() < kRunners)) {
-    idle_.push_back(&runners_.emplace_back());
-  } else {
-    if (place == idle_.end()) place = idle_.begin();
-    std::rotate(place, place + 1, idle_.end());
-  }
-  return prepare(call, *idle_.back());
+  runner = *place;
+  idle_.erase(place);
+  return {};
 }
 
 bool Comm::start(const Call& call) {
-  if (idle_.empty() || !idle_.back()->repeats(call)) {
-    if (Status status = find_runner(call); !status.ok()) [[unlikely]] {
-      fail_all(status.code(), rank(), status.text());
-      end_batch(std::move(status));
-      return false;
-    }
+  Runner* runner;
+  if (!idle_.empty() && idle_.back()->repeats(call)) {
+    runner = idle_.back();
+    idle_.pop_back();
+  } else if (Status status = find_runner(call, runner); !status.ok()) [[unlikely]] {
+    fail_all(status.code(), rank(), status.text());
+    end_batch(std::move(status));
+    return false;
   }
-  Runner* const runner = idle_.back();
-  idle_.pop_back();
   running_.push_back(runner);
   Operation& operation = runner->execution.operation();
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
-    operation.exchanges = exchanges_ && !operation.streaming;
+    operation.exchanges = call.sends && call.count >= kLongCount && !operation.streaming && receives(calls_);
   } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);

@@ -155,7 +155,7 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
-  Status find_runner(const Call& call);  // leaves one that is ready for the call at the back of idle_
+  Status find_runner(const Call& call, Runner*& runner);  // takes one out of idle_, ready for the call
   Status prepare(const Call& call, Runner& runner);
   void prepare_single(const Call& call, Operation& operation);
   Status prepare_collective(const Call& call, Runner& runner);
@@ -188,7 +188,6 @@ class Comm {
 
   // The batch under way.
   std::span<const Call> calls_;
-  bool exchanges_ = false;                                // it sends and receives
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once

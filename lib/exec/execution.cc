@@ -4,12 +4,6 @@
 #include <cstring>
 
 namespace tutti {
-namespace {
-
-constexpr size_t kLong = 32768;  // bytes of a Combine, from which it takes longer than to look around
-
-}  // namespace
-
 // The last call once more, but for addresses.
 bool Execution::cut_before() const {
   return cut_plan_ == operation_.plan && cut_count_ == operation_.input_layout.count && cut_type_ == operation_.type &&
@@ -117,8 +111,8 @@ void Execution::lay_out(Instance& instance) {
 
 Progress Execution::advance(bool& moved) {
   const Plan& plan = *operation_.plan;
-  bool long_one = false;
-  for (uint32_t looked = 0; looked < window_ && !long_one; ++looked) {
+  bool combined = false;
+  for (uint32_t looked = 0; looked < window_ && !combined; ++looked) {
     Instance& instance = instances_[next_instance_];
     if (++next_instance_ == window_) next_instance_ = 0;
     if (instance.works_left == 0) continue;
@@ -131,7 +125,7 @@ Progress Execution::advance(bool& moved) {
       }
       if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
-      long_one |= work.kind == Work::Kind::Combine && place(instance, work).count * element_bytes_ >= kLong;
+      combined |= work.kind == Work::Kind::Combine;
       instance.started[at] = instance.started[--instance.started_count];
       finish(instance, work);
     }

@@ -40,8 +40,8 @@ class Execution {
   // Starts operation(), which the caller has filled, and takes its message numbers. tile_bytes: limit of one message; window:
   // tiles at once; both the same in every call.
   void start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
-  // Done, Again or Failed. `moved` becomes true if anything happened. Not more is done at once than one tile's part that takes long,
-  // so that what a batch runs beside, and the messages that peers have read, are looked after.
+  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so
+  // that what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
 
   // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
