@@ -12,10 +12,6 @@ namespace {
 
 constexpr size_t kLongCount = 8192;  // elements of a message, from which a look at the batch is little
 
-bool receives(std::span<const Call> calls) {
-  return std::any_of(calls.begin(), calls.end(), [](const Call& call) { return call.kind == CallKind::PointToPoint && !call.sends; });
-}
-
 }  // namespace
 
 Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
@@ -187,6 +183,7 @@ void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
   collective_running_ = false;
+  batch_receives_.reset();
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
@@ -215,6 +212,12 @@ Status Comm::find_runner(const Call& call, Runner*& runner) {
   return {};
 }
 
+bool Comm::batch_receives() {
+  const auto receives = [](const Call& call) { return call.kind == CallKind::PointToPoint && !call.sends; };
+  if (!batch_receives_) batch_receives_ = std::any_of(calls_.begin(), calls_.end(), receives);
+  return *batch_receives_;
+}
+
 bool Comm::start(const Call& call) {
   Runner* runner;
   if (!idle_.empty() && idle_.back()->repeats(call)) {
@@ -230,7 +233,7 @@ bool Comm::start(const Call& call) {
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
-    operation.exchanges = call.sends && call.count >= kLongCount && !operation.streaming && receives(calls_);
+    operation.exchanges = call.sends && call.count >= kLongCount && !operation.streaming && batch_receives();
   } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);

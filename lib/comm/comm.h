@@ -160,6 +160,7 @@ class Comm {
   void prepare_single(const Call& call, Operation& operation);
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
+  bool batch_receives();
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
   void end_batch(Status status);
@@ -188,6 +189,7 @@ class Comm {
 
   // The batch under way.
   std::span<const Call> calls_;
+  std::optional<bool> batch_receives_;                    // once somebody wants to know
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once

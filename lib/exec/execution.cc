@@ -4,6 +4,7 @@
 #include <cstring>
 
 namespace tutti {
+
 // The last call once more, but for addresses.
 bool Execution::cut_before() const {
   return cut_plan_ == operation_.plan && cut_count_ == operation_.input_layout.count && cut_type_ == operation_.type &&

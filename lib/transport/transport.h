@@ -46,7 +46,8 @@ struct Outgoing {
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
-  bool fetchable = false;    // the reader only stores it, and does better to fetch it from `contiguous` than to wait for a copy
+  bool fetchable = false;    // the reader only stores it, at its landing, and does better to fetch it from `contiguous` than to wait for
+                             // a copy
 };
 
 struct View {

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "tests/fault/board.h"
 
@@ -35,17 +36,18 @@ void give_up_reading() {
          "the system call could not be forbidden");
 }
 
-// AlltoAlls until one fails, into memory that nobody writes afterwards.
+// AlltoAlls until one fails. Right after it this rank's input is other than it was: whoever reads it then must not succeed.
 void exchange_until_failure(Board& board, int rank, int ranks, tuttiComm_t comm) {
-  std::vector<float> values(kCount * static_cast<size_t>(ranks), static_cast<float>(rank)), got(values.size());
-  while (board.slots[rank].result == tuttiSuccess) {
+  std::vector<float> values(kCount * static_cast<size_t>(ranks)), got(values.size());
+  for (int call = 0; board.slots[rank].result == tuttiSuccess; ++call) {
+    const auto value_of = [&](size_t sender) { return static_cast<float>(call * ranks + static_cast<int>(sender)); };
+    std::fill(values.begin(), values.end(), value_of(static_cast<size_t>(rank)));
+    std::fill(got.begin(), got.end(), -1.0f);
     board.take(rank, tuttiAlltoAll(values.data(), got.data(), kCount, tuttiFloat, comm, nullptr));
     if (board.slots[rank].result != tuttiSuccess) break;
-    for (size_t i = 0; i < got.size(); i += 1021) expect(got[i] == static_cast<float>(i / kCount), "a wrong value arrived");
+    for (size_t i = 0; i < got.size(); i += 127) expect(got[i] == value_of(i / kCount), "a wrong value arrived");
   }
-  std::fill(got.begin(), got.end(), -1.0f);
-  usleep(10'000);
-  expect(std::all_of(got.begin(), got.end(), [](float value) { return value == -1.0f; }), "somebody wrote into the output of a call that had failed");
+  std::fill(values.begin(), values.end(), -2.0f);
 }
 
 World world_of(int ranks) {

@@ -109,15 +109,16 @@ void Probe::find_hosts() {
   }
 }
 
-// Half of the soonest round trip of a byte, since whatever else a host does only ever adds; for both ends.
+// Half of the soonest round trip of a byte, since whatever else a host does only ever adds; each end takes the time from its own send.
 double Probe::latency(int peer, bool first) {
   double soonest = std::numeric_limits<double>::infinity();
   char byte = 0;
+  if (!first) receive(&byte, 1, peer);
   for (int round = 0; round < kRounds; ++round) {
     const int64_t begin = now_ns();
-    if (first) send(&byte, 1, peer);
+    send(&byte, 1, peer);
+    if (!first && round + 1 == kRounds) break;
     receive(&byte, 1, peer);
-    if (!first) send(&byte, 1, peer);
     soonest = std::min(soonest, seconds_since(begin));
   }
   return soonest / 2;

@@ -102,6 +102,7 @@ struct ArenaHeader {
   uint64_t magic;
   Token token;   // names this arena; random
   Doorbell doorbell;
+  uint64_t process, witness;  // where the owner's process has the token, too: who reads it there reads the owner's memory
 };
 
 // Where things lie; a pure function of its inputs, so that peers agree.

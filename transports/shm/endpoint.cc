@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "lib/base/lines.h"
-#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 namespace {
@@ -124,7 +123,7 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, in
   peer_ = &peer_arena;
   sight_ = sight;
   access_ = &sender.arena->access(static_cast<uint32_t>(peer));
-  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.fetched_of ? kFetches : 0);
+  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.memory.process ? kFetches : 0);
   peer_arena.access(static_cast<uint32_t>(rank)).store(access, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
@@ -195,8 +194,8 @@ Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (sight_.same_process) return Where::Memory;
   const uint32_t access = access_->load(std::memory_order_relaxed);
   if ((access & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
-  const bool fetched = (access & kFetches) != 0 && outgoing.fetchable && outgoing.bytes >= kLeastFetched;
-  return fetched ? Where::Memory : Where::Slot;
+  const bool fetched = (access & kFetches) != 0 && sender_->lends && outgoing.fetchable && outgoing.bytes >= kLeastFetched;
+  return fetched && can_be_fetched(outgoing.contiguous) ? Where::Memory : Where::Slot;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -300,14 +299,10 @@ Progress ShmEndpoint::begin(Incoming& incoming) {
 }
 
 Progress ShmEndpoint::fetch_into_place(Incoming& incoming) {
-  std::byte* to = incoming.landing;
   const size_t bytes = incoming.view.bytes;
-  if (!to || incoming.capacity != bytes) {
-    if (sender_->fetched.size() < bytes) sender_->fetched.resize(bytes);
-    to = sender_->fetched.data();
-  }
-  const int error = fetch(sight_.fetched_of, incoming.view.data, to, bytes);
-  incoming.view.data = to;
+  assert(incoming.landing && incoming.capacity == bytes);
+  const int error = fetch(sight_.memory, incoming.view.data, incoming.landing, bytes);
+  incoming.view.data = incoming.landing;
   if (error == 0) return Progress::Done;
   if (error == ESRCH) return Progress::Again;  // it has died, which is being told
   failure_ = system_failure(concat("shm: cannot read ", bytes, " bytes of the peer's memory; TUTTI_CMA=off does without"), error);

@@ -1,11 +1,10 @@
 // endpoint: a peer of this host: the lanes to and from it, and what this rank's messages hold until they have been read.
 #pragma once
-#include <sys/types.h>
-
 #include <vector>
 
 #include "lib/base/memory.h"
 #include "transports/shm/arena.h"
+#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 
@@ -65,7 +64,7 @@ struct Sender {
   SlotPool pools[2];            // small, large
   std::vector<Lane*> holding;   // lanes with holds > 0
   uint32_t references = 0;      // held by all lanes together
-  std::vector<std::byte> fetched;  // a message that has no place of its own, until release(): whoever stores it reads no other
+  bool lends = false;           // memory outside the heap to other processes
 
   // Takes a slot and fills it. False: none is free now.
   bool stage(Outgoing& outgoing);
@@ -85,7 +84,7 @@ class ShmEndpoint final : public Endpoint {
   struct Sight {
     std::byte* heap;    // mapped here, or null
     bool same_process;  // all of it
-    pid_t fetched_of;   // all of it by the kernel, which knows the process by this number; 0: not
+    Memory memory;      // all of it, by the kernel, or none
   };
   void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
 

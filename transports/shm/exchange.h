@@ -21,7 +21,6 @@ struct Contact {
   Token token;            // of the arena
   uint64_t arena_bytes;
   uint64_t heap_bytes;    // 0: there is none
-  uint64_t pid, witness;  // where this process has the token, too: who finds it there may read this process's memory
 };
 
 class Listener {

@@ -16,6 +16,14 @@
 namespace tutti::shm {
 namespace {
 
+// The memory of an arena's owner, if the kernel lets this process read it: process ids may be those of another namespace.
+Memory memory_of(const Arena& arena) {
+  const ArenaHeader& header = arena.header();
+  const Memory memory{static_cast<pid_t>(header.process), header.witness, header.token};
+  std::byte nothing;
+  return fetch(memory, nullptr, &nothing, 0) == 0 ? memory : Memory{};
+}
+
 // Of a line from core to core, and of a stream of lines.
 constexpr double kHopSeconds = 150e-9, kBandwidthBps = 25e9;
 
@@ -51,8 +59,6 @@ class Shm final : public Transport {
   void wake() override;
 
  private:
-  bool can_fetch(const Contact& contact) const;
-
   const int rank_, ranks_;
   const std::atomic<bool>& cancel_;  // of start-up
   const std::string cma_;            // TUTTI_CMA
@@ -75,7 +81,10 @@ Status Shm::open() {
   Result<std::unique_ptr<Listener>> listener = Listener::open(token_);
   if (!listener.ok()) return listener.status();
   listener_ = std::move(listener.value());
+  mine_->header().process = static_cast<uint64_t>(getpid());
+  mine_->header().witness = reinterpret_cast<uint64_t>(&token_);
   sender_.arena = mine_.get();
+  sender_.lends = cma_ != "off";
   sender_.heap = heap_file();
   sender_.pools[0].open(layout_.small_slots, kSmallSlotBytes, layout_.small_count);
   sender_.pools[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.large_count);
@@ -91,8 +100,6 @@ Result<std::string> Shm::address() {
   contact.token = token_;
   contact.arena_bytes = layout_.total;
   contact.heap_bytes = sender_.heap.bytes;
-  contact.pid = static_cast<uint64_t>(getpid());
-  contact.witness = reinterpret_cast<uint64_t>(&token_);
   return std::string(reinterpret_cast<const char*>(&contact), sizeof contact);
 }
 
@@ -108,33 +115,21 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
-  int fetched = 0;
+  int fetched = 0, refused = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
     const Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
     const bool mine = same_process(contacts[peer], contacts[rank_]);
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    const pid_t fetched_of = !mine && can_fetch(contacts[peer]) ? static_cast<pid_t>(contacts[peer].pid) : 0;
-    fetched += fetched_of != 0;
-    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, fetched_of}, rank_, peer);
+    const bool wanted = !mine && (cma_ == "on" || (cma_ == "auto" && fetches_fast()));
+    const Memory memory = wanted ? memory_of(*arenas_[peer]) : Memory{};
+    (memory.process != 0 ? fetched : refused) += wanted;
+    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, memory}, rank_, peer);
   }
   if (fetched > 0) log_info(rank_, "shm: the kernel copies what is exchanged with ", fetched, " peers (TUTTI_CMA=", cma_, ")");
+  if (refused > 0 && cma_ == "on") log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read ", refused, " peers' memory");
   return {};
-}
-
-// Whether the kernel is to read the other's memory, and does: process ids may be those of another namespace, and a process may not
-// be read by everyone.
-bool Shm::can_fetch(const Contact& contact) const {
-  if (cma_ == "off" || (cma_ == "auto" && !fetches_fast())) return false;
-  Token seen{};
-  const auto* const witness = reinterpret_cast<const std::byte*>(contact.witness);
-  const int error = fetch(static_cast<pid_t>(contact.pid), witness, reinterpret_cast<std::byte*>(&seen), sizeof seen);
-  if (error == 0 && seen == contact.token) return true;
-  if (cma_ == "on")
-    log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read that with id ", contact.pid, ": ",
-             error != 0 ? std::strerror(error) : "it is another here");
-  return false;
 }
 
 void Shm::arm() {
