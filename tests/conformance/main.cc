@@ -1,9 +1,9 @@
 // main of the conformance suite: Catch2's, then one line that says how much was tried over which transport.
-#define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <iostream>
 
+#include "tests/catch.h"
 #include "tests/conformance/suite.h"
 #include "tests/harness/hosts.h"
 
@@ -51,7 +51,7 @@ int main(int argc, char** argv) {
       return 77;
     }
   }
-  const int result = Catch::Session().run(argc, argv);
+  const int result = tutti::test::run_catch(argc, argv);
   const tutti::test::Tally& tally = tutti::test::tally();
   std::cout << "conformance: " << tally.cases << " cases over " << tutti::test::transport() << " (" << tally.worlds
             << " worlds of ranks)" << std::endl;

@@ -2,12 +2,12 @@
 //
 // DIFF_SEED (default 20240) starts the sequence, DIFF_CALLS says how many. All ranks draw the same calls; whether a rank
 // works in place is drawn per rank. A failure prints the seed and the call.
-#define CATCH_CONFIG_RUNNER
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
 #include <iostream>
 
+#include "tests/catch.h"
 #include "tests/harness/play.h"
 
 namespace tutti::test {
@@ -92,7 +92,7 @@ TEST_CASE("random calls give what the reference gives", "[differential]") {
 }  // namespace tutti::test
 
 int main(int argc, char** argv) {
-  const int result = Catch::Session().run(argc, argv);
+  const int result = tutti::test::run_catch(argc, argv);
   std::cout << "differential: " << tutti::test::g_calls << " calls, " << tutti::test::g_differences
             << " differences (DIFF_SEED=" << tutti::test::seed() << ")" << std::endl;
   return result;

@@ -5,7 +5,7 @@
 
 #include <iostream>
 
-#define CATCH_CONFIG_RUNNER
+#include "tests/catch.h"
 #include "tests/fault/board.h"
 #include "tests/harness/hosts.h"
 
@@ -196,5 +196,5 @@ int main(int argc, char** argv) {
     std::cout << "skipped: " << why_not << std::endl;
     return 77;
   }
-  return Catch::Session().run(argc, argv);
+  return run_catch(argc, argv);
 }
