@@ -8,12 +8,6 @@
 #include "lib/base/thread.h"
 
 namespace tutti {
-namespace {
-
-constexpr size_t kLongCount = 8192;  // elements of a message, from which a look at the batch is little
-
-}  // namespace
-
 Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
   if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
 }
@@ -233,7 +227,7 @@ bool Comm::start(const Call& call) {
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
-    operation.exchanges = call.sends && call.count >= kLongCount && !operation.streaming && batch_receives();
+    operation.exchanges = call.sends && exchange_pays(operation) && batch_receives();
   } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);

@@ -161,6 +161,7 @@ class Comm {
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
   bool batch_receives();
+  static bool exchange_pays(const Operation& operation);
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
   void end_batch(Status status);

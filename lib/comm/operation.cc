@@ -42,6 +42,12 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   return {};
 }
 
+// Below, a message through a buffer takes as long as one that its reader fetches; above, the results go past the caches.
+bool Comm::exchange_pays(const Operation& operation) {
+  constexpr size_t kLeastBytes = 1 << 20;  // `build/perf/sendrecv_perf -p 2`, alltoall_perf, with TUTTI_CMA=on and off
+  return operation.input_layout.count * size_of(operation.type) >= kLeastBytes && !operation.streaming;
+}
+
 // A Send or a Recv.
 void Comm::prepare_single(const Call& call, Operation& operation) {
   operation.plan = plans_->point_to_point(call.sends, call.root);
@@ -79,7 +85,7 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
   operation.streaming = 2 * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
-  operation.exchanges = call.kind == CallKind::AlltoAll && !operation.streaming;
+  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation);
   return set_op(call, operation);
 }
 

@@ -15,7 +15,7 @@ using namespace tutti::test;
 
 namespace {
 
-constexpr size_t kCount = 128 * 1024;  // floats for each peer
+constexpr size_t kCount = 256 * 1024;  // floats for each peer
 
 bool may_read(int process) {
   char byte, *const there = reinterpret_cast<char*>(const_cast<size_t*>(&kCount));

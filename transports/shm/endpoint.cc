@@ -123,7 +123,7 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, in
   peer_ = &peer_arena;
   sight_ = sight;
   access_ = &sender.arena->access(static_cast<uint32_t>(peer));
-  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.memory.process ? kFetches : 0);
+  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.memory ? kFetches : 0);
   peer_arena.access(static_cast<uint32_t>(rank)).store(access, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
@@ -195,7 +195,9 @@ Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   const uint32_t access = access_->load(std::memory_order_relaxed);
   if ((access & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
   const bool fetched = (access & kFetches) != 0 && sender_->lends && outgoing.fetchable && outgoing.bytes >= kLeastFetched;
-  return fetched && can_be_fetched(outgoing.contiguous) ? Where::Memory : Where::Slot;
+  if (!fetched || (outgoing.contiguous != sender_->fetched_to && !can_be_fetched(outgoing.contiguous))) return Where::Slot;
+  sender_->fetched_to = outgoing.contiguous + outgoing.bytes;
+  return Where::Memory;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -301,7 +303,7 @@ Progress ShmEndpoint::begin(Incoming& incoming) {
 Progress ShmEndpoint::fetch_into_place(Incoming& incoming) {
   const size_t bytes = incoming.view.bytes;
   assert(incoming.landing && incoming.capacity == bytes);
-  const int error = fetch(sight_.memory, incoming.view.data, incoming.landing, bytes);
+  const int error = sight_.memory->fetch(incoming.view.data, incoming.landing, bytes);
   incoming.view.data = incoming.landing;
   if (error == 0) return Progress::Done;
   if (error == ESRCH) return Progress::Again;  // it has died, which is being told

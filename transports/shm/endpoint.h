@@ -56,7 +56,7 @@ struct Lane {
 };
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
-// between cores is little; the kernel is asked from kLeastFetched on (`perf/sendrecv_perf -p 2` with TUTTI_CMA=on and off).
+// between cores is little; the kernel is asked from kLeastFetched on.
 inline constexpr size_t kLeastDirect = 16384, kLeastFetched = 65536;
 struct Sender {
   Arena* arena = nullptr;
@@ -65,6 +65,7 @@ struct Sender {
   std::vector<Lane*> holding;   // lanes with holds > 0
   uint32_t references = 0;      // held by all lanes together
   bool lends = false;           // memory outside the heap to other processes
+  const std::byte* fetched_to = nullptr;  // where the memory that was last lent so ends: what goes on there can be fetched, too
 
   // Takes a slot and fills it. False: none is free now.
   bool stage(Outgoing& outgoing);
@@ -82,9 +83,9 @@ class ShmEndpoint final : public Endpoint {
  public:
   // How this rank sees the peer's memory.
   struct Sight {
-    std::byte* heap;    // mapped here, or null
-    bool same_process;  // all of it
-    Memory memory;      // all of it, by the kernel, or none
+    std::byte* heap;           // mapped here, or null
+    bool same_process;         // all of it
+    const PeerMemory* memory;  // all of it, by the kernel, or null
   };
   void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
 

@@ -1,6 +1,7 @@
 // fetch: see fetch.h.
 #include "transports/shm/fetch.h"
 
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -45,16 +46,22 @@ double page_ns() {
 
 }  // namespace
 
-// The witness comes with every message, out of the same process for sure.
-int fetch(const Memory& memory, const std::byte* from, std::byte* to, size_t bytes) {
-  auto seen = memory.witness;
-  seen.fill(0);
-  const iovec here[] = {{seen.data(), sizeof seen}, {to, bytes}};
-  const iovec there[] = {{reinterpret_cast<void*>(memory.witness_at), sizeof seen}, {const_cast<std::byte*>(from), bytes}};
-  const ssize_t got = process_vm_readv(memory.process, here, 2, there, 2, 0);
-  if (got < 0 && errno != EFAULT) return errno;
-  if (seen != memory.witness) return ESRCH;
-  return got == static_cast<ssize_t>(sizeof seen + bytes) ? 0 : EFAULT;
+std::unique_ptr<PeerMemory> PeerMemory::open(pid_t process, uint64_t witness, const std::array<uint64_t, 2>& token) {
+  const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, process, 0));  // glibc 2.36 declares it for C only
+  if (descriptor < 0) return nullptr;
+  std::unique_ptr<PeerMemory> memory(new PeerMemory(process, descriptor));
+  std::array<uint64_t, 2> seen{};
+  const auto* const from = reinterpret_cast<const std::byte*>(witness);
+  if (memory->fetch(from, reinterpret_cast<std::byte*>(seen.data()), sizeof seen) != 0 || seen != token) return nullptr;
+  return memory;
+}
+
+PeerMemory::~PeerMemory() { close(descriptor_); }
+
+// What is still there afterwards has had its number all the time.
+int PeerMemory::fetch(const std::byte* from, std::byte* to, size_t bytes) const {
+  const int error = read_of(process_, from, to, bytes);
+  return syscall(SYS_pidfd_send_signal, descriptor_, 0, nullptr, 0) == 0 ? error : errno;
 }
 
 bool can_be_fetched(const std::byte* at) {

@@ -8,18 +8,27 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace tutti::shm {
 
-// The memory of a process as another sees it, with something to know it by: process numbers come again.
-struct Memory {
-  pid_t process = 0;         // 0: none
-  uint64_t witness_at = 0;   // an address there
-  std::array<uint64_t, 2> witness{};
-};
+class PeerMemory {
+ public:
+  // Of the process with this number, if the kernel lets this one read it, and if it has the token at the address `witness`: numbers
+  // may be those of another namespace. Else null.
+  static std::unique_ptr<PeerMemory> open(pid_t process, uint64_t witness, const std::array<uint64_t, 2>& token);
+  ~PeerMemory();
+  PeerMemory(const PeerMemory&) = delete;
+  PeerMemory& operator=(const PeerMemory&) = delete;
 
-// 0, or an errno: ESRCH if there is no such process any more, EPERM if this one may not read it.
-int fetch(const Memory& memory, const std::byte* from, std::byte* to, size_t bytes);
+  // 0, or an errno: ESRCH if that process is no more.
+  int fetch(const std::byte* from, std::byte* to, size_t bytes) const;
+
+ private:
+  PeerMemory(pid_t process, int descriptor) : process_(process), descriptor_(descriptor) {}
+  const pid_t process_;
+  const int descriptor_;  // of the process: its number may come again
+};
 
 // Whether peers can fetch this process's memory at an address: not where a device's is mapped.
 bool can_be_fetched(const std::byte* at);

@@ -16,14 +16,6 @@
 namespace tutti::shm {
 namespace {
 
-// The memory of an arena's owner, if the kernel lets this process read it: process ids may be those of another namespace.
-Memory memory_of(const Arena& arena) {
-  const ArenaHeader& header = arena.header();
-  const Memory memory{static_cast<pid_t>(header.process), header.witness, header.token};
-  std::byte nothing;
-  return fetch(memory, nullptr, &nothing, 0) == 0 ? memory : Memory{};
-}
-
 // Of a line from core to core, and of a stream of lines.
 constexpr double kHopSeconds = 150e-9, kBandwidthBps = 25e9;
 
@@ -117,15 +109,18 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
 
   int fetched = 0, refused = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
-    const Neighbour& neighbour = neighbours_[peer];
+    Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
     const bool mine = same_process(contacts[peer], contacts[rank_]);
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
     const bool wanted = !mine && (cma_ == "on" || (cma_ == "auto" && fetches_fast()));
-    const Memory memory = wanted ? memory_of(*arenas_[peer]) : Memory{};
-    (memory.process != 0 ? fetched : refused) += wanted;
-    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, memory}, rank_, peer);
+    if (wanted) {
+      const ArenaHeader& header = arenas_[peer]->header();
+      neighbour.memory = PeerMemory::open(static_cast<pid_t>(header.process), header.witness, header.token);
+      ++(neighbour.memory ? fetched : refused);
+    }
+    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, neighbour.memory.get()}, rank_, peer);
   }
   if (fetched > 0) log_info(rank_, "shm: the kernel copies what is exchanged with ", fetched, " peers (TUTTI_CMA=", cma_, ")");
   if (refused > 0 && cma_ == "on") log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read ", refused, " peers' memory");
