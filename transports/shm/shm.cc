@@ -123,7 +123,8 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
     endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, neighbour.memory.get()}, rank_, peer);
   }
   if (fetched > 0) log_info(rank_, "shm: the kernel copies what is exchanged with ", fetched, " peers (TUTTI_CMA=", cma_, ")");
-  if (refused > 0 && cma_ == "on") log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read ", refused, " peers' memory");
+  if (refused > 0 && cma_ == "on")
+    log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read ", refused, " peers' memory");
   return {};
 }
 
