@@ -17,12 +17,14 @@ constexpr size_t kBlock = 1024;                    // floats that are added up i
 constexpr size_t kStreamedFrom = size_t{4} << 20;  // bytes
 
 // Not under ThreadSanitizer: the dynamic linker picks the clone before that has started, and the picking is instrumented too.
-#if defined(__has_feature)
+#if defined(__SANITIZE_THREAD__)
+#define PERF_PLAIN
+#elif defined(__has_feature)  // clang
 #if __has_feature(thread_sanitizer)
-#define __SANITIZE_THREAD__  // as gcc has it
+#define PERF_PLAIN
 #endif
 #endif
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(PERF_PLAIN)
 #define PERF_FOR_ALL __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define PERF_FOR_ALL

@@ -8,6 +8,7 @@
 #include "lib/base/thread.h"
 
 namespace tutti {
+
 Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
   if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
 }
