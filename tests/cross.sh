@@ -1,5 +1,5 @@
 #!/bin/bash
-# Other processors, on an x86-64 machine: builds for ARM64 and passes the fast tests under qemu; runs this machine's build as a
+# Other processors, on an x86-64 machine: builds the fast tests and a benchmark for ARM64 and runs them under qemu; runs this machine's build as a
 # processor with AVX2 at most, and as one without; and reduces among all of them in one communicator.
 #
 # This shows that the code for those processors is right, not that it orders its memory accesses well enough: what qemu runs on
