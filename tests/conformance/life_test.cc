@@ -1,7 +1,5 @@
 // life: making, splitting and leaving communicators, with calls on all of them.
 #include <sched.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -92,14 +90,6 @@ TEST_CASE("memory from the library is not copied on the way", "[life]") {
   }
 }
 
-// Where this process may read its parent's memory, it may read its brothers'.
-bool may_fetch() {
-  static const char here = 1;
-  char there = 0;
-  const iovec to{&there, 1}, from{const_cast<char*>(&here), 1};
-  return process_vm_readv(getppid(), &to, 1, &from, 1, 0) == 1;
-}
-
 TEST_CASE("the kernel copies what is sent and received at once, no other message", "[life]") {
   if (transport() != "shm") return;
   World world = processes(2);
@@ -109,7 +99,7 @@ TEST_CASE("the kernel copies what is sent and received at once, no other message
     const tuttiComm_t comm = rank.join();
     std::vector<char> from(kMessageBytes), to(kMessageBytes);
     const size_t fetched = exchange(rank, comm, from.data(), to.data());
-    expect(!may_fetch() || fetched < kSlotKib, "a fetched message left " + std::to_string(fetched) + " KiB in the arenas");
+    expect(!may_read_others() || fetched < kSlotKib, "a fetched message left " + std::to_string(fetched) + " KiB in the arenas");
     rank.check(rank.rank == 0 ? tuttiSend(from.data(), kMessageBytes, tuttiInt8, 1, comm, nullptr)
                               : tuttiRecv(to.data(), kMessageBytes, tuttiInt8, 0, comm, nullptr), "a message one way");
     const size_t copied = arena_kib();
