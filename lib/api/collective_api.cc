@@ -63,7 +63,7 @@ size_t times(size_t count, int ranks) {
 
 // What every call that moves data begins with; `body(comm)` has a communicator that can be used.
 template <typename Body>
-tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, Body body) {
+tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, const Body& body) {
   return enter([&]() -> Status {
     const auto checked = [&]() -> Status {
       const CallGuard guard(comm);
@@ -101,7 +101,8 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
   });
 }
 
-tuttiResult_t point_to_point(const char* function, bool sends, void* data, size_t count, int type, int peer, tuttiComm_t comm,
+template <bool sends>
+tuttiResult_t point_to_point(const char* function, void* data, size_t count, int type, int peer, tuttiComm_t comm,
                              tuttiStream_t stream) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
     if (static_cast<unsigned>(peer) >= static_cast<unsigned>(object.ranks()))
@@ -243,12 +244,12 @@ tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
 
 tuttiResult_t tuttiSend(const void* sendbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
                         tuttiStream_t stream) {
-  return point_to_point("tuttiSend", true, const_cast<void*>(sendbuff), count, datatype, peer, comm, stream);
+  return point_to_point<true>("tuttiSend", const_cast<void*>(sendbuff), count, datatype, peer, comm, stream);
 }
 
 tuttiResult_t tuttiRecv(void* recvbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
                         tuttiStream_t stream) {
-  return point_to_point("tuttiRecv", false, recvbuff, count, datatype, peer, comm, stream);
+  return point_to_point<false>("tuttiRecv", recvbuff, count, datatype, peer, comm, stream);
 }
 
 tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t recvcounts[], const size_t rdispls[],

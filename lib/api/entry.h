@@ -82,7 +82,7 @@ inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSu
 
 // Runs the body of an entry point; a bug that throws (or no memory) becomes a result.
 template <typename Body>
-tuttiResult_t enter(Body body) noexcept {
+tuttiResult_t enter(const Body& body) noexcept {
   try {
     return answer(body());
   } catch (const std::bad_alloc&) {

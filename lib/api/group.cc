@@ -28,7 +28,18 @@ struct Group {
     setups.clear();
   }
 };
-thread_local Group t_group __attribute__((tls_model("initial-exec")));
+
+// This thread's; null until it is in a group for the first time. (A pointer, because an object with a destructor takes a call to
+// be reached.)
+constinit thread_local Group* t_group __attribute__((tls_model("initial-exec"))) = nullptr;
+
+Group& this_group() {
+  if (t_group) [[likely]]
+    return *t_group;
+  thread_local Group group;
+  t_group = &group;
+  return group;
+}
 
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
@@ -95,13 +106,13 @@ Status run_calls(Group& group) {
 constinit thread_local int t_group_depth = 0;
 
 Status noted_in_group(Status status) {
-  if (t_group_depth > 0 && t_group.first_failure.ok() && !status.ok()) t_group.first_failure = status;
+  if (t_group_depth > 0 && this_group().first_failure.ok() && !status.ok()) this_group().first_failure = status;
   return status;
 }
 
 Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
-    Group& group = t_group;
+    Group& group = this_group();
     group.places.resize(group.calls.size());  // one more may be left from when memory ran out
     group.places.push_back({comm, stream});
     group.calls.push_back(std::move(call));
@@ -117,7 +128,7 @@ Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tutt
 
 Status dispatch(std::vector<Setup> setups) {
   if (!in_group()) return run_setups(setups);
-  for (Setup& setup : setups) t_group.setups.push_back(std::move(setup));
+  for (Setup& setup : setups) this_group().setups.push_back(std::move(setup));
   return {};
 }
 
@@ -137,7 +148,7 @@ tuttiResult_t tuttiGroupEnd(void) {
     if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group_depth > 0) return {};
     struct Cleared {  // also when memory runs out
-      Group& group = t_group;
+      Group& group = this_group();
       ~Cleared() { group.clear(); }
     } cleared;
     Group& group = cleared.group;

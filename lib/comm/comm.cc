@@ -9,7 +9,8 @@
 
 namespace tutti {
 
-Comm::Comm(CommOptions options, Settings settings) : options_(std::move(options)), settings_(std::move(settings)) {
+Comm::Comm(CommOptions options, Settings settings)
+    : options_(std::move(options)), settings_(std::move(settings)), last_(&add_runner()) {
   if (options_.timeout_s <= 0) options_.timeout_s = settings_.seconds(Setting::Timeout);
 }
 
@@ -174,11 +175,18 @@ void Comm::give_up() {
 
 // ---- calls
 
+Comm::Runner& Comm::add_runner() {
+  Runner& runner = runners_.emplace_back();
+  runner.next = &runner;
+  return runner;
+}
+
 void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
   collective_running_ = false;
   batch_receives_.reset();
+  next_runner_ = kRunners;
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
@@ -187,24 +195,25 @@ void Comm::load(std::span<const Call> calls) {
   (void)start_next_collective();
 }
 
-// The last call once more, or one after the other in the same order: so the last one was looked at, and next come those that have
-// not run for the longest time.
+// A call of those before, once more; else what has not run for the longest time gives way, and first what cannot be repeated.
 Status Comm::find_runner(const Call& call, Runner*& runner) {
-  const auto kept = idle_.begin() + static_cast<ptrdiff_t>(std::min(kRunners, idle_.size()));
-  auto place = std::find_if(idle_.begin(), kept, [&](Runner* idle) { return idle->repeats(call); });
-  if (place == kept) {
-    // What cannot be repeated gives way first.
-    place = std::find_if(idle_.begin(), idle_.end(), [](const Runner* idle) { return !idle->repeatable; });
-    if (place == idle_.end() && (idle_.empty() || runners_.size() < kRunners)) {
-      place = idle_.insert(place, &runners_.emplace_back());
-    } else if (place == idle_.end()) {
-      place = idle_.begin();
-    }
-    TUTTI_TRY(prepare(call, **place));
+  Runner* oldest = nullptr;
+  const auto since = [](const Runner& one) { return one.repeatable ? one.started : 0; };
+  for (size_t i = 0; i < std::min(kRunners, runners_.size()); ++i) {
+    Runner& one = runners_[i];
+    if (one.runs) continue;
+    runner = &one;
+    if (one.repeats(call)) return {};
+    if (!oldest || since(one) < since(*oldest)) oldest = &one;
   }
-  runner = *place;
-  idle_.erase(place);
-  return {};
+  if (runners_.size() < kRunners && (!oldest || oldest->repeatable)) oldest = &add_runner();
+  while (!oldest) {
+    if (next_runner_ == runners_.size()) (void)add_runner();
+    Runner& one = runners_[next_runner_++];
+    if (!one.runs) oldest = &one;
+  }
+  runner = oldest;
+  return prepare(call, *runner);
 }
 
 bool Comm::batch_receives() {
@@ -213,27 +222,31 @@ bool Comm::batch_receives() {
   return *batch_receives_;
 }
 
+// Programs go round: after a call comes what came after it before.
 bool Comm::start(const Call& call) {
-  Runner* runner;
-  if (!idle_.empty() && idle_.back()->repeats(call)) {
-    runner = idle_.back();
-    idle_.pop_back();
-  } else if (Status status = find_runner(call, runner); !status.ok()) [[unlikely]] {
-    fail_all(status.code(), rank(), status.text());
-    end_batch(std::move(status));
-    return false;
+  Runner* runner = last_->next;
+  if (runner->runs || !runner->repeats(call)) {
+    if (Status status = find_runner(call, runner); !status.ok()) [[unlikely]] {
+      fail_all(status.code(), rank(), status.text());
+      end_batch(std::move(status));
+      return false;
+    }
+    last_->next = runner;
   }
+  last_ = runner;
+  runner->runs = true;
+  runner->started = ++starts_;
   running_.push_back(runner);
   Operation& operation = runner->execution.operation();
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
-    operation.exchanges = call.sends && exchange_pays(operation) && batch_receives();
+    if (runner->may_exchange) operation.exchanges = batch_receives();
   } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  runner->execution.start(lanes_, tile_bytes_, window_);
+  runner->execution.start(lanes_);
   return true;
 }
 
@@ -248,7 +261,7 @@ bool Comm::start_next_collective() {
 void Comm::end_batch(Status status) {
   batch_status_ = std::move(status);
   for (const auto& transport : transports_) transport->quiesce();
-  idle_.insert(idle_.end(), running_.begin(), running_.end());
+  for (Runner* runner : running_) runner->runs = false;
   running_.clear();
   calls_ = {};
   next_call_ = 0;
@@ -273,9 +286,9 @@ Progress Comm::advance(bool& moved) {
       return Progress::Failed;
     }
     moved = true;
+    runner->runs = false;
     running_[i] = running_.back();
     running_.pop_back();
-    idle_.push_back(runner);
     if (runner->execution.operation().plan->point_to_point) continue;
     finished_.store(finished_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     collective_running_ = false;

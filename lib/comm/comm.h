@@ -124,6 +124,10 @@ class Comm {
     size_t count = 0;
     uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
     bool may_be_in_place = false, in_place = false;
+    bool may_exchange = false;                      // a Send that is fetched in a batch that receives
+    bool runs = false;
+    uint64_t started = 0;    // when it was last, as Comm::starts_ counts
+    Runner* next = nullptr;  // what was started after it then
 
     // Whether this is such a call. If so, the execution can be started.
     bool repeats(const Call& call);
@@ -155,9 +159,10 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
-  Status find_runner(const Call& call, Runner*& runner);  // takes one out of idle_, ready for the call
+  Status find_runner(const Call& call, Runner*& runner);  // one that does not run, made ready for the call
+  Runner& add_runner();
   Status prepare(const Call& call, Runner& runner);
-  void prepare_single(const Call& call, Operation& operation);
+  void prepare_single(const Call& call, Runner& runner);
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
   bool batch_receives();
@@ -194,8 +199,11 @@ class Comm {
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once
-  std::deque<Runner> runners_;           // addresses stay
-  std::vector<Runner*> running_, idle_;  // all of them, one or the other; idle_: the longest unused first
+  std::deque<Runner> runners_;           // addresses stay; never empty
+  std::vector<Runner*> running_;
+  Runner* last_;                         // that was started
+  uint64_t starts_ = 0;
+  size_t next_runner_ = kRunners;        // no runner from kRunners to here is free for this batch
   std::vector<LaneCount> lanes_;
   Status batch_status_;
   bool timeout_reported_ = false;

@@ -27,16 +27,17 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   runner.root = call.root;
   runner.count = call.count;
   runner.input_offset = runner.output_offset = 0;
-  runner.may_be_in_place = runner.in_place = false;
+  runner.may_be_in_place = runner.in_place = runner.may_exchange = false;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
   operation.output = address(call.recv);
   operation.input_layout.count = operation.output_layout.count = call.count;
   if (call.kind == CallKind::PointToPoint) {
-    prepare_single(call, operation);
+    prepare_single(call, runner);
   } else {
     TUTTI_TRY(prepare_collective(call, runner));
   }
+  runner.execution.prepare(tile_bytes_, window_);
   // What arrays or memory outside the call say may change without notice.
   runner.repeatable = !call.blocks && call.op < kFirstUserOp;
   return {};
@@ -49,9 +50,11 @@ bool Comm::exchange_pays(const Operation& operation) {
 }
 
 // A Send or a Recv.
-void Comm::prepare_single(const Call& call, Operation& operation) {
+void Comm::prepare_single(const Call& call, Runner& runner) {
+  Operation& operation = runner.execution.operation();
   operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
+  runner.may_exchange = call.sends && exchange_pays(operation);
 }
 
 Status Comm::prepare_collective(const Call& call, Runner& runner) {

@@ -5,25 +5,16 @@
 
 namespace tutti {
 
-// The last call once more, but for addresses.
-bool Execution::cut_before() const {
-  return cut_plan_ == operation_.plan && cut_count_ == operation_.input_layout.count && cut_type_ == operation_.type &&
-         operation_.input_layout.counts.empty();
-}
-
-void Execution::cut(size_t tile_bytes, uint32_t window) {
+void Execution::prepare(size_t tile_bytes, uint32_t window) {
   const Plan& plan = *operation_.plan;
   ++shape_;
-  cut_plan_ = nullptr;
-  cut_count_ = operation_.input_layout.count;
-  cut_type_ = operation_.type;
   element_bytes_ = size_of(operation_.type);
 
   // The longest message of a tile is largest_message pieces: that, and nothing a single rank knows, decides the slice.
   tiling_.pieces = plan.chunks / plan.blocks;
   piece_ = std::max<size_t>(1, tile_bytes / element_bytes_ / plan.largest_message);
   tiling_.slice = piece_ * tiling_.pieces;
-  size_t longest = cut_count_;
+  size_t longest = operation_.input_layout.count;
   for (const Layout* layout : {&operation_.input_layout, &operation_.output_layout})
     for (size_t count : layout->counts) longest = std::max(longest, count);
   tiling_.tiles = Tiling::tiles_of(longest, tiling_.slice);
@@ -32,23 +23,22 @@ void Execution::cut(size_t tile_bytes, uint32_t window) {
   if (instances_.size() < window_) instances_.resize(window_);
   lanes_.resize(plan.lanes.size());
   pointers_.resize(plan.most_sources);
-  if (operation_.input_layout.counts.empty()) cut_plan_ = &plan;
 }
 
-void Execution::start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window) {
-  if (!cut_before()) cut(tile_bytes, window);
+void Execution::start(std::span<LaneCount> lanes) {
   const Plan& plan = *operation_.plan;
   LaneBase* base = lanes_.data();
   for (const Lane& lane : plan.lanes) {
     LaneCount& count = lanes[static_cast<size_t>(lane.peer) * kLanes + lane.channel];
-    *base = {count.sent, count.received, tiling_.tiles, tiling_.tiles};
+    const LaneCount before = count;
+    *base = {before.sent, before.received, tiling_.tiles, tiling_.tiles};
     if (operation_.paired) {
       const uint32_t peer = static_cast<uint32_t>(lane.peer);
       base->send_tiles = Tiling::tiles_of(operation_.input_layout.count_of(peer), piece_);
       base->receive_tiles = Tiling::tiles_of(operation_.output_layout.count_of(peer), piece_);
     }
-    count.sent += static_cast<uint32_t>(base->send_tiles * lane.sends);
-    count.received += static_cast<uint32_t>(base->receive_tiles * lane.receives);
+    count = {before.sent + static_cast<uint32_t>(base->send_tiles * lane.sends),
+             before.received + static_cast<uint32_t>(base->receive_tiles * lane.receives)};
     ++base;
   }
   next_tile_ = tiles_done_ = 0;

@@ -37,9 +37,11 @@ struct LaneCount {
 
 class Execution {
  public:
-  // Starts operation(), which the caller has filled, and takes its message numbers. tile_bytes: limit of one message; window:
-  // tiles at once; both the same in every call.
-  void start(std::span<LaneCount> lanes, size_t tile_bytes, uint32_t window);
+  // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses
+  // may change, and whether it exchanges. tile_bytes: limit of one message; window: tiles at once; both the same in every call.
+  void prepare(size_t tile_bytes, uint32_t window);
+  // Takes its message numbers.
+  void start(std::span<LaneCount> lanes);
   // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so
   // that what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
@@ -94,8 +96,6 @@ class Execution {
     uint64_t send_tiles, receive_tiles;
   };
 
-  bool cut_before() const;
-  void cut(size_t tile_bytes, uint32_t window);
   void begin(Instance& instance, uint64_t tile);
   void lay_out(Instance& instance);
   void finish(Instance& instance, const PlanWork& work);
@@ -150,11 +150,7 @@ class Execution {
   }
 
   Operation operation_;
-  // What cut() worked out, and for which operation: calls often repeat.
-  const Plan* cut_plan_ = nullptr;
-  size_t cut_count_ = 0;
-  Type cut_type_ = Type::U8;
-  uint64_t shape_ = 0;  // counts what cut() worked out
+  uint64_t shape_ = 0;  // counts what prepare() worked out
   Tiling tiling_;
   size_t element_bytes_ = 0, piece_ = 1;  // piece_: elements of the longest chunk
   uint64_t next_tile_ = 0, tiles_done_ = 0;
