@@ -3,10 +3,10 @@
 //   header | who reads what of mine | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
-//  - cell (message % 64): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot of the
-//    arena, in r's memory (a reference: in r's heap, read in place; or anywhere, read in place if p runs in r's process, else
-//    fetched by the kernel), or where p wanted it. Then `stamp` = message + 1 with release; p's acquire of the stamp makes the
-//    cell, and what it speaks of, visible;
+//  - cell (one of 64, see cell_of): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot
+//    of the arena, in r's memory (a reference: in r's heap, read in place; or anywhere, read in place if p runs in r's process,
+//    else fetched by the kernel), or where p wanted it. Then `stamp` = message + 1 with release; p's acquire of the stamp makes
+//    the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
 //  - offer (message % 64): where in its own heap p would like the message to be written, before r has sent it;
@@ -72,6 +72,13 @@ struct alignas(64) Cell {
   };
 };
 static_assert(sizeof(Cell) == 256);
+
+// Messages of 16 lie on a page in no order, so that no processor that reads one prefetches the next from the core that is about
+// to write it: an AllReduce of 8 bytes between two processes takes a tenth less (`perf/all_reduce_perf -b 8 -e 8`).
+inline uint32_t cell_of(uint32_t message) {
+  constexpr std::array<uint8_t, 16> kOrder{0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+  return message % kCells / kOrder.size() * kOrder.size() + kOrder[message % kOrder.size()];
+}
 
 struct Offer {
   std::atomic<uint64_t> offset, bytes;  // in the reader's heap

@@ -14,6 +14,7 @@ namespace tutti::shm {
 namespace {
 
 constexpr size_t kWarmSlots = 16;       // small slots in use, from which on one looks which have been read
+constexpr uint32_t kCellsAhead = 2;     // of a peer that is ahead
 constexpr size_t kCopiedAhead = 16384;  // longer copies are by instructions that take lines ahead themselves
 
 // A slot was last in its readers' caches. The first lines of it have been taken.
@@ -203,7 +204,7 @@ Where ShmEndpoint::reference(const Outgoing& outgoing) const {
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   Lane& lane = lanes_[wire.channel];
   if (!writable(lane, wire.number)) return Progress::Again;
-  Cell& cell = lane.out[wire.number % kCells];
+  Cell& cell = lane.out_cell(wire.number);
   if (outgoing.bytes <= kInlineBytes) {
     if (outgoing.contiguous) {
       copy_to_cell(cell.payload, outgoing.contiguous, outgoing.bytes);
@@ -226,6 +227,9 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   }
   count_post(outgoing);
   publish(cell, wire, outgoing.bytes);
+  // The peer looks at the next cell when it has this message: until then there is time to take it over.
+  take_lines(reinterpret_cast<std::byte*>(&lane.out_cell(wire.number + 1)), kLineBytes);
+  lane.answered = true;
   return Progress::Done;
 }
 
@@ -244,7 +248,7 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
 void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
   Lane& lane = lanes_[wire.channel];
   (void)writable(lane, wire.number);  // lets go of what the message before held
-  Cell& cell = lane.out[wire.number % kCells];
+  Cell& cell = lane.out_cell(wire.number);
   cell.elsewhere.where = Where::Landed;
   count_post(outgoing);
   publish(cell, wire, outgoing.bytes);
@@ -265,7 +269,7 @@ void ShmEndpoint::offer(Lane& lane, Incoming& incoming) {
 Progress ShmEndpoint::receive(Incoming& incoming) {
   const uint32_t number = incoming.wire.number;
   Lane& lane = lanes_[incoming.wire.channel];
-  Cell& cell = lane.in[number % kCells];
+  Cell& cell = lane.in_cell(number);
   if (cell.stamp.load(std::memory_order_acquire) != number + 1) {
     if (incoming.early && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
     return Progress::Again;
@@ -294,7 +298,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
 Progress ShmEndpoint::begin(Incoming& incoming) {
   const uint32_t number = incoming.wire.number, index = number % kCells;
   Lane& lane = lanes_[incoming.wire.channel];
-  Elsewhere& elsewhere = lane.in[index].elsewhere;
+  Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
   if (!elsewhere.lease.take(number)) return Progress::Again;
   lane.taken[index] = true;
   return elsewhere.where == Where::Heap || sight_.same_process ? Progress::Done : fetch_into_place(incoming);
@@ -319,6 +323,10 @@ void ShmEndpoint::release(Incoming& incoming) {
   lane.taken[number % kCells] = false;
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
   ring(peer_->header().doorbell);
+  // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
+  if (!lane.answered)
+    for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) __builtin_prefetch(&lane.in_cell(number + ahead));
+  lane.answered = false;
 }
 
 void ShmEndpoint::withdraw() {
@@ -326,10 +334,10 @@ void ShmEndpoint::withdraw() {
     for (uint32_t cell = 0; cell < kCells; ++cell) {
       // What was taken and will not be read any more.
       if (std::exchange(lane.taken[cell], false)) {
-        const uint32_t number = lane.in[cell].stamp.load(std::memory_order_relaxed) - 1;
+        const uint32_t number = lane.in_cell(cell).stamp.load(std::memory_order_relaxed) - 1;
         lane.in_acks->released[cell].store(ack_of(number), std::memory_order_release);
       }
-      if (lane.held[cell].reference && lane.out[cell].elsewhere.lease.take_back(lane.held[cell].message))
+      if (lane.held[cell].reference && lane.out_cell(cell).elsewhere.lease.take_back(lane.held[cell].message))
         sender_->let_go(lane, cell);
       if (lane.offered[cell] && lane.in_offers->offers[cell].lease.take_back(lane.offered[cell]->wire.number))
         lane.offered[cell] = nullptr;
@@ -355,7 +363,7 @@ void ShmEndpoint::settle(const Deadline& deadline) {
       if (const Incoming* incoming = std::exchange(lane.offered[cell], nullptr)) {
         const uint32_t stamp = incoming->wire.number + 1;
         // A peer that is stopped in the middle could go on at any time.
-        if (!wait_for([&] { return lane.in[cell].stamp.load(std::memory_order_acquire) == stamp; }))
+        if (!wait_for([&] { return lane.in_cell(cell).stamp.load(std::memory_order_acquire) == stamp; }))
           unshare(incoming->landing, incoming->capacity);
       }
     }

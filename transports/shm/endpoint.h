@@ -46,6 +46,9 @@ struct Lane {
     Outgoing* reference = nullptr;
     bool empty() const { return slot < 0 && !reference; }
   };
+  Cell& out_cell(uint32_t message) const { return out[cell_of(message)]; }
+  Cell& in_cell(uint32_t message) const { return in[cell_of(message)]; }
+
   Held held[kCells];
   uint32_t holds = 0;            // that are not empty
   uint32_t first_held = 0;       // no message before it holds anything
@@ -53,6 +56,7 @@ struct Lane {
   uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
   Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
   bool taken[kCells] = {};         // whether this rank reads the peer's memory for a message
+  bool answered = false;           // this rank has sent something since it last received
 };
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
