@@ -44,6 +44,11 @@ void copy_to_cell(std::byte* to, const std::byte* from, size_t bytes) {
   }
 }
 
+// Bytes of a cell that a message is in.
+size_t used_of_cell(size_t message_bytes) {
+  return message_bytes <= kInlineBytes ? offsetof(Cell, payload) + message_bytes : offsetof(Cell, elsewhere) + sizeof(Elsewhere);
+}
+
 }  // namespace
 
 void SlotPool::open(size_t first_offset, size_t slot_bytes, uint32_t slots) {
@@ -228,7 +233,7 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   count_post(outgoing);
   publish(cell, wire, outgoing.bytes);
   // The peer looks at the next cell when it has this message: until then there is time to take it over.
-  take_lines(reinterpret_cast<std::byte*>(&lane.out_cell(wire.number + 1)), kLineBytes);
+  take_lines(&lane.out_cell(wire.number + 1), used_of_cell(outgoing.bytes));
   lane.answered = true;
   return Progress::Done;
 }
@@ -325,7 +330,7 @@ void ShmEndpoint::release(Incoming& incoming) {
   ring(peer_->header().doorbell);
   // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
   if (!lane.answered)
-    for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) __builtin_prefetch(&lane.in_cell(number + ahead));
+    for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(incoming.view.bytes));
   lane.answered = false;
 }
 
