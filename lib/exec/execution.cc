@@ -66,7 +66,7 @@ void Execution::lay_out(Instance& instance) {
     instance.started.resize(plan.works.size());
     instance.waiting = plan.dependencies;
     instance.sendings.assign(plan.groups.size(), {});
-    instance.posted.assign(plan.targets.size(), instance.turn - 1);
+    instance.postings.assign(plan.targets.size(), {instance.turn - 1, 0});
     instance.receivings.assign(plan.incomings, {});
     instance.works.resize(plan.works.size());
     instance.sources.resize(plan.sources.size());
@@ -86,6 +86,7 @@ void Execution::lay_out(Instance& instance) {
       }
       Receiving& receiving = instance.receivings[source.incoming];
       receiving.wire.channel = source.channel;
+      receiving.number = static_cast<uint32_t>(instance.tile * plan.lanes[source.lane].receives) + source.message;
       if (!source.lands) continue;
       receiving.capacity = instance.works[w].count * element_bytes_;
       landing_bytes += receiving.capacity;
@@ -95,8 +96,12 @@ void Execution::lay_out(Instance& instance) {
   std::byte* landing = instance.landing.data();
   for (const PlanSource& source : plan.sources) {
     if (!source.endpoint || !source.lands) continue;
-    instance.receivings[source.incoming].buffer = landing;
+    instance.receivings[source.incoming].landing = landing;
     landing += instance.receivings[source.incoming].capacity;
+  }
+  for (size_t t = 0; t < plan.targets.size(); ++t) {
+    const PlanTarget& target = plan.targets[t];
+    instance.postings[t].number = static_cast<uint32_t>(instance.tile * plan.lanes[target.lane].sends) + target.message;
   }
 }
 
@@ -187,13 +192,12 @@ Progress Execution::failed_from(const PlanSource& source) {
 
 // Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
 // waits for its memory when something fails, and may do so in this very thread.
-inline Progress Execution::begin(Instance& instance, const PlanWork& work) {
+Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   for (uint32_t i = 0; i < work.count; ++i) {
     if (!sources[i].endpoint) continue;
     Receiving& receiving = instance.receivings[sources[i].incoming];
-    if (!receiving.lent) [[likely]]
-      continue;
+    if (!receiving.lent) continue;
     const Progress progress = sources[i].endpoint->begin(receiving);
     if (progress == Progress::Done) continue;
     if (progress == Progress::Failed) return failed_from(sources[i]);
@@ -211,14 +215,19 @@ inline Progress Execution::begin(Instance& instance, const PlanWork& work) {
 // A Combine runs when all its messages are there.
 Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
-  bool all = true;
+  Receiving* const receivings = instance.receivings.data();
+  const size_t bytes = place(instance, work).count * element_bytes_;
+  bool all = true, lent = false;
   for (uint32_t i = 0; i < work.count; ++i) {
     const PlanSource& source = sources[i];
     if (!source.endpoint) continue;
-    Receiving& receiving = instance.receivings[source.incoming];
-    if (receiving.arrived) continue;
+    Receiving& receiving = receivings[source.incoming];
+    if (receiving.arrived) {
+      lent |= receiving.lent;
+      continue;
+    }
     if (!receiving.expected) {
-      if (instance.tile >= lanes_[source.lane].receive_tiles) return Progress::Done;  // paired: this peer's part has ended
+      if (operation_.paired && instance.tile >= lanes_[source.lane].receive_tiles) return Progress::Done;  // this peer's part has ended
       expect(instance, work, source, receiving);
     }
     const Progress progress = source.endpoint->receive(receiving);
@@ -229,15 +238,18 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     }
     if (progress == Progress::Failed) [[unlikely]]
       return failed_from(source);
-    if (!fits(place(instance, work).count * element_bytes_, receiving)) [[unlikely]] {
+    if (!fits(bytes, receiving)) [[unlikely]] {
       failed_peer_ = source.peer;
       return Progress::Failed;
     }
     receiving.arrived = true;
+    lent |= receiving.lent;
     moved = true;
   }
   if (!all) return Progress::Again;
-  if (const Progress progress = begin(instance, work); progress != Progress::Done) return progress;
+  if (lent) {
+    if (const Progress progress = begin_lent(instance, work); progress != Progress::Done) return progress;
+  }
   if (work.feeds == kNoWork || !feed(instance, work)) {
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.
@@ -246,7 +258,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
   }
   for (uint32_t i = 0; i < work.count; ++i) {
     if (!sources[i].endpoint) continue;
-    Receiving& receiving = instance.receivings[sources[i].incoming];
+    Receiving& receiving = receivings[sources[i].incoming];
     sources[i].endpoint->release(receiving);
     receiving.expected = receiving.arrived = false;
     receiving.handle = nullptr;
@@ -254,16 +266,14 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
   return Progress::Done;
 }
 
-void Execution::expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving) {
+inline void Execution::expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving) {
   receiving.expected = true;
-  receiving.wire.number = lanes_[source.lane].receive_base +
-                          static_cast<uint32_t>(instance.tile * operation_.plan->lanes[source.lane].receives) + source.message;
+  receiving.wire.number = lanes_[source.lane].receive_base + receiving.number;
+  if (work.count > 1) return;
   // A message that is all of the result may come straight to its place. Where results stay in the caches, it is better fetched
   // by this core than written by another.
   const Place& whole = place(instance, work);
-  receiving.landing = receiving.buffer;
-  receiving.early = false;
-  if (work.count > 1 || !whole.one) return;
+  if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
   receiving.capacity = whole.count * element_bytes_;
   receiving.early = operation_.streaming;
@@ -284,7 +294,7 @@ std::vector<int> Execution::waiting_for() const {
       } else {
         for (uint32_t g = work.first; g < work.first + work.count; ++g)
           for (uint32_t t = plan.groups[g].first; t < plan.groups[g].first + plan.groups[g].count; ++t)
-            if (instance.posted[t] != instance.turn || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
+            if (instance.postings[t].turn != instance.turn || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
       }
     }
   }

@@ -65,7 +65,11 @@ class Execution {
   };
   struct Receiving : Incoming {
     bool expected = false, arrived = false;
-    std::byte* buffer = nullptr;  // to land in where the message cannot land in its place
+    uint32_t number = 0;  // of its message, from the lane's base
+  };
+  struct Posting {
+    uint32_t turn;    // in which it was last
+    uint32_t number;  // of its message, from the lane's base
   };
   // Where a run lies, in elements from its buffer's base. Runs over several blocks lie in several places: `one` is false, and
   // only `count` holds (of all together).
@@ -87,7 +91,7 @@ class Execution {
     std::vector<Place> sources;       // per source: of its ref, local ones
     std::vector<Sending> sendings;    // per post group
     uint32_t turn = 0;                // counts the tiles
-    std::vector<uint32_t> posted;     // per target: the turn in which it was last
+    std::vector<Posting> postings;    // per target
     std::vector<Receiving> receivings;
     std::vector<std::byte> scratch, landing;
   };
@@ -102,10 +106,13 @@ class Execution {
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
   Progress post(Instance& instance, Sending& sending, uint32_t target);
   bool deliver(Sending& sending, const PlanTarget& target, const Wire& wire);
-  Wire wire_of(const Instance& instance, const PlanTarget& target) const;
+  Wire wire_of(const Instance& instance, uint32_t target) const {
+    const PlanTarget& to = operation_.plan->targets[target];
+    return {lanes_[to.lane].send_base + instance.postings[target].number, to.channel, operation_.signature};
+  }
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(size_t expected, const Receiving& receiving);
-  Progress begin(Instance& instance, const PlanWork& work);
+  Progress begin_lent(Instance& instance, const PlanWork& work);
   Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);

@@ -74,16 +74,10 @@ void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t gr
   set_payload(sending);
 }
 
-Wire Execution::wire_of(const Instance& instance, const PlanTarget& target) const {
-  const uint32_t sends = operation_.plan->lanes[target.lane].sends;
-  return {lanes_[target.lane].send_base + static_cast<uint32_t>(instance.tile * sends) + target.message, target.channel,
-          operation_.signature};
-}
-
 Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
   const PlanTarget& target = operation_.plan->targets[index];
-  if (instance.tile < lanes_[target.lane].send_tiles) {
-    const Wire wire = wire_of(instance, target);
+  if (!operation_.paired || instance.tile < lanes_[target.lane].send_tiles) {
+    const Wire wire = wire_of(instance, index);
     if (sending.bytes < kLeastDelivered || sending.combine || !deliver(sending, target, wire)) {
       const Progress progress = target.endpoint->post(sending, wire);
       if (progress == Progress::Failed) {
@@ -93,7 +87,7 @@ Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
       if (progress != Progress::Done) return progress;
     }
   }
-  instance.posted[index] = instance.turn;
+  instance.postings[index].turn = instance.turn;
   return Progress::Done;
 }
 
@@ -120,7 +114,7 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
     Sending& sending = instance.sendings[g];
     if (!sending.work) start_send(instance, work, g);
     for (uint32_t i = groups[g].first, end = i + groups[g].count; i < end; ++i) {
-      if (instance.posted[i] == instance.turn) continue;
+      if (instance.postings[i].turn == instance.turn) continue;
       const Progress progress = post(instance, sending, i);
       if (progress == Progress::Failed) return progress;
       progress == Progress::Done ? moved = true : all = false;
@@ -147,7 +141,7 @@ bool Execution::feed(Instance& instance, const PlanWork& work) {
   for (uint32_t i = group.first + group.count; i-- > group.first;) {
     std::byte* const to = sending.bytes < kLeastDelivered
                               ? nullptr
-                              : plan.targets[i].endpoint->claim(wire_of(instance, plan.targets[i]), sending.bytes);
+                              : plan.targets[i].endpoint->claim(wire_of(instance, i), sending.bytes);
     if (!to) {
       other = i;
       continue;
@@ -171,8 +165,8 @@ bool Execution::feed(Instance& instance, const PlanWork& work) {
     combine_all(instance, work, work);
   }
   for (const uint32_t i : claimed_) {
-    plan.targets[i].endpoint->deliver(sending, wire_of(instance, plan.targets[i]));
-    instance.posted[i] = instance.turn;
+    plan.targets[i].endpoint->deliver(sending, wire_of(instance, i));
+    instance.postings[i].turn = instance.turn;
   }
   return true;
 }

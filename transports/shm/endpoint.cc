@@ -127,6 +127,7 @@ void Sender::reap() {
 void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
+  bell_ = &peer_arena.header().doorbell;
   sight_ = sight;
   access_ = &sender.arena->access(static_cast<uint32_t>(peer));
   const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.memory ? kFetches : 0);
@@ -187,7 +188,7 @@ void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
   cell.signature = wire.signature;
   // Pairs with receive(). Covers cell, slot, heap, and what was written where the peer wanted it.
   cell.stamp.store(wire.number + 1, std::memory_order_release);
-  ring(peer_->header().doorbell);
+  ring(*bell_);
 }
 
 void ShmEndpoint::count_post(Outgoing& outgoing) {
@@ -210,25 +211,10 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   Lane& lane = lanes_[wire.channel];
   if (!writable(lane, wire.number)) return Progress::Again;
   Cell& cell = lane.out_cell(wire.number);
-  if (outgoing.bytes <= kInlineBytes) {
-    if (outgoing.contiguous) {
-      copy_to_cell(cell.payload, outgoing.contiguous, outgoing.bytes);
-    } else if (outgoing.bytes > 0) {
-      outgoing.pack(outgoing, cell.payload);
-    }
-  } else if (const Where where = reference(outgoing); where != Where::Slot) {
-    const std::byte* const base = where == Where::Heap ? sender_->heap.base : nullptr;
-    cell.elsewhere.offset = reinterpret_cast<uint64_t>(outgoing.contiguous) - reinterpret_cast<uint64_t>(base);
-    cell.elsewhere.where = where;
-    cell.elsewhere.lease.give(wire.number);
-    sender_->hold(lane, wire.number, -1, &outgoing);
-  } else {
-    if (outgoing.bytes > kSmallSlotBytes && !large_writable(lane, wire.number)) return Progress::Again;
-    if (outgoing.handle == 0 && !sender_->stage(outgoing)) return Progress::Again;
-    const int32_t slot = static_cast<int32_t>(outgoing.handle - 1);
-    cell.elsewhere.offset = sender_->pools[slot & 1].offset(static_cast<uint32_t>(slot) >> 1);
-    cell.elsewhere.where = Where::Slot;
-    sender_->hold(lane, wire.number, slot, nullptr);
+  if (outgoing.bytes <= kInlineBytes && outgoing.contiguous) [[likely]] {
+    copy_to_cell(cell.payload, outgoing.contiguous, outgoing.bytes);
+  } else if (!point_to_payload(lane, cell, outgoing, wire.number)) {
+    return Progress::Again;
   }
   count_post(outgoing);
   publish(cell, wire, outgoing.bytes);
@@ -236,6 +222,27 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   take_lines(&lane.out_cell(wire.number + 1), used_of_cell(outgoing.bytes));
   lane.answered = true;
   return Progress::Done;
+}
+
+// Where the payload does not simply go into the cell. False: there is no room now.
+[[gnu::noinline]] bool ShmEndpoint::point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number) {
+  if (outgoing.bytes <= kInlineBytes) {
+    if (outgoing.bytes > 0) outgoing.pack(outgoing, cell.payload);
+  } else if (const Where where = reference(outgoing); where != Where::Slot) {
+    const std::byte* const base = where == Where::Heap ? sender_->heap.base : nullptr;
+    cell.elsewhere.offset = reinterpret_cast<uint64_t>(outgoing.contiguous) - reinterpret_cast<uint64_t>(base);
+    cell.elsewhere.where = where;
+    cell.elsewhere.lease.give(number);
+    sender_->hold(lane, number, -1, &outgoing);
+  } else {
+    if (outgoing.bytes > kSmallSlotBytes && !large_writable(lane, number)) return false;
+    if (outgoing.handle == 0 && !sender_->stage(outgoing)) return false;
+    const int32_t slot = static_cast<int32_t>(outgoing.handle - 1);
+    cell.elsewhere.offset = sender_->pools[slot & 1].offset(static_cast<uint32_t>(slot) >> 1);
+    cell.elsewhere.where = Where::Slot;
+    sender_->hold(lane, number, slot, nullptr);
+  }
+  return true;
 }
 
 std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
@@ -323,11 +330,11 @@ Progress ShmEndpoint::fetch_into_place(Incoming& incoming) {
 void ShmEndpoint::release(Incoming& incoming) {
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
+  if (incoming.lent) lane.taken[number % kCells] = false;
   // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
   // acquire loads in look(), learn() and reap().
-  lane.taken[number % kCells] = false;
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
-  ring(peer_->header().doorbell);
+  ring(*bell_);
   // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
   if (!lane.answered)
     for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(incoming.view.bytes));

@@ -112,6 +112,7 @@ class ShmEndpoint final : public Endpoint {
   bool look(Lane& lane, uint32_t number);
   bool large_writable(Lane& lane, uint32_t number);
   void learn(Lane& lane, uint32_t number);
+  bool point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
   Progress fetch_into_place(Incoming& incoming);
@@ -120,6 +121,7 @@ class ShmEndpoint final : public Endpoint {
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
+  Doorbell* bell_ = nullptr;  // the peer's
   Sight sight_{};
   std::atomic<uint32_t>* access_ = nullptr;  // the peer's to my memory
   Status failure_;
