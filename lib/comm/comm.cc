@@ -185,7 +185,7 @@ void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
   collective_running_ = false;
-  batch_receives_.reset();
+  batch_exchanges_.reset();
   next_runner_ = kRunners;
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
@@ -216,10 +216,13 @@ Status Comm::find_runner(const Call& call, Runner*& runner) {
   return prepare(call, *runner);
 }
 
-bool Comm::batch_receives() {
-  const auto receives = [](const Call& call) { return call.kind == CallKind::PointToPoint && !call.sends; };
-  if (!batch_receives_) batch_receives_ = std::any_of(calls_.begin(), calls_.end(), receives);
-  return *batch_receives_;
+bool Comm::batch_exchanges() {
+  const auto has = [&](bool sends) {
+    return std::any_of(calls_.begin(), calls_.end(),
+                       [&](const Call& call) { return call.kind == CallKind::PointToPoint && call.sends == sends; });
+  };
+  if (!batch_exchanges_) batch_exchanges_ = has(true) && has(false);
+  return *batch_exchanges_;
 }
 
 // Programs go round: after a call comes what came after it before.
@@ -241,12 +244,12 @@ bool Comm::start(const Call& call) {
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
-    if (runner->may_exchange) operation.exchanges = batch_receives();
+    if (runner->may_exchange) operation.exchanges = batch_exchanges();
   } else {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  runner->execution.start(lanes_);
+  runner->execution.start(lanes_, operation.exchanges ? kTilesExchanged : window_);
   return true;
 }
 

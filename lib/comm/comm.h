@@ -124,7 +124,7 @@ class Comm {
     size_t count = 0;
     uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
     bool may_be_in_place = false, in_place = false;
-    bool may_exchange = false;                      // a Send that is fetched in a batch that receives
+    bool may_exchange = false;                      // a Send or Recv that does in a batch of both
     bool runs = false;
     uint64_t started = 0;    // when it was last, as Comm::starts_ counts
     Runner* next = nullptr;  // what was started after it then
@@ -165,8 +165,8 @@ class Comm {
   void prepare_single(const Call& call, Runner& runner);
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
-  bool batch_receives();
-  static bool exchange_pays(const Operation& operation);
+  bool batch_exchanges();
+  bool exchange_pays(const Operation& operation) const;
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
   void end_batch(Status status);
@@ -178,6 +178,7 @@ class Comm {
   const Settings settings_;
   size_t tile_bytes_ = 0;
   size_t cache_bytes_ = 0;  // the host's last-level cache
+  size_t least_exchanged_bytes_ = 0;  // of a message, for exchange_pays()
   uint32_t window_ = 1;
 
   // Made by init().
@@ -195,9 +196,12 @@ class Comm {
 
   // The batch under way.
   std::span<const Call> calls_;
-  std::optional<bool> batch_receives_;                    // once somebody wants to know
+  std::optional<bool> batch_exchanges_;                   // once somebody wants to know
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
+  static constexpr uint32_t kMaxTilesInFlight = 16;
+  // In flight where peers fetch them, several at once: they hold no buffers, and there have to be more while a peer is at it.
+  static constexpr uint32_t kTilesExchanged = 32;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once
   std::deque<Runner> runners_;           // addresses stay; never empty
   std::vector<Runner*> running_;

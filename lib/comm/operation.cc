@@ -1,4 +1,5 @@
 // operation: from a call to what the executor runs: addresses, layouts, the plan, the op.
+#include <algorithm>
 #include <cstring>
 
 #include "lib/comm/comm.h"
@@ -37,16 +38,16 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   } else {
     TUTTI_TRY(prepare_collective(call, runner));
   }
-  runner.execution.prepare(tile_bytes_, window_);
+  runner.execution.prepare(tile_bytes_);
   // What arrays or memory outside the call say may change without notice.
   runner.repeatable = !call.blocks && call.op < kFirstUserOp;
   return {};
 }
 
-// Below, a message through a buffer takes as long as one that its reader fetches; above, the results go past the caches.
-bool Comm::exchange_pays(const Operation& operation) {
-  constexpr size_t kLeastBytes = 1 << 20;  // `build/perf/sendrecv_perf -p 2`, alltoall_perf, with TUTTI_CMA=on and off
-  return operation.input_layout.count * size_of(operation.type) >= kLeastBytes && !operation.streaming;
+// Below, a message through a buffer takes as long as one that its reader fetches, and less where ranks share cores; above, the
+// results go past the caches.
+bool Comm::exchange_pays(const Operation& operation) const {
+  return operation.input_layout.count * size_of(operation.type) >= least_exchanged_bytes_ && !operation.streaming;
 }
 
 // A Send or a Recv.
@@ -54,7 +55,7 @@ void Comm::prepare_single(const Call& call, Runner& runner) {
   Operation& operation = runner.execution.operation();
   operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
-  runner.may_exchange = call.sends && exchange_pays(operation);
+  runner.may_exchange = exchange_pays(operation) && (!call.sends || routes_[call.root].endpoint->fetched());
 }
 
 Status Comm::prepare_collective(const Call& call, Runner& runner) {
@@ -88,7 +89,8 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
   operation.streaming = 2 * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
-  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation);
+  const auto fetched = [](const Route& route) { return route.endpoint->fetched(); };
+  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) && std::any_of(routes_.begin(), routes_.end(), fetched);
   return set_op(call, operation);
 }
 

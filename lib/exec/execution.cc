@@ -5,7 +5,7 @@
 
 namespace tutti {
 
-void Execution::prepare(size_t tile_bytes, uint32_t window) {
+void Execution::prepare(size_t tile_bytes) {
   const Plan& plan = *operation_.plan;
   ++shape_;
   element_bytes_ = size_of(operation_.type);
@@ -19,13 +19,11 @@ void Execution::prepare(size_t tile_bytes, uint32_t window) {
     for (size_t count : layout->counts) longest = std::max(longest, count);
   tiling_.tiles = Tiling::tiles_of(longest, tiling_.slice);
   tiling_.slice = std::min(tiling_.slice, std::max<size_t>(longest, 1));
-  window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
-  if (instances_.size() < window_) instances_.resize(window_);
   lanes_.resize(plan.lanes.size());
   pointers_.resize(plan.most_sources);
 }
 
-void Execution::start(std::span<LaneCount> lanes) {
+void Execution::start(std::span<LaneCount> lanes, uint32_t window) {
   const Plan& plan = *operation_.plan;
   LaneBase* base = lanes_.data();
   for (const Lane& lane : plan.lanes) {
@@ -43,6 +41,8 @@ void Execution::start(std::span<LaneCount> lanes) {
   }
   next_tile_ = tiles_done_ = 0;
   next_instance_ = 0;
+  window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
+  if (instances_.size() < window_) instances_.resize(window_);
   for (uint32_t i = 0; i < window_; ++i) begin(instances_[i], next_tile_++);
 }
 
@@ -108,12 +108,17 @@ void Execution::lay_out(Instance& instance) {
 Progress Execution::advance(bool& moved) {
   const Plan& plan = *operation_.plan;
   bool combined = false;
-  for (uint32_t looked = 0; looked < window_ && !combined; ++looked) {
+  // In an exchange all tiles are sent before this rank is busy: peers fetch several at once.
+  for (uint32_t looked = 0; looked < window_ && (!combined || operation_.exchanges); ++looked) {
     Instance& instance = instances_[next_instance_];
     if (++next_instance_ == window_) next_instance_ = 0;
     if (instance.works_left == 0) continue;
     for (uint32_t at = 0; at < instance.started_count;) {
       const PlanWork& work = plan.works[instance.started[at]];
+      if (combined && operation_.exchanges && work.kind == Work::Kind::Combine) {
+        ++at;
+        continue;
+      }
       const Progress progress = work.kind == Work::Kind::Send ? send(instance, work, moved) : receive(instance, work, moved);
       if (progress == Progress::Again) {
         ++at;
@@ -198,18 +203,41 @@ Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
     if (!sources[i].endpoint) continue;
     Receiving& receiving = instance.receivings[sources[i].incoming];
     if (!receiving.lent) continue;
-    const Progress progress = sources[i].endpoint->begin(receiving);
+    lent_.assign(1, &receiving);
+    if (work.count == 1) add_lent_of_other_tiles(instance, work, sources[i]);
+    const Progress progress = sources[i].endpoint->begin(lent_);
     if (progress == Progress::Done) continue;
     if (progress == Progress::Failed) return failed_from(sources[i]);
     // A sender has failed, and will say so: this Combine never runs.
     while (i-- > 0) {
-      if (!sources[i].endpoint) continue;
-      Receiving& begun = instance.receivings[sources[i].incoming];
-      if (begun.lent) sources[i].endpoint->release(begun);
+      if (sources[i].endpoint) sources[i].endpoint->release(instance.receivings[sources[i].incoming]);
     }
     return Progress::Again;
   }
   return Progress::Done;
+}
+
+// The kernel is quicker with a long message than with many short ones.
+void Execution::add_lent_of_other_tiles(const Instance& instance, const PlanWork& work, const PlanSource& source) {
+  const uint32_t number = static_cast<uint32_t>(&work - operation_.plan->works.data());
+  const size_t at = static_cast<size_t>(&instance - instances_.data());
+  for (uint32_t k = 1; k < window_; ++k) {
+    Instance& other = instances_[(at + k) % window_];  // mostly in the order of tiles, and so of memory
+    if (other.works_left == 0) continue;
+    const auto started = std::span(other.started).first(other.started_count);
+    if (std::find(started.begin(), started.end(), number) == started.end()) continue;
+    Receiving& receiving = other.receivings[source.incoming];
+    if (!receiving.arrived) {
+      if (!receiving.expected && operation_.paired && other.tile >= lanes_[source.lane].receive_tiles) continue;
+      if (!receiving.expected) expect(other, work, source, receiving);
+      // What is wrong with it is noticed when it is that tile's turn.
+      if (source.endpoint->receive(receiving) != Progress::Done || receiving.view.signature != operation_.signature ||
+          receiving.view.bytes != place(other, work).count * element_bytes_)
+        continue;
+      receiving.arrived = true;
+    }
+    if (receiving.lent) lent_.push_back(&receiving);
+  }
 }
 
 // A Combine runs when all its messages are there.

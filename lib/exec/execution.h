@@ -26,7 +26,7 @@ struct Operation {
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
-  bool exchanges = false;         // this rank receives as much, and nobody adds up: peers do better to fetch its messages
+  bool exchanges = false;         // this rank sends and receives as much, and nobody adds up: messages are better fetched
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 
@@ -38,10 +38,10 @@ struct LaneCount {
 class Execution {
  public:
   // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses
-  // may change, and whether it exchanges. tile_bytes: limit of one message; window: tiles at once; both the same in every call.
-  void prepare(size_t tile_bytes, uint32_t window);
-  // Takes its message numbers.
-  void start(std::span<LaneCount> lanes);
+  // may change, and whether it exchanges. tile_bytes: limit of one message; the same in every call.
+  void prepare(size_t tile_bytes);
+  // Takes its message numbers. window: tiles at once.
+  void start(std::span<LaneCount> lanes, uint32_t window);
   // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so
   // that what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
@@ -113,6 +113,7 @@ class Execution {
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(size_t expected, const Receiving& receiving);
   Progress begin_lent(Instance& instance, const PlanWork& work);
+  void add_lent_of_other_tiles(const Instance& instance, const PlanWork& work, const PlanSource& source);
   Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
@@ -170,6 +171,7 @@ class Execution {
   std::vector<const std::byte*> pointers_;
   std::vector<Destination> payloads_, places_;
   std::vector<uint32_t> claimed_;
+  std::vector<Incoming*> lent_;  // messages that are begun together
   int failed_peer_ = -1;
   std::optional<uint64_t> mismatch_;
   Status failure_;

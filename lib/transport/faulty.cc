@@ -41,7 +41,8 @@ class FaultyEndpoint final : public Endpoint {
   Progress receive(Incoming& incoming) override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  Progress begin(Incoming& incoming) override { return inner_.begin(incoming); }
+  bool fetched() const override { return inner_.fetched(); }
+  Progress begin(std::span<Incoming* const> incomings) override { return inner_.begin(incomings); }
   void release(Incoming& incoming) override { inner_.release(incoming); }
   Status failure() const override;
 

@@ -73,13 +73,16 @@ class Endpoint {
   // Accepts a message. Done: accepted, and the payload is either copied or counted in outgoing.outstanding.
   virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
   virtual Progress receive(Incoming& incoming) = 0;
+  // Whether the peer can fetch payloads that are fetchable.
+  virtual bool fetched() const { return false; }
   // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
-  // Of a message that is lent: the view is going to be read now, without a pause; it may change. Again: it has been taken back, its
-  // sender has failed.
-  virtual Progress begin(Incoming&) { return Progress::Done; }
+  // Of messages that are lent: the view of the first is going to be read now, without a pause; those of the others soon, so that
+  // what they show may be fetched together with it. Of those that it begins the view may change, and they are lent no more. Done:
+  // the first is begun. Again: it has been taken back, its sender has failed.
+  virtual Progress begin(std::span<Incoming* const>) { return Progress::Done; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
   // Why post(), receive() or begin() said Failed.

@@ -195,14 +195,17 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
   if (--outgoing.posts_left == 0 && outgoing.handle != 0) sender_->drop(static_cast<int32_t>(outgoing.handle - 1));
 }
 
+bool ShmEndpoint::fetched() const {
+  return sender_->lends && !sight_.same_process && (access_->load(std::memory_order_relaxed) & kFetches) != 0;
+}
+
 // Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
 Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
   if (sight_.same_process) return Where::Memory;
-  const uint32_t access = access_->load(std::memory_order_relaxed);
-  if ((access & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
-  const bool fetched = (access & kFetches) != 0 && sender_->lends && outgoing.fetchable && outgoing.bytes >= kLeastFetched;
-  if (!fetched || (outgoing.contiguous != sender_->fetched_to && !can_be_fetched(outgoing.contiguous))) return Where::Slot;
+  if ((access_->load(std::memory_order_relaxed) & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
+  if (!outgoing.fetchable || outgoing.bytes < kLeastFetched || !fetched()) return Where::Slot;
+  if (outgoing.contiguous != sender_->fetched_to && !can_be_fetched(outgoing.contiguous)) return Where::Slot;
   sender_->fetched_to = outgoing.contiguous + outgoing.bytes;
   return Where::Memory;
 }
@@ -307,30 +310,49 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
-Progress ShmEndpoint::begin(Incoming& incoming) {
-  const uint32_t number = incoming.wire.number, index = number % kCells;
-  Lane& lane = lanes_[incoming.wire.channel];
-  Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
-  if (!elsewhere.lease.take(number)) return Progress::Again;
-  lane.taken[index] = true;
-  return elsewhere.where == Where::Heap || sight_.same_process ? Progress::Done : fetch_into_place(incoming);
-}
-
-Progress ShmEndpoint::fetch_into_place(Incoming& incoming) {
-  const size_t bytes = incoming.view.bytes;
-  assert(incoming.landing && incoming.capacity == bytes);
-  const int error = sight_.memory->fetch(incoming.view.data, incoming.landing, bytes);
-  incoming.view.data = incoming.landing;
-  if (error == 0) return Progress::Done;
-  if (error == ESRCH) return Progress::Again;  // it has died, which is being told
-  failure_ = system_failure(concat("shm: cannot read ", bytes, " bytes of the peer's memory; TUTTI_CMA=off does without"), error);
-  return Progress::Failed;
+// What is read in place is begun one by one: the others are read later.
+Progress ShmEndpoint::begin(std::span<Incoming* const> incomings) {
+  PeerMemory::Piece pieces[PeerMemory::kMostPieces];
+  size_t fetched = 0, count = 0, bytes = 0;
+  for (Incoming* const incoming : incomings.first(std::min(incomings.size(), PeerMemory::kMostPieces))) {
+    const uint32_t number = incoming->wire.number;
+    Lane& lane = lanes_[incoming->wire.channel];
+    Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
+    const bool in_place = elsewhere.where == Where::Heap || sight_.same_process;
+    if ((in_place && fetched > 0) || !elsewhere.lease.take(number)) break;
+    lane.taken[number % kCells] = true;
+    if (in_place) {
+      incoming->lent = false;
+      return Progress::Done;
+    }
+    assert(incoming->landing && incoming->capacity == incoming->view.bytes);
+    ++fetched;
+    bytes += incoming->view.bytes;
+    PeerMemory::Piece* const last = count > 0 ? &pieces[count - 1] : nullptr;
+    if (last && last->from + last->bytes == incoming->view.data && last->to + last->bytes == incoming->landing) {
+      last->bytes += incoming->view.bytes;
+    } else {
+      pieces[count++] = {incoming->view.data, incoming->landing, incoming->view.bytes};
+    }
+  }
+  if (fetched == 0) return Progress::Again;
+  if (const int error = sight_.memory->fetch({pieces, count}); error == ESRCH) {
+    return Progress::Again;  // it has died, which is being told
+  } else if (error != 0) {
+    failure_ = system_failure(concat("shm: cannot read ", bytes, " bytes of the peer's memory; TUTTI_CMA=off does without"), error);
+    return Progress::Failed;
+  }
+  for (Incoming* const incoming : incomings.first(fetched)) {
+    incoming->view.data = incoming->landing;
+    incoming->lent = false;
+  }
+  return Progress::Done;
 }
 
 void ShmEndpoint::release(Incoming& incoming) {
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
-  if (incoming.lent) lane.taken[number % kCells] = false;
+  lane.taken[number % kCells] = false;
   // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
   // acquire loads in look(), learn() and reap().
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);

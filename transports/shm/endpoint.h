@@ -98,9 +98,10 @@ class ShmEndpoint final : public Endpoint {
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
+  bool fetched() const override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  Progress begin(Incoming& incoming) override;
+  Progress begin(std::span<Incoming* const> incomings) override;
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
@@ -118,7 +119,6 @@ class ShmEndpoint final : public Endpoint {
   bool point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
-  Progress fetch_into_place(Incoming& incoming);
   Where reference(const Outgoing& outgoing) const;
   void offer(Lane& lane, Incoming& incoming);
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace tutti::shm {
 
@@ -21,8 +22,14 @@ class PeerMemory {
   PeerMemory(const PeerMemory&) = delete;
   PeerMemory& operator=(const PeerMemory&) = delete;
 
-  // 0, or an errno: ESRCH if that process is no more.
-  int fetch(const std::byte* from, std::byte* to, size_t bytes) const;
+  struct Piece {
+    const std::byte* from;
+    std::byte* to;
+    size_t bytes;
+  };
+  // kMostPieces at most: after these others want to be looked after. 0, or an errno: ESRCH if that process is no more.
+  static constexpr size_t kMostPieces = 8;
+  int fetch(std::span<const Piece> pieces) const;
 
  private:
   PeerMemory(pid_t process, int descriptor) : process_(process), descriptor_(descriptor) {}
