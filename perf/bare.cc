@@ -2,19 +2,25 @@
 #include "perf/bare.h"
 
 #include <sched.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 namespace tutti::perf {
 namespace {
 
 constexpr size_t kBlock = 1024;                    // floats that are added up in the first-level cache
 constexpr size_t kStreamedFrom = size_t{4} << 20;  // bytes
+constexpr size_t kFetchedFrom = 16 << 10;
+constexpr size_t kTile = kBareTile / sizeof(float);
 
 // Not under ThreadSanitizer: the dynamic linker picks the clone before that has started, and the picking is instrumented too.
 #if defined(__SANITIZE_THREAD__)
@@ -50,19 +56,79 @@ void store(float* to, const float* from, size_t count, [[maybe_unused]] bool str
 
 }  // namespace
 
-std::span<const BareAllReduce::Way> BareAllReduce::ways(size_t bytes) {
-  static constexpr Way kAll[] = {{false, false}, {true, false}, {false, true}, {true, true}};
-  return {kAll, bytes < kStreamedFrom ? size_t{2} : size_t{4}};
+std::optional<Bare::What> Bare::named(const std::string& name) {
+  constexpr std::array<std::pair<const char*, What>, 7> kNames{{{"all_reduce", What::AllReduce},
+                                                                {"all_gather", What::AllGather},
+                                                                {"reduce_scatter", What::ReduceScatter},
+                                                                {"broadcast", What::Broadcast},
+                                                                {"reduce", What::Reduce},
+                                                                {"alltoall", What::AlltoAll},
+                                                                {"sendrecv", What::SendRecv}}};
+  for (const auto& [known, what] : kNames)
+    if (name == known) return what;
+  return std::nullopt;
 }
 
-float* BareAllReduce::slot(int rank, uint64_t tile, bool sums) const {
+std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
+  std::vector<Way> found{{}};
+  if (what == What::AllReduce || what == What::Reduce) found.push_back({.twice = true});
+  if (bytes >= kStreamedFrom)
+    for (size_t i = 0, plain = found.size(); i < plain; ++i) found.push_back({.twice = found[i].twice, .streamed = true});
+  const bool moved = what != What::AllReduce && what != What::Reduce && what != What::ReduceScatter;
+  if (moved && bytes >= kFetchedFrom) found.push_back({.fetched = true});
+  return found;
+}
+
+size_t Bare::count_of(What what, int ranks, size_t bytes) {
+  const bool blocks = what == What::AllGather || what == What::ReduceScatter || what == What::AlltoAll;
+  const size_t count = bytes / sizeof(float), unit = blocks ? static_cast<size_t>(ranks) : 1;
+  return count / unit * unit;
+}
+
+std::optional<size_t> Bare::wrong(const float* out, size_t count, uint64_t round) const {
+  const auto ranks = static_cast<size_t>(ranks_), me = static_cast<size_t>(rank_), block = count / ranks;
+  const float all = static_cast<float>(ranks * (ranks + 1) / 2);
+  if (what_ == What::Reduce && rank_ != 0) return std::nullopt;
+  for (size_t i = 0; i < (what_ == What::ReduceScatter ? block : count); ++i) {
+    float right = 0;
+    switch (what_) {
+      case What::AllReduce:
+      case What::Reduce: right = value(0, i, round) * all; break;
+      case What::ReduceScatter: right = value(0, me * block + i, round) * all; break;
+      case What::AllGather: right = value(static_cast<int>(i / block), i % block, round); break;
+      case What::AlltoAll: right = value(static_cast<int>(i / block), me * block + i % block, round); break;
+      case What::Broadcast: right = value(0, i, round); break;
+      case What::SendRecv: right = value((rank_ + ranks_ - 1) % ranks_, i, round); break;
+    }
+    if (out[i] != right) return i;
+  }
+  return std::nullopt;
+}
+
+bool Bare::run(float* out, const float* in, size_t count, Way way) {
+  if (way.fetched) return fetch(out, in, count);
+  switch (what_) {
+    case What::AllReduce:
+    case What::Reduce: reduce(out, in, count, way); break;
+    case What::ReduceScatter: reduce_scatter(out, in, count, way.streamed); break;
+    default: move(out, in, count, way.streamed);
+  }
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+  return true;
+}
+
+float* Bare::slot(int rank, uint64_t tile, bool sums) const {
   const size_t index = static_cast<size_t>(rank) * 4 + (sums ? 2 : 0) + tile % 2;
   return reinterpret_cast<float*>(slots_ + index * kBareTile);
 }
 
-void BareAllReduce::wait(std::atomic<uint64_t> BareSteps::* step, uint64_t until) const {
+// That one more is done; and waits until the others have said so.
+void Bare::tell(std::atomic<uint64_t> BareSteps::* step, uint64_t& mine) {
+  (steps_[rank_].*step).store(++mine, std::memory_order_release);
   for (int rank = 0; rank < ranks_; ++rank) {
-    while ((steps_[rank].*step).load(std::memory_order_acquire) < until) {
+    while ((steps_[rank].*step).load(std::memory_order_acquire) < mine) {
       if (crowded_) sched_yield();
 #if defined(__SSE2__)
       else
@@ -72,43 +138,111 @@ void BareAllReduce::wait(std::atomic<uint64_t> BareSteps::* step, uint64_t until
   }
 }
 
-// Elements [first, last) of a tile.
-void BareAllReduce::add(float* out, float* sums, const float* in, uint64_t tile, size_t first, size_t last, bool streamed) const {
+// ---- what is moved
+
+std::vector<Bare::Move> Bare::moves(int rank, size_t count) const {
+  const size_t block = count / static_cast<size_t>(ranks_);
+  std::vector<Move> found;
+  if (what_ == What::Broadcast) return {{0, 0, 0, count}};
+  if (what_ == What::SendRecv) return {{(rank + ranks_ - 1) % ranks_, 0, 0, count}};
+  for (int k = 0; k < ranks_; ++k) {
+    const int from = (rank + k) % ranks_;
+    found.push_back({from, what_ == What::AlltoAll ? static_cast<size_t>(rank) * block : 0, static_cast<size_t>(from) * block, block});
+  }
+  return found;
+}
+
+void Bare::move(float* out, const float* in, size_t count, bool streamed) {
+  const std::vector<Move> wanted = moves(rank_, count);
+  // AlltoAll has another piece for each rank, the others one for all.
+  const size_t block = count / static_cast<size_t>(ranks_), whole = wanted[0].count;
+  const bool pieces = what_ == What::AlltoAll, sends = what_ != What::Broadcast || rank_ == 0;
+  const size_t most = pieces ? kTile / static_cast<size_t>(ranks_) : kTile;
+  for (size_t at = 0, now; at < whole; at += now) {
+    now = std::min(most, whole - at);
+    const uint64_t tile = written_;
+    for (int to = 0; sends && to < (pieces ? ranks_ : 1); ++to)
+      if (!pieces || to != rank_)
+        std::memcpy(slot(rank_, tile, false) + static_cast<size_t>(to) * most, in + static_cast<size_t>(to) * block + at,
+                    now * sizeof(float));
+    tell(&BareSteps::written, written_);
+    for (const Move& one : wanted) {
+      const float* const shown = slot(one.from, tile, false) + (pieces ? static_cast<size_t>(rank_) * most : 0);
+      store(out + one.here + at, one.from == rank_ ? in + one.there + at : shown, now, streamed);
+    }
+  }
+}
+
+bool Bare::fetch(float* out, const float* in, size_t count) {
+  BareSteps& mine = steps_[rank_];
+  mine.process.store(getpid(), std::memory_order_relaxed);
+  mine.input.store(in, std::memory_order_relaxed);
+  tell(&BareSteps::written, written_);
+  bool all = true;
+  for (const Move& one : moves(rank_, count)) {
+    const size_t bytes = one.count * sizeof(float);
+    if (one.from == rank_) {
+      std::memcpy(out + one.here, in + one.there, bytes);
+      continue;
+    }
+    const BareSteps& theirs = steps_[one.from];
+    const iovec here{out + one.here, bytes};
+    const iovec there{const_cast<float*>(theirs.input.load(std::memory_order_relaxed)) + one.there, bytes};
+    all = all && process_vm_readv(theirs.process.load(std::memory_order_relaxed), &here, 1, &there, 1, 0) == static_cast<ssize_t>(bytes);
+  }
+  tell(&BareSteps::added, added_);
+  return all;
+}
+
+// ---- what is added up
+
+// `count` floats from `in`, and from `in_slot` on in the others' slots.
+void Bare::add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed) const {
   alignas(64) float block[kBlock];
-  for (size_t at = first, now; at < last; at += now) {
-    now = std::min(kBlock, last - at);
+  for (size_t at = 0, now; at < count; at += now) {
+    now = std::min(kBlock, count - at);
     std::memcpy(block, in + at, now * sizeof(float));
-    for (int other = 1; other < ranks_; ++other) add_to(block, slot((rank_ + other) % ranks_, tile, false) + at, now);
-    store(out + at, block, now, streamed);
+    for (int other = 1; other < ranks_; ++other)
+      add_to(block, slot((rank_ + other) % ranks_, tile, false) + in_slot + at, now);
+    if (out) store(out + at, block, now, streamed);
     if (sums) std::memcpy(sums + at, block, now * sizeof(float));
   }
 }
 
-void BareAllReduce::run(float* out, const float* in, size_t count, Way way) {
-  constexpr size_t kTile = kBareTile / sizeof(float);
-  const auto share = [&](size_t now, int rank) { return now * static_cast<size_t>(rank) / static_cast<size_t>(ranks_); };
+void Bare::reduce(float* out, const float* in, size_t count, Way way) {
+  const bool wanted = what_ == What::AllReduce || rank_ == 0;
   for (size_t at = 0, now; at < count; at += now) {
     now = std::min(kTile, count - at);
     const uint64_t tile = written_;
     std::memcpy(slot(rank_, tile, false), in + at, now * sizeof(float));
-    steps_[rank_].written.store(++written_, std::memory_order_release);
-    wait(&BareSteps::written, written_);
+    tell(&BareSteps::written, written_);
     if (!way.twice) {
-      add(out + at, nullptr, in + at, tile, 0, now, way.streamed);
+      if (wanted) add(out + at, nullptr, in + at, tile, 0, now, way.streamed);
       continue;
     }
-    add(out + at, slot(rank_, tile, true), in + at, tile, share(now, rank_), share(now, rank_ + 1), way.streamed);
-    steps_[rank_].added.store(++added_, std::memory_order_release);
-    wait(&BareSteps::added, added_);
-    for (int other = 1; other < ranks_; ++other) {
+    const size_t mine = share(now, rank_);
+    add(wanted ? out + at + mine : nullptr, slot(rank_, tile, true) + mine, in + at + mine, tile, mine, share(now, rank_ + 1) - mine,
+        way.streamed);
+    tell(&BareSteps::added, added_);
+    for (int other = 1; wanted && other < ranks_; ++other) {
       const int rank = (rank_ + other) % ranks_;
       const size_t first = share(now, rank);
       store(out + at + first, slot(rank, tile, true) + first, share(now, rank + 1) - first, way.streamed);
     }
   }
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
+}
+
+void Bare::reduce_scatter(float* out, const float* in, size_t count, bool streamed) {
+  const size_t block = count / static_cast<size_t>(ranks_), most = kTile / static_cast<size_t>(ranks_);
+  const auto me = static_cast<size_t>(rank_);
+  for (size_t at = 0, now; at < block; at += now) {
+    now = std::min(most, block - at);
+    const uint64_t tile = written_;
+    for (size_t to = 0; to < static_cast<size_t>(ranks_); ++to)
+      if (to != me) std::memcpy(slot(rank_, tile, false) + to * most, in + to * block + at, now * sizeof(float));
+    tell(&BareSteps::written, written_);
+    add(out + at, nullptr, in + me * block + at, tile, me * most, now, streamed);
+  }
 }
 
 }  // namespace tutti::perf

@@ -19,8 +19,8 @@
 #   sendrecv        S             S           (not in place)
 #   * in place (n-1)/n S: one of n blocks, or the root's, is where it belongs
 #
-# Beside the floor of all_reduce (floats, by sum) stands the barest one, `bare` of `floor` (below 64 bytes swap): what a plain program
-# reaches.
+# Beside the floor (of floats, by sum, out of place) stands the barest one, `bare` of `floor` (below 64 bytes swap, where all ranks
+# exchange): what a plain program reaches.
 #
 # `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
 # needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
@@ -40,6 +40,7 @@ from benchmark import run, size_text  # noqa: E402
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'sendrecv']
 REDUCING = ['all_reduce', 'reduce_scatter', 'reduce']
+ONE_WAY = ['broadcast', 'reduce']
 TYPES = ['int8', 'uint8', 'int32', 'uint32', 'int64', 'uint64', 'half', 'float', 'double', 'bfloat16', 'f8e4m3', 'f8e5m2']
 
 
@@ -60,7 +61,7 @@ def moved(collective, ranks, size, in_place):
 
 def measure_floor(build, ranks, sizes, bare):
     """{'hop': us, 'copy': {size: us}, 'pull': {size: us}, 'bare': {size: us}}"""
-    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes))), '--bare' if bare else '--no-bare'])
+    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes))), '--bare', bare or 'none'])
     found = {'hop': 0.0, 'copy': {}, 'pull': {}, 'bare': {}}
     for line in text.splitlines():
         words = line.split()
@@ -69,7 +70,7 @@ def measure_floor(build, ranks, sizes, bare):
         size, kind, time_us = int(words[0]), words[3], float(words[5])
         if kind == 'hop':
             found['hop'] = time_us
-        elif kind == 'swap':
+        elif kind == 'swap' and bare not in ONE_WAY:
             found['bare'] = {short: time_us for short in sizes if short < 64}
         elif kind in found:
             found[kind][size] = time_us
@@ -77,9 +78,9 @@ def measure_floor(build, ranks, sizes, bare):
 
 
 def floors_of(build, collective, ranks, sizes, in_place, bare):
-    """What the floors of one round are made of: {size: {part: us}}, and beside them the barest AllReduce: {size: us}"""
+    """What the floors of one round are made of: {size: {part: us}}, and beside them the barest program: {size: us}"""
     needs = {size: moved(collective, ranks, size, in_place) for size in sizes}
-    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare)
+    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare and collective)
     floors = {size: {'hop': hops * measured['hop'],
                      'copy': measured['copy'].get(copied, 0.0),
                      # A message too short for pulling has none measured.
@@ -117,8 +118,7 @@ def measure(arguments, collective, ranks):
             return None, left_out, failed
         if not rounds_us['tutti']['default'][0]:
             sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
-        # bare adds floats, out of place.
-        barely = (collective, arguments.in_place, arguments.type, arguments.op) == ('all_reduce', False, 'float', 'sum')
+        barely = not arguments.in_place and arguments.type == 'float' and (collective not in REDUCING or arguments.op == 'sum')
         floors, bare_us = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place, barely)
         parts.append(floors)
         if barely:

@@ -9,7 +9,7 @@
 // And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
 //  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
 //  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.
-//  bare   the plainest AllReduce of floats in plain memory (bare.h), with no types, errors, schedules or transports around it.
+//  bare   the plainest collective of floats in plain memory (bare.h), with no types, errors, schedules or transports around it.
 //         Ranks that share a core make way for one another by sched_yield() alone.
 //
 // Ranks are forked processes, pinned as in the benchmarks. Sources are written afresh before each sample. Times are the mean
@@ -25,10 +25,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <new>
 
 #include "perf/bare.h"
@@ -59,10 +61,11 @@ struct Config {
   int ranks = 2, samples = 20;
   size_t min_bytes = 8, max_bytes = size_t{64} << 20, factor = 2;
   std::vector<size_t> sizes;  // ascending
-  bool bind = true, bare = true;
+  bool bind = true;
+  std::string bare = "all_reduce";  // or none
 };
 
-constexpr size_t kBareFrom = 64;  // bytes; shorter messages travel in a cell, which swap is
+constexpr size_t kBareFrom = 64;  // bytes; shorter messages are exchanged in a cell, which swap is
 
 // Memory of all ranks. cells[r] is written by r's left neighbour (release) and read by r (acquire), swaps[r] by r and read by all;
 // times[r] and places[r] by r before a barrier and by rank 0 after it; tiles by their owner before a barrier and by all after it.
@@ -137,9 +140,7 @@ class Rank {
   double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
   double swap_us();
   double pull_us(size_t bytes, bool writing);
-  double bare_us(size_t bytes);
-  float bare_value(int rank, size_t i) const;
-  void check_sum(size_t count) const;
+  double bare_us(Bare::What what, size_t bytes);
   void print_ranks();
 
   const Config& config_;
@@ -249,41 +250,31 @@ double Rank::pull_us(size_t bytes, bool writing) {
   return mean_of_ranks(median(samples));
 }
 
-// Whole numbers that differ by rank and place, so that sums are exact in any order and tell what they are made of.
-float Rank::bare_value(int rank, size_t i) const {
-  return static_cast<float>((static_cast<size_t>(rank) + 1) * (1 + (i / 997 + written_) % 13));
-}
-
-void Rank::check_sum(size_t count) const {
-  const auto* const out = reinterpret_cast<const float*>(target_.data());
-  for (size_t i = 0; i < count; ++i) {
-    const float sum = bare_value(0, i) * static_cast<float>(config_.ranks * (config_.ranks + 1) / 2);
-    if (out[i] == sum) continue;
-    std::fprintf(stderr, "floor: rank %d: bare: element %zu is %g, must be %g\n", rank_, i, double{out[i]}, double{sum});
-    std::exit(1);
-  }
-}
-
 // The best of its ways.
-double Rank::bare_us(size_t bytes) {
-  BareAllReduce bare(rank_, config_.ranks, shared_.steps, shared_.bare_slots(config_.ranks), crowded_);
-  const size_t count = bytes / sizeof(float);
+double Rank::bare_us(Bare::What what, size_t bytes) {
+  Bare bare(what, rank_, config_.ranks, shared_.steps, shared_.bare_slots(config_.ranks), crowded_);
+  const size_t count = Bare::count_of(what, config_.ranks, bytes);
   const int batch = bytes < (32 << 10) ? 20 : 1;
   auto* const in = reinterpret_cast<float*>(source_.data());
   double best_us = 0;
-  for (const BareAllReduce::Way way : BareAllReduce::ways(bytes)) {
+  for (const Bare::Way way : Bare::ways(what, bytes)) {
     std::vector<double> samples;
+    bool works = true;
     for (int k = 0; k < config_.samples; ++k) {
       ++written_;
-      for (size_t i = 0; i < count; ++i) in[i] = bare_value(rank_, i);
+      for (size_t i = 0; i < count; ++i) in[i] = Bare::value(rank_, i, written_);
       barrier();
       const Clock::time_point start = Clock::now();
-      for (int b = 0; b < batch; ++b) bare.run(reinterpret_cast<float*>(target_.data()), in, count, way);
+      for (int b = 0; b < batch; ++b) works &= bare.run(reinterpret_cast<float*>(target_.data()), in, count, way);
       samples.push_back(microseconds_since(start) / batch);
       barrier();
     }
-    check_sum(count);
-    const double time_us = mean_of_ranks(median(samples));
+    const double time_us = mean_of_ranks(works ? median(samples) : std::numeric_limits<double>::infinity());
+    if (!std::isfinite(time_us)) continue;  // the kernel does not let processes read one another
+    if (const std::optional<size_t> wrong = bare.wrong(reinterpret_cast<const float*>(target_.data()), count, written_)) {
+      std::fprintf(stderr, "floor: rank %d: bare: element %zu is wrong\n", rank_, *wrong);
+      std::exit(1);
+    }
     if (best_us == 0 || time_us < best_us) best_us = time_us;
   }
   return best_us;
@@ -325,7 +316,10 @@ void Rank::run() {
       print("pull", bytes, pull_us(bytes, false), pulled);
       print("bounce", bytes, pull_us(bytes, true), pulled);
     }
-    if (config_.bare && config_.ranks > 1 && bytes >= kBareFrom) print("bare", bytes, bare_us(bytes), pulled);
+    const std::optional<Bare::What> what = Bare::named(config_.bare);
+    if (!what || config_.ranks == 1 || Bare::count_of(*what, config_.ranks, bytes) == 0) continue;
+    const bool one_way = *what == Bare::What::Broadcast || *what == Bare::What::Reduce;
+    if (one_way || bytes >= kBareFrom) print("bare", bytes, bare_us(*what, bytes), pulled);
   }
 }
 
@@ -370,7 +364,8 @@ int main(int argc, char** argv) {
       ->transform(size)
       ->delimiter(',');
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
-  app.add_flag("--bare,!--no-bare", config.bare, "time the plainest AllReduce, too, or not");
+  app.add_option("--bare", config.bare, "time the plainest all_reduce, all_gather, reduce_scatter, broadcast, reduce, alltoall or sendrecv, too, or none")
+      ->check([](const std::string& name) { return name == "none" || Bare::named(name) ? "" : name + " is no collective, nor none"; });
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
   return run_tool("floor", app, argc, argv, [&] {
     if (config.min_bytes > config.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");

@@ -1,7 +1,7 @@
 # picture: a comparison as an SVG: time over the floor's (logarithmic) over the message's size (logarithmic), a line per library.
 #
 # In: figures as compare.py writes them to JSON. Out: SVG text that needs nothing but a browser. The floor is the line at 1; what it
-# is in microseconds stands below each size. bare, of all_reduce, is the plainest program over plain memory (bare.h). The scale
+# is in microseconds stands below each size. bare, of floats out of place, is the plainest program over plain memory (bare.h). The scale
 # follows the libraries that use shared memory: a line that leaves it at the top (Gloo's, over TCP) has its numbers written there,
 # lest it press the others flat.
 import math

@@ -17,7 +17,11 @@ echo "8 8 uint8 swap -1 2.0 0 0 N/A"
 for size in $(echo "$4" | tr , " "); do
   echo "$size $size uint8 copy -1 $((size / 4)) 0 0 N/A"
   echo "$size $size uint8 pull -1 $((size / 2)) 0 0 N/A"
-  [ "$5" = --no-bare ] || [ "$size" -lt 64 ] || echo "$size $size uint8 bare -1 $((size * 2)) 0 0 N/A"
+  case "$6" in
+  none) ;;
+  broadcast | reduce) echo "$size $size uint8 bare -1 $((size * 2)) 0 0 N/A" ;;
+  *) [ "$size" -lt 64 ] || echo "$size $size uint8 bare -1 $((size * 2)) 0 0 N/A" ;;
+  esac
 done
 '''
 # Medians of 3 us for 12 bytes and of 48 us for 24, and no in-place half, as in sendrecv.
@@ -73,13 +77,15 @@ def over_known_programs(script, folder):
     figures = json.loads((folder / 'out/reduce-3.json').read_text())
     # Pulled: half of what all_reduce pulls. Copied: a third.
     expect('the floor of reduce', figures['floor_us'] == {'12': 3, '24': 6}, figures['floor_us'])
-    expect('only an AllReduce has a bare one', figures['bare_us'] is None, figures['bare_us'])
+    expect('an exchange is not the barest of what goes one way', figures['bare_us'] == {'12': 24, '24': 48}, figures['bare_us'])
     expect("a peer's ratios", figures['over_floor']['gloo'] == {'12': 1, '24': 80}, figures['over_floor'])
     picture = (folder / 'out/reduce-3.svg').read_text(encoding='utf-8')
     lines = xml.etree.ElementTree.fromstring(picture).findall('{http://www.w3.org/2000/svg}polyline')
-    expect('a line for each library', len(lines) == 2, picture)
+    expect('a line for each library, and for the barest', len(lines) == 3, picture)
     expect('what is beyond the scale has its number', '>80× ↑<' in picture, picture)
 
+    code, text = compare(script, folder, 'reduce', '-o', 'max', '--rounds', '1')
+    expect('there is a barest sum only', code == 0 and 'bare' not in text.splitlines()[1], text)
     code, text = compare(script, folder, 'sendrecv', '--in-place', '--rounds', '1')
     expect('no in-place half is said', code == 1 and 'sendrecv, 2 ranks: unsupported: x has no in-place half' in text, text)
     plant(folder, {'reduce_perf_gloo': BROKEN})

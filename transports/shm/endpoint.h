@@ -1,90 +1,9 @@
-// endpoint: a peer of this host: the lanes to and from it, and what this rank's messages hold until they have been read.
+// endpoint: a peer of this host.
 #pragma once
-#include <vector>
-
-#include "lib/base/memory.h"
-#include "transports/shm/arena.h"
 #include "transports/shm/fetch.h"
+#include "transports/shm/sender.h"
 
 namespace tutti::shm {
-
-// The sender's slots of one size. Each slot counts the cells that refer to it; only the owner touches these counts.
-class SlotPool {
- public:
-  void open(size_t first_offset, size_t slot_bytes, uint32_t slots);
-  bool empty() const { return free_.empty(); }
-  size_t used() const { return references_.size() - free_.size(); }
-  // The last but one that was freed, so that a single message at a time goes through two slots by turns: what has been read a moment
-  // ago is slow to take back from its reader. An exchange of 64 KiB through one slot takes 1.4 times as long.
-  uint32_t take() {
-    if (free_.size() > 1) std::swap(free_.back(), free_[free_.size() - 2]);
-    const uint32_t slot = free_.back();
-    free_.pop_back();
-    return slot;
-  }
-  void refer(uint32_t slot) { ++references_[slot]; }
-  void drop(uint32_t slot) {
-    if (--references_[slot] == 0) free_.push_back(slot);
-  }
-  uint64_t offset(uint32_t slot) const { return first_offset_ + slot * slot_bytes_; }
-
- private:
-  size_t first_offset_ = 0, slot_bytes_ = 0;
-  std::vector<uint32_t> references_, free_;  // capacity is reserved: no allocation later
-};
-
-// One lane, both directions.
-struct Lane {
-  Cell* out;  // in this rank's arena
-  Acks* out_acks;
-  Offers* out_offers;
-  Cell* in;  // in the peer's
-  Acks* in_acks;
-  Offers* in_offers;
-
-  // What my message in a cell holds until it has been read: a slot (index * 2 + (1 if large)), or memory read in place.
-  struct Held {
-    int32_t slot = -1;
-    uint32_t message = 0;
-    Outgoing* reference = nullptr;
-    bool empty() const { return slot < 0 && !reference; }
-  };
-  Cell& out_cell(uint32_t message) const { return out[cell_of(message)]; }
-  Cell& in_cell(uint32_t message) const { return in[cell_of(message)]; }
-
-  Held held[kCells];
-  uint32_t holds = 0;            // that are not empty
-  uint32_t first_held = 0;       // no message before it holds anything
-  uint32_t free_line = UINT32_MAX;  // messages number / kAcksPerLine whose cells are all free, or have been filled since
-  uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
-  Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
-  bool taken[kCells] = {};         // whether this rank reads the peer's memory for a message
-  bool answered = false;           // this rank has sent something since it last received
-};
-
-// What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
-// between cores is little; the kernel is asked from kLeastFetched on.
-inline constexpr size_t kLeastDirect = 16384, kLeastFetched = 65536;
-struct Sender {
-  Arena* arena = nullptr;
-  HeapFile heap;
-  SlotPool pools[2];            // small, large
-  std::vector<Lane*> holding;   // lanes with holds > 0
-  uint32_t references = 0;      // held by all lanes together
-  bool lends = false;           // memory outside the heap to other processes
-  const std::byte* fetched_to = nullptr;  // where the memory that was last lent so ends: what goes on there can be fetched, too
-
-  // Takes a slot and fills it. False: none is free now.
-  bool stage(Outgoing& outgoing);
-  // Takes back what has been read by all.
-  void reap();
-  void hold(Lane& lane, uint32_t message, int32_t slot, Outgoing* reference);
-  void let_go(Lane& lane, uint32_t cell);
-  void drop(int32_t slot) { pools[slot & 1].drop(static_cast<uint32_t>(slot) >> 1); }
-  bool in_heap(const std::byte* data) const {
-    return heap.base && data >= heap.base && data < heap.base + heap.bytes && heap_is_shared();
-  }
-};
 
 class ShmEndpoint final : public Endpoint {
  public:
