@@ -140,20 +140,20 @@ void Bare::tell(std::atomic<uint64_t> BareSteps::* step, uint64_t& mine) {
 
 // ---- what is moved
 
-std::vector<Bare::Move> Bare::moves(int rank, size_t count) const {
+std::vector<Bare::Move> Bare::moves(size_t count) const {
   const size_t block = count / static_cast<size_t>(ranks_);
   std::vector<Move> found;
   if (what_ == What::Broadcast) return {{0, 0, 0, count}};
-  if (what_ == What::SendRecv) return {{(rank + ranks_ - 1) % ranks_, 0, 0, count}};
+  if (what_ == What::SendRecv) return {{(rank_ + ranks_ - 1) % ranks_, 0, 0, count}};
   for (int k = 0; k < ranks_; ++k) {
-    const int from = (rank + k) % ranks_;
-    found.push_back({from, what_ == What::AlltoAll ? static_cast<size_t>(rank) * block : 0, static_cast<size_t>(from) * block, block});
+    const int from = (rank_ + k) % ranks_;
+    found.push_back({from, what_ == What::AlltoAll ? static_cast<size_t>(rank_) * block : 0, static_cast<size_t>(from) * block, block});
   }
   return found;
 }
 
 void Bare::move(float* out, const float* in, size_t count, bool streamed) {
-  const std::vector<Move> wanted = moves(rank_, count);
+  const std::vector<Move> wanted = moves(count);
   // AlltoAll has another piece for each rank, the others one for all.
   const size_t block = count / static_cast<size_t>(ranks_), whole = wanted[0].count;
   const bool pieces = what_ == What::AlltoAll, sends = what_ != What::Broadcast || rank_ == 0;
@@ -179,7 +179,7 @@ bool Bare::fetch(float* out, const float* in, size_t count) {
   mine.input.store(in, std::memory_order_relaxed);
   tell(&BareSteps::written, written_);
   bool all = true;
-  for (const Move& one : moves(rank_, count)) {
+  for (const Move& one : moves(count)) {
     const size_t bytes = one.count * sizeof(float);
     if (one.from == rank_) {
       std::memcpy(out + one.here, in + one.there, bytes);

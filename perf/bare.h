@@ -65,7 +65,7 @@ class Bare {
     int from;
     size_t there, here, count;
   };
-  std::vector<Move> moves(int rank, size_t count) const;
+  std::vector<Move> moves(size_t count) const;
   void move(float* out, const float* in, size_t count, bool streamed);
   bool fetch(float* out, const float* in, size_t count);
   void reduce(float* out, const float* in, size_t count, Way way);

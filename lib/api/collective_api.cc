@@ -101,7 +101,7 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
   });
 }
 
-template <bool sends>
+template <bool kSends>
 tuttiResult_t point_to_point(const char* function, void* data, size_t count, int type, int peer, tuttiComm_t comm,
                              tuttiStream_t stream) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
@@ -109,16 +109,16 @@ tuttiResult_t point_to_point(const char* function, void* data, size_t count, int
       return bad_rank(function, "peer", peer, object.ranks());
     Call call;
     call.kind = CallKind::PointToPoint;
-    call.sends = sends;
+    call.sends = kSends;
     call.type = static_cast<Type>(type);
     call.root = peer;
     call.count = count;
-    if (sends) {
+    if (kSends) {
       call.send = data;
     } else {
       call.recv = data;
     }
-    TUTTI_TRY(check_buffers(function, call, {sends ? count : 0, sends ? 0 : count}));
+    TUTTI_TRY(check_buffers(function, call, {kSends ? count : 0, kSends ? 0 : count}));
     if (peer == object.rank() && !stream && !in_group())
       return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
     return dispatch(function, comm, object, stream, std::move(call));

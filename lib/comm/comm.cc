@@ -186,7 +186,6 @@ void Comm::load(std::span<const Call> calls) {
   next_call_ = 0;
   collective_running_ = false;
   batch_exchanges_.reset();
-  next_runner_ = kRunners;
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
@@ -196,24 +195,27 @@ void Comm::load(std::span<const Call> calls) {
 }
 
 // A call of those before, once more; else what has not run for the longest time gives way, and first what cannot be repeated.
-Status Comm::find_runner(const Call& call, Runner*& runner) {
+Status Comm::find_runner(const Call& call, Runner*& found) {
   Runner* oldest = nullptr;
   const auto since = [](const Runner& one) { return one.repeatable ? one.started : 0; };
   for (size_t i = 0; i < std::min(kRunners, runners_.size()); ++i) {
     Runner& one = runners_[i];
     if (one.runs) continue;
-    runner = &one;
-    if (one.repeats(call)) return {};
+    if (one.repeats(call)) {
+      found = &one;
+      return {};
+    }
     if (!oldest || since(one) < since(*oldest)) oldest = &one;
   }
-  if (runners_.size() < kRunners && (!oldest || oldest->repeatable)) oldest = &add_runner();
-  while (!oldest) {
-    if (next_runner_ == runners_.size()) (void)add_runner();
+  const bool fewer = runners_.size() < kRunners && (!oldest || oldest->repeatable);
+  if (fewer || running_.size() == runners_.size()) oldest = &add_runner();
+  while (!oldest) {  // one of the others does not run
+    if (next_runner_ >= runners_.size()) next_runner_ = kRunners;
     Runner& one = runners_[next_runner_++];
     if (!one.runs) oldest = &one;
   }
-  runner = oldest;
-  return prepare(call, *runner);
+  found = oldest;
+  return prepare(call, *found);
 }
 
 bool Comm::batch_exchanges() {
@@ -236,10 +238,10 @@ bool Comm::start(const Call& call) {
     }
     last_->next = runner;
   }
+  running_.push_back(runner);
   last_ = runner;
   runner->runs = true;
   runner->started = ++starts_;
-  running_.push_back(runner);
   Operation& operation = runner->execution.operation();
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
@@ -249,7 +251,8 @@ bool Comm::start(const Call& call) {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  runner->execution.start(lanes_, operation.exchanges ? kTilesExchanged : window_);
+  const bool many = operation.exchanges && operation.plan->scratch_copies == 0 && !operation.plan->lands;
+  runner->execution.start(lanes_, many ? kTilesExchanged : window_);
   return true;
 }
 

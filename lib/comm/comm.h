@@ -159,7 +159,7 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
-  Status find_runner(const Call& call, Runner*& runner);  // one that does not run, made ready for the call
+  Status find_runner(const Call& call, Runner*& found);  // one that does not run, made ready for the call
   Runner& add_runner();
   Status prepare(const Call& call, Runner& runner);
   void prepare_single(const Call& call, Runner& runner);
@@ -200,14 +200,14 @@ class Comm {
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr uint32_t kMaxTilesInFlight = 16;
-  // In flight where peers fetch them, several at once: they hold no buffers, and there have to be more while a peer is at it.
+  // In flight where peers fetch them, several at once, and they take no memory: there have to be more while a peer is at it.
   static constexpr uint32_t kTilesExchanged = 32;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once
   std::deque<Runner> runners_;           // addresses stay; never empty
   std::vector<Runner*> running_;
   Runner* last_;                         // that was started
   uint64_t starts_ = 0;
-  size_t next_runner_ = kRunners;        // no runner from kRunners to here is free for this batch
+  size_t next_runner_ = kRunners;        // where to look next for one past kRunners
   std::vector<LaneCount> lanes_;
   Status batch_status_;
   bool timeout_reported_ = false;

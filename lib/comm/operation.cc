@@ -89,10 +89,9 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache: results only pass through it.
   operation.streaming = 2 * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
-  // Many tiles are under way then: not where each takes memory.
   const auto fetched = [](const Route& route) { return route.endpoint->fetched(); };
-  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) && operation.plan->scratch_copies == 0 &&
-                        !operation.plan->lands && std::any_of(routes_.begin(), routes_.end(), fetched);
+  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) &&
+                        std::any_of(routes_.begin(), routes_.end(), fetched);
   return set_op(call, operation);
 }
 

@@ -1,7 +1,9 @@
 // execution: see execution.h.
 #include "lib/exec/execution.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace tutti {
 
@@ -108,6 +110,7 @@ void Execution::lay_out(Instance& instance) {
 Progress Execution::advance(bool& moved) {
   const Plan& plan = *operation_.plan;
   bool combined = false;
+  uint32_t after = 0;  // the instance that has combined
   // In an exchange all tiles are sent before this rank is busy: peers fetch several at once.
   for (uint32_t looked = 0; looked < window_ && (!combined || operation_.exchanges); ++looked) {
     Instance& instance = instances_[next_instance_];
@@ -126,7 +129,10 @@ Progress Execution::advance(bool& moved) {
       }
       if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
-      combined |= work.kind == Work::Kind::Combine;
+      if (work.kind == Work::Kind::Combine) {
+        combined = true;
+        after = next_instance_;
+      }
       instance.started[at] = instance.started[--instance.started_count];
       finish(instance, work);
     }
@@ -135,6 +141,7 @@ Progress Execution::advance(bool& moved) {
     ++tiles_done_;
     if (next_tile_ < tiling_.tiles) begin(instance, next_tile_++);
   }
+  if (combined) next_instance_ = after;
   return tiles_done_ == tiling_.tiles ? Progress::Done : Progress::Again;
 }
 
@@ -204,13 +211,18 @@ Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
     Receiving& receiving = instance.receivings[sources[i].incoming];
     if (!receiving.lent) continue;
     lent_.assign(1, &receiving);
-    if (work.count == 1) add_lent_of_other_tiles(instance, work, sources[i]);
+    if (operation_.exchanges && work.count == 1) add_lent_of_other_tiles(instance, work, sources[i]);
     const Progress progress = sources[i].endpoint->begin(lent_);
+    receiving.begun = progress == Progress::Done;
     if (progress == Progress::Done) continue;
     if (progress == Progress::Failed) return failed_from(sources[i]);
     // A sender has failed, and will say so: this Combine never runs.
     while (i-- > 0) {
-      if (sources[i].endpoint) sources[i].endpoint->release(instance.receivings[sources[i].incoming]);
+      if (!sources[i].endpoint) continue;
+      Receiving& begun = instance.receivings[sources[i].incoming];
+      if (!std::exchange(begun.begun, false)) continue;
+      sources[i].endpoint->release(begun);
+      begun.lent = true;  // so that the next look ends here
     }
     return Progress::Again;
   }
@@ -221,7 +233,7 @@ Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
 void Execution::add_lent_of_other_tiles(const Instance& instance, const PlanWork& work, const PlanSource& source) {
   const uint32_t number = static_cast<uint32_t>(&work - operation_.plan->works.data());
   const size_t at = static_cast<size_t>(&instance - instances_.data());
-  for (uint32_t k = 1; k < window_; ++k) {
+  for (uint32_t k = 1; k < window_ && lent_.size() < kMostBegun; ++k) {
     Instance& other = instances_[(at + k) % window_];  // mostly in the order of tiles, and so of memory
     if (other.works_left == 0) continue;
     const auto started = std::span(other.started).first(other.started_count);
@@ -288,7 +300,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     if (!sources[i].endpoint) continue;
     Receiving& receiving = receivings[sources[i].incoming];
     sources[i].endpoint->release(receiving);
-    receiving.expected = receiving.arrived = false;
+    receiving.expected = receiving.arrived = receiving.begun = false;
     receiving.handle = nullptr;
   }
   return Progress::Done;

@@ -26,7 +26,7 @@ struct Operation {
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
-  bool exchanges = false;         // this rank sends and receives as much, and nobody adds up: messages are better fetched
+  bool exchanges = false;         // this rank sends and receives, and nobody adds up: messages are better fetched
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 
@@ -42,8 +42,8 @@ class Execution {
   void prepare(size_t tile_bytes);
   // Takes its message numbers. window: tiles at once.
   void start(std::span<LaneCount> lanes, uint32_t window);
-  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so
-  // that what else runs, and the messages that peers have read, are looked after in between.
+  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only (in an
+  // exchange: once), so that what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
 
   // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
@@ -64,7 +64,7 @@ class Execution {
     const PlanWork* combine;   // whose result goes straight into the payload, or null
   };
   struct Receiving : Incoming {
-    bool expected = false, arrived = false;
+    bool expected = false, arrived = false, begun = false;
     uint32_t number = 0;  // of its message, from the lane's base
   };
   struct Posting {

@@ -67,6 +67,8 @@ struct Incoming {
   void* handle = nullptr;        // the transport's own
 };
 
+inline constexpr size_t kMostBegun = 8;  // after so many tiles a rank looks after others
+
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
@@ -79,9 +81,9 @@ class Endpoint {
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
-  // Of messages that are lent: the view of the first is going to be read now, without a pause; those of the others soon, so that
-  // what they show may be fetched together with it. Of those that it begins the view may change, and they are lent no more. Done:
-  // the first is begun. Again: it has been taken back, its sender has failed.
+  // Of messages that are lent, kMostBegun at most: the view of the first is going to be read now, without a pause; those of the
+  // others soon, so that what they show may be fetched together with it. Of those that it begins the view may change, and they are
+  // lent no more. Done: the first is begun. Again: it has been taken back, its sender has failed.
   virtual Progress begin(std::span<Incoming* const>) { return Progress::Done; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;

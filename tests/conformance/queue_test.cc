@@ -81,6 +81,33 @@ TEST_CASE("calls on streams and without", "[stream]") {
 TEST_CASE("each rank uses streams as it likes", "[stream]") {
   play_batches("streams of one's own", false, own_stream);
 }
+// More sends and receives at once than calls are kept ready for, with collectives among them: two batches by turns, now and then one
+// in another order.
+TEST_CASE("batches of many calls come round", "[group]") {
+  conform("many by turns", {.ranks = 3}, [](Rank& rank) -> uint64_t {
+    constexpr uint64_t kRounds = 24, kMany = 14;
+    const tuttiComm_t comm = rank.join();
+    uint64_t played;
+    {
+      Player player(rank, {{rank.rank, comm}}, rank.ranks);
+      for (uint64_t round = 0; round < kRounds; ++round) {
+        std::vector<Case> batch;
+        for (uint64_t i = 0; i < kMany; ++i) {
+          const uint64_t which = hash(21, round % 2, i);
+          batch.push_back(random_case(which, i % 5 == 4 ? Kind::AllReduce : Kind::SendRecv, rank.ranks, which % 3000));
+          batch.back().seed = hash(round, i);
+          batch.back().stream = -1;
+        }
+        if (round % 5 == 4) std::reverse(batch.begin(), batch.end());
+        player.play(batch, true);
+      }
+      played = player.played();
+    }
+    rank.check(tuttiCommDestroy(comm), "tuttiCommDestroy");
+    return played;
+  });
+}
+
 TEST_CASE("groups of sends, receives and collectives", "[group]") {
   play_batches("group", true, no_stream);
 }

@@ -51,6 +51,10 @@ expect 0 'no meaning on host memory' "$all_reduce" $small -p 2 -G 1
 expect 0 'pull' "$floor" -p 2 -b 1K -e 1K -n 2
 expect 0 '^ *24 .* pull ' "$floor" -p 2 --sizes 24,1K -n 2
 expect 2 'nothing to move' "$floor" --sizes 0
+for collective in all_reduce all_gather reduce_scatter broadcast reduce alltoall sendrecv; do
+  expect 0 '^ *196608 .* bare ' "$floor" -p 3 --sizes 96,192K -n 2 --bare $collective
+done
+expect 2 'barrier is no collective' "$floor" --bare barrier
 
 # What TUTTI_DEBUG=INFO says of the choices.
 topology=$(mktemp)

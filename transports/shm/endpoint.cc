@@ -70,7 +70,7 @@ void ShmEndpoint::learn(Lane& lane, uint32_t number) {
 // Whether the cell of message `number` is free: message number - 64 has been read.
 bool ShmEndpoint::look(Lane& lane, uint32_t number) {
   lane.free_line = UINT32_MAX;
-  // Now and then at what was sent last, so that its slots are used again while they are warm.
+  // Now and then at what was sent last, so that few slots are in use.
   if (number % kAcksPerLine == 0 && lane.holds > 0) learn(lane, number - kAcksPerLine);
   const uint32_t cell = number % kCells, lap = number - cell;
   if (lane.holds == 0) {
@@ -181,6 +181,7 @@ void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
   cell.elsewhere.where = Where::Landed;
   count_post(outgoing);
   publish(cell, wire, outgoing.bytes);
+  lane.answered = true;
 }
 
 void ShmEndpoint::offer(Lane& lane, Incoming& incoming) {
@@ -224,29 +225,32 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
-// What is read in place is begun one by one: the others are read later.
+// What is read in place is begun one by one: the others are read later. What has been fetched needs the sender no more.
 Progress ShmEndpoint::begin(std::span<Incoming* const> incomings) {
+  assert(incomings.size() <= kMostBegun);
+  const auto take = [&](const Incoming& incoming, bool in_place) {
+    const uint32_t number = incoming.wire.number;
+    Lane& lane = lanes_[incoming.wire.channel];
+    Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
+    if ((elsewhere.where == Where::Heap || sight_.same_process) != in_place || !elsewhere.lease.take(number)) return false;
+    return lane.taken[number % kCells] = true;
+  };
+  Incoming& first = *incomings[0];
+  if (take(first, true)) {
+    first.lent = false;
+    return Progress::Done;
+  }
   PeerMemory::Piece pieces[PeerMemory::kMostPieces];
   size_t fetched = 0, count = 0, bytes = 0;
-  for (Incoming* const incoming : incomings.first(std::min(incomings.size(), PeerMemory::kMostPieces))) {
-    const uint32_t number = incoming->wire.number;
-    Lane& lane = lanes_[incoming->wire.channel];
-    Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
-    const bool in_place = elsewhere.where == Where::Heap || sight_.same_process;
-    if ((in_place && fetched > 0) || !elsewhere.lease.take(number)) break;
-    lane.taken[number % kCells] = true;
-    if (in_place) {
-      incoming->lent = false;
-      return Progress::Done;
-    }
-    assert(incoming->landing && incoming->capacity == incoming->view.bytes);
-    ++fetched;
-    bytes += incoming->view.bytes;
+  for (; fetched < incomings.size() && take(*incomings[fetched], false); ++fetched) {
+    const Incoming& incoming = *incomings[fetched];
+    assert(incoming.landing && incoming.capacity == incoming.view.bytes);
+    bytes += incoming.view.bytes;
     PeerMemory::Piece* const last = count > 0 ? &pieces[count - 1] : nullptr;
-    if (last && last->from + last->bytes == incoming->view.data && last->to + last->bytes == incoming->landing) {
-      last->bytes += incoming->view.bytes;
+    if (last && last->from + last->bytes == incoming.view.data && last->to + last->bytes == incoming.landing) {
+      last->bytes += incoming.view.bytes;
     } else {
-      pieces[count++] = {incoming->view.data, incoming->landing, incoming->view.bytes};
+      pieces[count++] = {incoming.view.data, incoming.landing, incoming.view.bytes};
     }
   }
   if (fetched == 0) return Progress::Again;
@@ -257,13 +261,16 @@ Progress ShmEndpoint::begin(std::span<Incoming* const> incomings) {
     return Progress::Failed;
   }
   for (Incoming* const incoming : incomings.first(fetched)) {
+    release(*incoming);
     incoming->view.data = incoming->landing;
     incoming->lent = false;
+    incoming->handle = this;
   }
   return Progress::Done;
 }
 
 void ShmEndpoint::release(Incoming& incoming) {
+  if (incoming.handle == this) return;  // fetched, and released then
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
   lane.taken[number % kCells] = false;

@@ -16,7 +16,7 @@
 namespace tutti::shm {
 namespace {
 
-// Twice what is measured where it pays, so that noise does not decide.
+// About twice what it is where it pays (fetch.h), so that noise does not decide.
 constexpr double kFastNs = 400;
 
 constexpr size_t kPage = 4096, kPages = 16;

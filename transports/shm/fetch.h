@@ -1,6 +1,6 @@
 // fetch: another process's memory, copied by the kernel (process_vm_readv).
 //
-// One copy where a buffer between the two takes two; but the kernel looks up every page of the other's memory: 0.1 to 0.16 us on the
+// One copy where a buffer between the two takes two; but the kernel looks up every page of the other's memory: 0.1 to 0.22 us on the
 // Intel machine of the README's figures. Where that takes longer than the copy it spares, it is no gain.
 #pragma once
 #include <sys/types.h>
@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+
+#include "lib/transport/transport.h"
 
 namespace tutti::shm {
 
@@ -27,8 +29,8 @@ class PeerMemory {
     std::byte* to;
     size_t bytes;
   };
-  // kMostPieces at most: after these others want to be looked after. 0, or an errno: ESRCH if that process is no more.
-  static constexpr size_t kMostPieces = 8;
+  // kMostPieces at most. 0, or an errno: ESRCH if that process is no more.
+  static constexpr size_t kMostPieces = kMostBegun;
   int fetch(std::span<const Piece> pieces) const;
 
  private:

@@ -36,7 +36,7 @@ void SlotPool::open(size_t first_offset, size_t slot_bytes, uint32_t slots) {
 
 bool Sender::stage(Outgoing& outgoing) {
   const int size = outgoing.bytes > kSmallSlotBytes;
-  // What has been read is written again while it is in the cache.
+  // What has been read is soon used again, so that few slots are, and they stay in the caches.
   if (size == 1 || pools[size].used() >= kWarmSlots) reap();
   if (pools[size].empty()) return false;
   const uint32_t slot = pools[size].take();
