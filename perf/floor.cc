@@ -35,6 +35,7 @@
 
 #include "perf/bare.h"
 #include "perf/children.h"
+#include "perf/measure.h"
 #include "perf/pinning.h"
 #include "perf/report.h"
 #include "perf/tool.h"
@@ -205,7 +206,7 @@ double Rank::swap_us() {
 }
 
 double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t)) {
-  const int batch = bytes < (32 << 10) ? 20 : 1;  // below, a copy is short against a reading of the clock
+  const int batch = bytes < kBatchedBelow ? kBatch : 1;
   std::vector<double> samples;
   for (int i = 0; i < config_.samples; ++i) {
     std::memset(source_.data(), static_cast<int>(++written_ & 0xff), bytes);
@@ -254,7 +255,7 @@ double Rank::pull_us(size_t bytes, bool writing) {
 double Rank::bare_us(Bare::What what, size_t bytes) {
   Bare bare(what, rank_, config_.ranks, shared_.steps, shared_.bare_slots(config_.ranks), crowded_);
   const size_t count = Bare::count_of(what, config_.ranks, bytes);
-  const int batch = bytes < (32 << 10) ? 20 : 1;
+  const int batch = bytes < kBatchedBelow ? kBatch : 1;
   auto* const in = reinterpret_cast<float*>(source_.data());
   double best_us = 0;
   for (const Bare::Way way : Bare::ways(what, bytes)) {

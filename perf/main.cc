@@ -47,8 +47,8 @@ void run_size(Driver& driver, const Options& options, const Collective& collecti
           options.checks > 0,
           {},
           {}};
-  row.out_of_place = measure(driver, options, {type, op, root, count, false});
-  if (collective.in_place) row.in_place = measure(driver, options, {type, op, root, count, true});
+  row.out_of_place = measure(driver, options, {type, op, root, count, false}, count * unit);
+  if (collective.in_place) row.in_place = measure(driver, options, {type, op, root, count, true}, count * unit);
   if (report) report->add(std::move(row));
 }
 

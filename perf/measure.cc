@@ -8,8 +8,7 @@
 namespace tutti::perf {
 namespace {
 
-constexpr double kShort_us = 5;
-constexpr int kBatch = 20;
+constexpr double kSlow_us = 1000;  // such calls are timed singly whatever their size
 // Calls until memory of the library's own has been touched, which takes longer than a short call.
 constexpr int kTrial = 4, kShortTrial = 40;
 constexpr size_t kShortBytes = 64 << 10;
@@ -78,7 +77,7 @@ uint64_t checked_calls(Driver& driver, const Options& options) {
 
 }  // namespace
 
-Measured measure(Driver& driver, const Options& options, const Case& c) {
+Measured measure(Driver& driver, const Options& options, const Case& c, size_t bytes) {
   driver.select(c);
   uint32_t number = 0;
   for (int i = 0; i < options.warmup; ++i) {
@@ -92,7 +91,7 @@ Measured measure(Driver& driver, const Options& options, const Case& c) {
   for (int i = 0; i < trials; ++i) trial.push_back(sample(driver, options, number++, 1));
   std::vector<double> fastest{*std::min_element(trial.begin(), trial.end())};
   driver.combine(fastest, tuttiMax);
-  const int batch = fastest[0] * options.aggregate < kShort_us ? kBatch : 1;
+  const int batch = bytes < kBatchedBelow && fastest[0] * options.aggregate < kSlow_us ? kBatch : 1;
 
   std::vector<double> samples;
   for (int i = 0; i < options.iterations; ++i) samples.push_back(sample(driver, options, number++, batch));
