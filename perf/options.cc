@@ -84,7 +84,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   auto* const step = app.add_option("-i,--stepbytes", o.step_bytes, "bytes from size to size")->transform(size);
   step->check(CLI::Range(size_t{1}, size_t{1} << 40));
   app.add_option("-f,--stepfactor", o.step_factor, "factor from size to size")->excludes(step);
-  app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 5 us")
+  app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 32 KiB")
       ->check(CLI::Range(1, 1000000));
   app.add_option("-w,--warmup_iters", o.warmup, "untimed calls first")->check(CLI::Range(0, 1000000));
   app.add_option("-m,--agg_iters", o.aggregate, "calls per group")->check(CLI::Range(1, 256));

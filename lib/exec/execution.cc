@@ -205,6 +205,7 @@ Progress Execution::failed_from(const PlanSource& source) {
 // Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
 // waits for its memory when something fails, and may do so in this very thread.
 Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
+  if (instance.given_up) return Progress::Again;
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   for (uint32_t i = 0; i < work.count; ++i) {
     if (!sources[i].endpoint) continue;
@@ -216,14 +217,14 @@ Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
     receiving.begun = progress == Progress::Done;
     if (progress == Progress::Done) continue;
     if (progress == Progress::Failed) return failed_from(sources[i]);
-    // A sender has failed, and will say so: this Combine never runs.
+    // A sender has failed, and will say so. What is released now is not looked at again.
     while (i-- > 0) {
       if (!sources[i].endpoint) continue;
       Receiving& begun = instance.receivings[sources[i].incoming];
       if (!std::exchange(begun.begun, false)) continue;
       sources[i].endpoint->release(begun);
-      begun.lent = true;  // so that the next look ends here
     }
+    instance.given_up = true;
     return Progress::Again;
   }
   return Progress::Done;
@@ -240,7 +241,6 @@ void Execution::add_lent_of_other_tiles(const Instance& instance, const PlanWork
     if (std::find(started.begin(), started.end(), number) == started.end()) continue;
     Receiving& receiving = other.receivings[source.incoming];
     if (!receiving.arrived) {
-      if (!receiving.expected && operation_.paired && other.tile >= lanes_[source.lane].receive_tiles) continue;
       if (!receiving.expected) expect(other, work, source, receiving);
       // What is wrong with it is noticed when it is that tile's turn.
       if (source.endpoint->receive(receiving) != Progress::Done || receiving.view.signature != operation_.signature ||
@@ -287,7 +287,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     moved = true;
   }
   if (!all) return Progress::Again;
-  if (lent) {
+  if (lent || instance.given_up) {
     if (const Progress progress = begin_lent(instance, work); progress != Progress::Done) return progress;
   }
   if (work.feeds == kNoWork || !feed(instance, work)) {

@@ -84,6 +84,7 @@ class Execution {
     uint64_t shape = 0;       // shape_ for which all below is laid out, for `tile`
     uint32_t works_left = 0;  // 0: idle
     uint32_t started_count = 0;
+    bool given_up = false;            // what a Combine was to read has been taken back: it never runs
     uint32_t moved = kNoWork;         // the copy that has been done together with the work that is finished next
     std::vector<uint32_t> started;    // works under way, the first started_count
     std::vector<uint32_t> waiting;    // per work: dependencies left
