@@ -24,8 +24,8 @@
 #
 # `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
 # needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
-# root, and in reduce the root only. Calls on less than 32 KiB are timed 20 in a row (measure.h): in these two, that go one way, they overlap, so
-# that a ratio below 1 is possible, for all libraries alike.
+# root, and in reduce the root only. Calls on less than 32 KiB are timed 20 in a row (measure.h): in these two, that go one way, they
+# overlap, so that a ratio below 1 is possible, for all libraries alike.
 import argparse
 import json
 import os

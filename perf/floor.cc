@@ -365,7 +365,8 @@ int main(int argc, char** argv) {
       ->transform(size)
       ->delimiter(',');
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
-  app.add_option("--bare", config.bare, "time the plainest all_reduce, all_gather, reduce_scatter, broadcast, reduce, alltoall or sendrecv, too, or none")
+  app.add_option("--bare", config.bare,
+                 "time the plainest all_reduce, all_gather, reduce_scatter, broadcast, reduce, alltoall or sendrecv, too, or none")
       ->check([](const std::string& name) { return name == "none" || Bare::named(name) ? "" : name + " is no collective, nor none"; });
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
   return run_tool("floor", app, argc, argv, [&] {

@@ -44,8 +44,8 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   return {};
 }
 
-// Below, a message through a buffer takes as long as one that its reader fetches, and less where ranks share cores; above, the
-// results go past the caches.
+// Below, a message through a buffer takes as long as one that its reader fetches, and less where ranks share cores; where results
+// go past the caches, too.
 bool Comm::exchange_pays(const Operation& operation) const {
   return operation.input_layout.count * size_of(operation.type) >= least_exchanged_bytes_ && !operation.streaming;
 }
@@ -87,14 +87,17 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   Result<const Plan*> plan = plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
-  // Inputs and outputs of all ranks of the host together do not fit into its last cache, so results only pass through it; of AllReduce,
-  // in which the sums go round, too, not even half of them (`TUTTI_CACHE=1G build/perf/all_reduce_perf -p 2 -b 1M -e 64M`, and with
-  // 1M). Where a sum takes the place of an input, its lines have just come: to write past them is slower at any size.
+  // Inputs and outputs of all ranks of the host together do not fit into its last cache, so results only pass through it; of
+  // AllReduce, in which the sums go round, too, not even half of them (`build/perf/all_reduce_perf -p 2 -b 1M -e 64M`, out of place,
+  // with TUTTI_CACHE=1G and 1M). Where a sum takes the place of an input, its lines have just come: to write past them took 1.3 to 2
+  // times as long, 16 to 64 MiB.
   const size_t touched = call.kind == CallKind::AllReduce ? 4 : 2;
   const bool rewritten = runner.in_place && reduces(collective);
   operation.streaming = !rewritten && touched * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
+  // What lies in one place for its sender does so for its reader, where it can be fetched to: a chunk is a whole block.
+  const bool alike = operation.plan->chunks == operation.plan->blocks;
   const auto fetched = [](const Route& route) { return route.endpoint->fetched(); };
-  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) &&
+  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) && alike &&
                         std::any_of(routes_.begin(), routes_.end(), fetched);
   return set_op(call, operation);
 }

@@ -310,8 +310,8 @@ inline void Execution::expect(Instance& instance, const PlanWork& work, const Pl
   receiving.expected = true;
   receiving.wire.number = lanes_[source.lane].receive_base + receiving.number;
   if (work.count > 1) return;
-  // A message that is all of the result may come straight to its place. Where results stay in the caches, it is better fetched
-  // by this core than written by another.
+  // A message that is all of the result may come straight to its place. Unless results go past the caches, it is better fetched by
+  // this core than written by another.
   const Place& whole = place(instance, work);
   if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);

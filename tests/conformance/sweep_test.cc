@@ -250,6 +250,26 @@ TEST_CASE("messages that the kernel copies", "[sweep]") {
   }
 }
 
+// Messages of other ranks' blocks among them, of several blocks, and out of scratch.
+TEST_CASE("messages of every AlltoAll that the kernel copies", "[sweep]") {
+  if (transport() != "shm") return;
+  const Shape shape{4, Drivers::Processes};
+  for (const Algorithm& algorithm : all_algorithms()) {
+    if (!algorithm.applies({Collective::AlltoAll, 0, 0, shape.ranks, false, true, Topology::synthetic("host:2 core:3+1").value()}))
+      continue;
+    World world = world_of(shape);
+    world.environment.emplace_back("TUTTI_CMA", "on");
+    world.environment.emplace_back("TUTTI_CACHE", "1G");
+    world.environment.emplace_back("TUTTI_TOPO", "host:2 core:3+1");
+    world.environment.emplace_back("TUTTI_ALGO", std::string("alltoall:") + algorithm.name);
+    std::vector<Case> cases;
+    for (Case& c : all_combinations(shape.ranks, hash(14, cases.size()), kFewCounts))
+      if (c.kind == Kind::AlltoAll && cases.size() < 6) cases.push_back(c);
+    for (Case& c : cases) c.count = ((300 << 10) + c.seed % 900000) / size_of(c.type) + 1;
+    play_all(std::string("by the kernel, ") + algorithm.name, shape, world, cases);
+  }
+}
+
 // On one host, and on uneven hosts and racks that TUTTI_TOPO makes up, where hierarchical has something to do.
 TEST_CASE("every algorithm", "[sweep]") {
   const std::pair<Shape, const char*> places[] = {{Shape{3, Drivers::Processes}, ""},

@@ -15,7 +15,8 @@ class SlotPool {
   bool empty() const { return free_.empty(); }
   size_t used() const { return references_.size() - free_.size(); }
   // The last but one that was freed, so that a single message at a time goes through two slots by turns: what has been read a moment
-  // ago is slow to take back from its reader. An exchange of 64 KiB through one slot takes 1.4 times as long.
+  // ago is slow to take back from its reader. An exchange of 64 KiB through one slot takes 1.2 to 1.4 times as long
+  // (`build/perf/sendrecv_perf -p 2 -b 64K -e 64K -n 50 -c 0`).
   uint32_t take() {
     if (free_.size() > 1) std::swap(free_.back(), free_[free_.size() - 2]);
     const uint32_t slot = free_.back();
