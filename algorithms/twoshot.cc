@@ -22,7 +22,10 @@ void build(const Problem& problem, Builder& builder) {
 double price(const Problem& problem, size_t size) {
   const Topology& topology = problem.topology;
   const double bytes = static_cast<double>(size), part = bytes / problem.ranks;
-  if (problem.collective == Collective::AllReduce) return cost::nested(problem, Nest::flat(topology), bytes);
+  if (problem.collective == Collective::AllReduce) {
+    const double fetched = problem.mapped ? cost::everyone(topology, part) : 0;  // that the sums need not be
+    return cost::nested(problem, Nest::flat(topology), bytes) - fetched;
+  }
   const double mates = cost::largest_island(cost::places_of(topology)) - 1;
   const bool adds = problem.collective == Collective::Reduce;
   return 2 * cost::hop(topology) + 3 * cost::messages_to_all(topology) + cost::everyone(topology, part) +

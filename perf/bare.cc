@@ -79,6 +79,14 @@ std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
   return found;
 }
 
+std::vector<Bare::Way> Bare::mapped_ways(size_t bytes) {
+  std::vector<Way> found{{}, {.twice = true}, {.to_all = true}};
+  if (bytes >= kStreamedFrom)
+    for (size_t i = 0, plain = found.size(); i < plain; ++i)
+      found.push_back({.twice = found[i].twice, .streamed = true, .to_all = found[i].to_all});
+  return found;
+}
+
 size_t Bare::count_of(What what, int ranks, size_t bytes) {
   const bool blocks = what == What::AllGather || what == What::ReduceScatter || what == What::AlltoAll;
   const size_t count = bytes / sizeof(float), unit = blocks ? static_cast<size_t>(ranks) : 1;
@@ -196,17 +204,25 @@ bool Bare::fetch(float* out, const float* in, size_t count) {
 
 // ---- what is added up
 
-// `count` floats from `in`, and from `in_slot` on in the others' slots.
-void Bare::add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed) const {
+// The sum of all `from` + first, put to all `to` + first.
+void add_up(std::span<const Bare::Target> to, std::span<const float* const> from, size_t first, size_t count) {
   alignas(64) float block[kBlock];
-  for (size_t at = 0, now; at < count; at += now) {
-    now = std::min(kBlock, count - at);
-    std::memcpy(block, in + at, now * sizeof(float));
-    for (int other = 1; other < ranks_; ++other)
-      add_to(block, slot((rank_ + other) % ranks_, tile, false) + in_slot + at, now);
-    if (out) store(out + at, block, now, streamed);
-    if (sums) std::memcpy(sums + at, block, now * sizeof(float));
+  for (size_t at = first, now, end = first + count; at < end; at += now) {
+    now = std::min(kBlock, end - at);
+    std::memcpy(block, from[0] + at, now * sizeof(float));
+    for (const float* const other : from.subspan(1)) add_to(block, other + at, now);
+    for (const Bare::Target& target : to) store(target.at + at, block, now, target.streamed);
   }
+}
+
+// `count` floats from `in`, and from `in_slot` on in the others' slots.
+void Bare::add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed) {
+  from_.assign(1, in);
+  to_.clear();
+  for (int other = 1; other < ranks_; ++other) from_.push_back(slot((rank_ + other) % ranks_, tile, false) + in_slot);
+  if (out) to_.push_back({out, streamed});
+  if (sums) to_.push_back({sums, false});
+  add_up(to_, from_, 0, count);
 }
 
 void Bare::reduce(float* out, const float* in, size_t count, Way way) {
@@ -243,6 +259,36 @@ void Bare::reduce_scatter(float* out, const float* in, size_t count, bool stream
     tell(&BareSteps::written, written_);
     add(out + at, nullptr, in + me * block + at, tile, me * most, now, streamed);
   }
+}
+
+void Bare::run_mapped(std::span<float* const> outs, std::span<const float* const> ins, size_t count, Way way) {
+  const auto me = static_cast<size_t>(rank_);
+  from_.assign(ins.begin(), ins.end());
+  std::rotate(from_.begin(), from_.begin() + rank_, from_.end());
+  to_.assign(1, {outs[me], way.streamed});
+  tell(&BareSteps::written, written_);
+  if (way.to_all) {
+    for (int other = 1; other < ranks_; ++other) to_.push_back({outs[static_cast<size_t>((rank_ + other) % ranks_)], way.streamed});
+    add_up(to_, from_, share(count, rank_), share(count, rank_ + 1) - share(count, rank_));
+  } else if (!way.twice) {
+    add_up(to_, from_, 0, count);
+  } else {
+    to_[0].streamed = false;
+    for (size_t at = 0, now; at < count; at += now) {
+      now = std::min(kTile, count - at);
+      add_up(to_, from_, at + share(now, rank_), share(now, rank_ + 1) - share(now, rank_));
+      tell(&BareSteps::added, added_);
+      for (int other = 1; other < ranks_; ++other) {
+        const int rank = (rank_ + other) % ranks_;
+        const size_t first = at + share(now, rank), last = at + share(now, rank + 1);
+        store(outs[me] + first, outs[static_cast<size_t>(rank)] + first, last - first, way.streamed);
+      }
+    }
+  }
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+  tell(&BareSteps::added, added_);  // inputs have been read, and outputs written
 }
 
 }  // namespace tutti::perf

@@ -6,6 +6,9 @@
 // it. Sums have two ways: once, who wants the sum adds all slots; twice, every rank adds its own share of all slots and puts the
 // sum into its slot of sums, waits again, and who wants them copies the others' shares. What is only moved has a way without slots,
 // too (fetched): the kernel copies all of it from the other process.
+//
+// An AllReduce whose inputs and outputs all ranks map needs no slots: once, every rank adds all inputs; twice, its share of them
+// tile by tile, which the others copy from its output; to all, its share, into everyone's output at once.
 #pragma once
 #include <sys/types.h>
 
@@ -13,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,10 +40,11 @@ class Bare {
   // By the name of the benchmark, all_reduce and so on.
   static std::optional<What> named(const std::string& name);
   struct Way {
-    bool twice = false, streamed = false, fetched = false;  // streamed: results are written past the caches
+    bool twice = false, streamed = false, fetched = false, to_all = false;  // streamed: results are written past the caches
   };
   // Those worth trying.
   static std::vector<Way> ways(What what, size_t bytes);
+  static std::vector<Way> mapped_ways(size_t bytes);
 
   // Floats of the longer side, that of all blocks, in so many bytes; 0: they are too few.
   static size_t count_of(What what, int ranks, size_t bytes);
@@ -50,6 +55,8 @@ class Bare {
         written_(steps[rank].written.load()), added_(steps[rank].added.load()) {}
   // count: from count_of(). False: this way does not work here.
   bool run(float* out, const float* in, size_t count, Way way);
+  // An AllReduce of one of mapped_ways(), between the outputs and inputs of all ranks.
+  void run_mapped(std::span<float* const> outs, std::span<const float* const> ins, size_t count, Way way);
 
   // An input: whole numbers that differ by rank and place, and from round to round, so that sums are exact in any order and tell
   // what they are made of.
@@ -58,6 +65,12 @@ class Bare {
   }
   // The first element of this rank's output that is not made of these.
   std::optional<size_t> wrong(const float* out, size_t count, uint64_t round) const;
+
+  // Where a sum goes.
+  struct Target {
+    float* at;
+    bool streamed;
+  };
 
  private:
   // What a rank takes from another, or from itself: floats from there in its input, to here in the output.
@@ -73,7 +86,7 @@ class Bare {
 
   float* slot(int rank, uint64_t tile, bool sums) const;
   void tell(std::atomic<uint64_t> BareSteps::* step, uint64_t& mine);
-  void add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed) const;
+  void add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed);
   size_t share(size_t count, int rank) const { return count * static_cast<size_t>(rank) / static_cast<size_t>(ranks_); }
 
   const What what_;
@@ -82,6 +95,8 @@ class Bare {
   std::byte* const slots_;
   const bool crowded_;
   uint64_t written_, added_;
+  std::vector<const float*> from_;
+  std::vector<Target> to_;
 };
 
 }  // namespace tutti::perf

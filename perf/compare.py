@@ -20,7 +20,7 @@
 #   * in place (n-1)/n S: one of n blocks, or the root's, is where it belongs
 #
 # Beside the floor (of floats, by sum, out of place) stands the barest one, `bare` of `floor` (below 64 bytes swap, where all ranks
-# exchange): what a plain program reaches.
+# exchange): what a plain program reaches. Beside registered memory stands `mapped`, an AllReduce whose ranks reach into one another's buffers.
 #
 # `floor` measures copies of exactly these bytes, and pulls of 2(n-1)/n S: the time of fewer bytes is their share of that. Whoever
 # needs something of another rank waits for at least one hand-over of a cache line (hop): all ranks, but in broadcast all but the
@@ -59,10 +59,11 @@ def moved(collective, ranks, size, in_place):
     }[collective]
 
 
-def measure_floor(build, ranks, sizes, bare):
-    """{'hop': us, 'copy': {size: us}, 'pull': {size: us}, 'bare': {size: us}}"""
-    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes))), '--bare', bare or 'none'])
-    found = {'hop': 0.0, 'copy': {}, 'pull': {}, 'bare': {}}
+def measure_floor(build, ranks, sizes, bare, mapped):
+    """{'hop': us, 'copy': {size: us}, 'pull': {size: us}, 'bare': {size: us}, 'mapped': {size: us}}"""
+    text = run([build / 'perf/floor', '-p', ranks, '--sizes', ','.join(map(str, sorted(sizes))), '--bare', bare or 'none',
+                *(['--mapped'] if mapped else [])])
+    found = {'hop': 0.0, 'copy': {}, 'pull': {}, 'bare': {}, 'mapped': {}}
     for line in text.splitlines():
         words = line.split()
         if line.startswith('#') or len(words) < 6:
@@ -72,21 +73,24 @@ def measure_floor(build, ranks, sizes, bare):
             found['hop'] = time_us
         elif kind == 'swap' and bare not in ONE_WAY:
             found['bare'] = {short: time_us for short in sizes if short < 64}
+            found['mapped'] = dict(found['bare']) if mapped else {}
         elif kind in found:
             found[kind][size] = time_us
     return found
 
 
-def floors_of(build, collective, ranks, sizes, in_place, bare):
-    """What the floors of one round are made of: {size: {part: us}}, and beside them the barest program: {size: us}"""
+def floors_of(build, collective, ranks, sizes, in_place, bare, mapped):
+    """What the floors of one round are made of: {size: {part: us}}, and beside them the barest programs: {size: us} each"""
     needs = {size: moved(collective, ranks, size, in_place) for size in sizes}
-    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare and collective)
+    measured = measure_floor(build, ranks, {*sizes, *(copied for copied, _, _ in needs.values() if copied)}, bare and collective,
+                             mapped)
     floors = {size: {'hop': hops * measured['hop'],
                      'copy': measured['copy'].get(copied, 0.0),
                      # A message too short for pulling has none measured.
                      'pull': measured['pull'].get(size, 0.0) * pulled / (2 * (ranks - 1) / ranks * size)}
               for size, (copied, pulled, hops) in needs.items()}
-    return floors, {size: measured['bare'][size] for size in sizes} if bare else None
+    return (floors, {size: measured['bare'][size] for size in sizes} if bare else None,
+            {size: measured['mapped'][size] for size in sizes} if mapped else None)
 
 
 def median_of(rounds):
@@ -100,7 +104,7 @@ def measure(arguments, collective, ranks):
     flags = ['-b', arguments.min, '-e', arguments.max, '-f', str(arguments.factor), '-n', str(arguments.iterations),
              '-d', arguments.type, '-o', arguments.op]
     placement = 'in_place' if arguments.in_place else 'out_of_place'
-    parts, bare_rounds_us, failed = [], [], False
+    parts, bare_rounds_us, mapped_rounds_us, failed = [], [], [], False
     rounds_us = {name: {setting.name: [] for setting in settings} for name, settings in found.items()}
     for _ in range(arguments.rounds):
         for name, settings in found.items():
@@ -119,14 +123,19 @@ def measure(arguments, collective, ranks):
         if not rounds_us['tutti']['default'][0]:
             sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
         barely = not arguments.in_place and arguments.type == 'float' and (collective not in REDUCING or arguments.op == 'sum')
-        floors, bare_us = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place, barely)
+        mapped = barely and arguments.registered and collective == 'all_reduce'
+        floors, bare_us, mapped_us = floors_of(build, collective, ranks, list(rounds_us['tutti']['default'][0]), arguments.in_place,
+                                               barely, mapped)
         parts.append(floors)
         if barely:
             bare_rounds_us.append(bare_us)
+        if mapped:
+            mapped_rounds_us.append(mapped_us)
     floor_parts_us = {size: {part: statistics.median(one[size][part] for one in parts) for part in parts[0][size]}
                       for size in parts[0]}
     floor_us = {size: max(part.values()) for size, part in floor_parts_us.items()}
     bare_us = median_of(bare_rounds_us) if bare_rounds_us else None
+    mapped_us = median_of(mapped_rounds_us) if mapped_rounds_us else None
     settings_us = {name: {setting: median_of(rounds) for setting, rounds in settings.items()}
                    for name, settings in rounds_us.items() if name not in left_out}
     libraries_us = {name: {size: min(times[size] for times in settings_us[name].values()) for size in floor_us}
@@ -137,7 +146,7 @@ def measure(arguments, collective, ranks):
         'collective': collective, 'ranks': ranks, 'type': arguments.type, 'op': arguments.op if collective in REDUCING else None,
         'in_place': arguments.in_place, 'rounds': arguments.rounds, 'iterations': arguments.iterations,
         'cores': libraries.CORES, 'processor': processor_name(), 'floor_us': floor_us, 'floor_parts_us': floor_parts_us,
-        'bare_us': bare_us,
+        'bare_us': bare_us, 'mapped_us': mapped_us,
         'libraries_us': libraries_us, 'settings_us': settings_us,
         'over_floor': {name: {size: times[size] / floor_us[size] for size in floor_us}
                        for name, times in libraries_us.items() if times},
@@ -158,17 +167,18 @@ def processor_name():
 
 def print_table(figures):
     names, floor_us, over = figures['libraries_us'], figures['floor_us'], figures['best_mpi_over_tutti']
-    bare_us = figures['bare_us']
+    bare_us, mapped_us = figures['bare_us'], figures['mapped_us']
     print(f'# {figures["collective"]}, {figures["ranks"]} ranks, {figures["type"]}'
           f'{" " + figures["op"] if figures["op"] else ""}, {"in place" if figures["in_place"] else "out of place"}, '
           f'medians of {figures["rounds"]} interleaved rounds, us')
     for name, reason in figures['left_out'].items():
         print(f'# {name}: {reason.splitlines()[0]}')
-    print('# ' + f'{"size":>8} {"floor":>10}' + (f' {"bare":>10}' if bare_us else '') +
+    print('# ' + f'{"size":>8} {"floor":>10}' + (f' {"bare":>10}' if bare_us else '') + (f' {"mapped":>10}' if mapped_us else '') +
           ''.join(f' {name:>16} {"/floor":>7}' for name in names) +
           (f' {"best mpi/tutti":>15}' if over else ''))
     for size in floor_us:
         line = f'  {size_text(size):>8} {floor_us[size]:10.2f}' + (f' {bare_us[size]:10.2f}' if bare_us else '')
+        line += f' {mapped_us[size]:10.2f}' if mapped_us else ''
         for times_us in names.values():
             line += f' {times_us[size]:16.2f} {times_us[size] / floor_us[size]:7.2f}' if times_us else f' {"-":>16} {"-":>7}'
         print(line + (f' {over[size]:15.2f}' if over else ''))

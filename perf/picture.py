@@ -15,6 +15,7 @@ STYLES = {
     'mpich': ('#cc79a7', 2, 'diamond'),
     'gloo': ('#009e73', 2, 'triangle'),
     'bare': ('#888', 1.5, 'square'),
+    'mapped': ('#bbb', 1.5, 'square'),
 }
 BEYOND = ['gloo']  # does not shape the scale
 WIDTH, HEIGHT = 960, 560
@@ -105,7 +106,8 @@ def draw(figures):
     floor_us = figures['floor_us']
     sizes = list(floor_us)
     lines = {name: {size: times_us[size] / floor_us[size] for size in sizes}
-             for name, times_us in {**figures['libraries_us'], 'bare': figures['bare_us']}.items() if times_us}
+             for name, times_us in {**figures['libraries_us'], 'bare': figures['bare_us'],
+                                    'mapped': figures.get('mapped_us')}.items() if times_us}
     ratios = [ratio for name, values in lines.items() if name not in BEYOND for ratio in values.values()]
     low, high = min(0.85, 0.9 * min(ratios)), max(4, 1.4 * max(ratios))
     across = math.log(sizes[-1] / sizes[0]) or 1.0

@@ -71,7 +71,8 @@ std::string main_difference(const PriceParts& low, const PriceParts& high) {
 PriceParts parts_of(const Algorithm& algorithm, const Problem& problem, size_t bytes) {
   constexpr double kEndless = std::numeric_limits<double>::max();
   const auto price = [&](const Topology& topology, size_t size) {
-    Problem changed{problem.collective, problem.root, problem.rank, problem.ranks, problem.in_place, problem.uniform, topology};
+    Problem changed{problem.collective, problem.root, problem.rank, problem.ranks, problem.in_place, problem.uniform, topology,
+                    problem.mapped};
     return algorithm.price(changed, size);
   };
   const Topology& topology = problem.topology;

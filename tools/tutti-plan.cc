@@ -27,7 +27,7 @@ struct Arguments {
   std::vector<std::string> explain;
   int ranks = -1, root = 0, rank = 0;  // ranks -1: not given
   Cores cores;
-  bool all = false, in_place = false, varying = false;
+  bool all = false, in_place = false, varying = false, mapped = false;
 };
 
 Result<Topology> topology_of(const Arguments& arguments) {
@@ -71,7 +71,8 @@ Status run(const Arguments& arguments, bool& refused) {
   if (arguments.rank < 0 || arguments.rank >= ranks)
     return fail(Code::InvalidArgument, "--rank ", arguments.rank, " is not one of ", ranks, " ranks");
   const int root = has_root(collective.value()) ? arguments.root : 0;
-  Problem problem{collective.value(), root, 0, ranks, arguments.in_place, !arguments.varying, topology.value()};
+  Problem problem{collective.value(), root,  0, ranks, arguments.in_place, !arguments.varying, topology.value(),
+                  arguments.mapped};
   if (!arguments.explain.empty()) {
     if (!arguments.algorithm.empty())
       return fail(Code::InvalidArgument, "--algo and --explain contradict each other: all algorithms are shown");
@@ -122,6 +123,7 @@ int main(int argc, char** argv) {
   app.add_flag("--all", arguments.all, "print all ranks");
   app.add_flag("--in-place", arguments.in_place, "input and output are one buffer");
   app.add_flag("--varying", arguments.varying, "blocks of different sizes, as in AllGatherV");
+  app.add_flag("--mapped", arguments.mapped, "buffers that all ranks of a host reach into: tuttiMemAlloc's, or of one process");
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));

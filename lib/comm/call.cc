@@ -10,7 +10,7 @@ namespace {
 
 constexpr const char* kKindNames[] = {"AllReduce", "Reduce",  "Broadcast", "AllGather",  "ReduceScatter",  "AlltoAll", "Gather",
                                       "Scatter",   "Barrier", "Send/Recv", "AllGatherV", "ReduceScatterV", "AllToAllV"};
-constexpr uint64_t kCountMask = (uint64_t{1} << 40) - 1;
+constexpr uint64_t kCountMask = (uint64_t{1} << 40) - 1, kRootMask = 0x7ff;  // between these and the op: kRemark
 
 bool kind_reduces(CallKind kind) {
   return kind == CallKind::AllReduce || kind == CallKind::Reduce || kind == CallKind::ReduceScatter ||
@@ -45,7 +45,7 @@ uint64_t signature_of(const Call& call) {
     count = (hash ^ hash >> 40) & kCountMask;
   }
   const uint64_t op = kind_reduces(call.kind) ? static_cast<uint64_t>(call.op < kFirstUserOp ? call.op : kFirstUserOp) : 0;
-  const uint64_t root = kind_has_root(call.kind) ? static_cast<uint64_t>(call.root) & 0xfff : 0;
+  const uint64_t root = kind_has_root(call.kind) ? static_cast<uint64_t>(call.root) & kRootMask : 0;
   return static_cast<uint64_t>(call.kind) << 60 | static_cast<uint64_t>(call.type) << 56 | op << 52 | root << 40 | count;
 }
 
@@ -61,7 +61,7 @@ std::string describe(uint64_t signature) {
     const uint64_t op = signature >> 52 & 15;
     text << ", " << (op <= kFirstUserOp ? ops[op] : "?");
   }
-  if (kind_has_root(kind)) text << ", root " << (signature >> 40 & 0xfff);
+  if (kind_has_root(kind)) text << ", root " << (signature >> 40 & kRootMask);
   if (kind_is_vector(kind)) {
     if (kind != CallKind::AllToAllV) text << ", counts with hash " << std::hex << (signature & kCountMask) << std::dec;
   } else {

@@ -201,7 +201,7 @@ Status Comm::find_runner(const Call& call, Runner*& found) {
   for (size_t i = 0; i < std::min(kRunners, runners_.size()); ++i) {
     Runner& one = runners_[i];
     if (one.runs) continue;
-    if (one.repeats(call)) {
+    if (one.repeats(call, mapped_)) {
       found = &one;
       return {};
     }
@@ -230,7 +230,7 @@ bool Comm::batch_exchanges() {
 // Programs go round: after a call comes what came after it before.
 bool Comm::start(const Call& call) {
   Runner* runner = last_->next;
-  if (runner->runs || !runner->repeats(call)) {
+  if (runner->runs || !runner->repeats(call, mapped_)) {
     if (Status status = find_runner(call, runner); !status.ok()) [[unlikely]] {
       fail_all(status.code(), rank(), status.text());
       end_batch(std::move(status));
@@ -243,6 +243,7 @@ bool Comm::start(const Call& call) {
   runner->runs = true;
   runner->started = ++starts_;
   Operation& operation = runner->execution.operation();
+  if (runner->may_be_mapped) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
@@ -292,6 +293,7 @@ Progress Comm::advance(bool& moved) {
       return Progress::Failed;
     }
     moved = true;
+    if (runner->may_be_mapped) mapped_ = runner->execution.all_remarked();
     runner->runs = false;
     running_[i] = running_.back();
     running_.pop_back();

@@ -125,12 +125,13 @@ class Comm {
     uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
     bool may_be_in_place = false, in_place = false;
     bool may_exchange = false;                      // a Send or Recv that does in a batch of both
+    bool may_be_mapped = false, mapped = false;     // an AllReduce to which it matters, and what the plan is for
     bool runs = false;
     uint64_t started = 0;    // when it was last, as Comm::starts_ counts
     Runner* next = nullptr;  // what was started after it then
 
     // Whether this is such a call. If so, the execution can be started.
-    bool repeats(const Call& call);
+    bool repeats(const Call& call, bool mapped);
   };
   struct UserOp {
     bool alive;
@@ -165,6 +166,7 @@ class Comm {
   void prepare_single(const Call& call, Runner& runner);
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
+  bool shows(const Call& call) const;
   bool batch_exchanges();
   bool exchange_pays(const Operation& operation) const;
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
@@ -206,6 +208,9 @@ class Comm {
   std::deque<Runner> runners_;           // addresses stay; never empty
   std::vector<Runner*> running_;
   Runner* last_;                         // that was started
+  // Between two ranks: whether both had their buffers where the other reaches into them in the last AllReduce to which that matters. Both
+  // know it after that, and choose the next one's plan by it.
+  bool mapped_ = false;
   uint64_t starts_ = 0;
   size_t next_runner_ = kRunners;        // where to look next for one past kRunners
   std::vector<LaneCount> lanes_;
@@ -232,13 +237,14 @@ class Comm {
   std::atomic<bool> cancel_{false};   // abort() was called
 };
 
-inline bool Comm::Runner::repeats(const Call& call) {
+inline bool Comm::Runner::repeats(const Call& call, bool now_mapped) {
   if (!repeatable || kind != call.kind || count != call.count || type != call.type || op != call.op || root != call.root ||
       sends != call.sends)
     return false;
   const uintptr_t input = reinterpret_cast<uintptr_t>(call.send) - input_offset;
   const uintptr_t output = reinterpret_cast<uintptr_t>(call.recv) - output_offset;
   if (may_be_in_place && (input == output) != in_place) return false;
+  if (may_be_mapped && mapped != now_mapped) return false;
   execution.operation().input = input;
   execution.operation().output = output;
   return true;

@@ -7,6 +7,8 @@
 namespace tutti {
 namespace {
 
+constexpr size_t kLeastMapped = 16 << 10;  // bytes of an AllReduce; less is not written into another's memory
+
 uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 size_t sum(const std::vector<size_t>& counts) {
@@ -28,7 +30,7 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   runner.root = call.root;
   runner.count = call.count;
   runner.input_offset = runner.output_offset = 0;
-  runner.may_be_in_place = runner.in_place = runner.may_exchange = false;
+  runner.may_be_in_place = runner.in_place = runner.may_exchange = runner.may_be_mapped = false;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
   operation.output = address(call.recv);
@@ -55,6 +57,7 @@ void Comm::prepare_single(const Call& call, Runner& runner) {
   Operation& operation = runner.execution.operation();
   operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
+  operation.invites = operation.streaming;
   runner.may_exchange = exchange_pays(operation) && (!call.sends || routes_[call.root].endpoint->fetched());
 }
 
@@ -84,7 +87,10 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   runner.may_be_in_place = total > 0 && (!has_root(collective) || call.root == rank());
   runner.in_place = runner.may_be_in_place && operation.input == operation.output;
   const int root = has_root(collective) ? call.root : 0;
-  Result<const Plan*> plan = plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
+  runner.may_be_mapped = call.kind == CallKind::AllReduce && ranks() == 2 && total * bytes >= kLeastMapped;
+  runner.mapped = runner.may_be_mapped && mapped_;
+  Result<const Plan*> plan = runner.mapped ? plans_->find_mapped(runner.in_place, total * bytes)
+                                           : plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache, so results only pass through it; of
@@ -94,12 +100,20 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   const size_t touched = call.kind == CallKind::AllReduce ? 4 : 2;
   const bool rewritten = runner.in_place && reduces(collective);
   operation.streaming = !rewritten && touched * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
+  // What fits the caches is better fetched by this core than written by another; not so a sum, which its writer has just made.
+  operation.invites = operation.streaming || reduces(collective);
   // What lies in one place for its sender does so for its reader, where it can be fetched to: a chunk is a whole block.
   const bool alike = operation.plan->chunks == operation.plan->blocks;
   const auto fetched = [](const Route& route) { return route.endpoint->fetched(); };
   operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) && alike &&
                         std::any_of(routes_.begin(), routes_.end(), fetched);
   return set_op(call, operation);
+}
+
+// Whether the other of two ranks reaches into the call's buffers.
+bool Comm::shows(const Call& call) const {
+  const Endpoint& other = *routes_[static_cast<size_t>(1 - rank())].endpoint;
+  return other.shows(call.send) && other.shows(call.recv);
 }
 
 Status Comm::set_op(const Call& call, Operation& operation) {

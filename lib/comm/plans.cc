@@ -76,13 +76,22 @@ Status Plans::check_forced() const {
 }
 
 Result<const Plan*> Plans::find(Collective collective, int root, bool in_place, bool uniform, size_t bytes) {
-  const int bucket = std::min<int>(std::bit_width(bytes), kBuckets - 1);
+  const size_t bucket = bucket_of(bytes);
   Variant& variant = table_[static_cast<size_t>(collective)][in_place * 2 + uniform][bucket];
   if (variant.by_root.empty()) variant.by_root.resize(has_root(collective) ? topology_.ranks() : 1);
   const Plan*& plan = variant.by_root[static_cast<size_t>(root)];
   if (plan) [[likely]]
     return plan;
-  const Problem problem{collective, root, rank_, topology_.ranks(), in_place, uniform, topology_};
+  Result<const Plan*> made = make(problem_of(collective, root, in_place, uniform), deciding_bytes(bytes));
+  if (made.ok()) plan = made.value();
+  return made;
+}
+
+Result<const Plan*> Plans::find_mapped(bool in_place, size_t bytes) {
+  const Plan*& plan = mapped_[in_place][bucket_of(bytes)];
+  if (plan) return plan;
+  Problem problem = problem_of(Collective::AllReduce, 0, in_place, true);
+  problem.mapped = true;
   Result<const Plan*> made = make(problem, deciding_bytes(bytes));
   if (made.ok()) plan = made.value();
   return made;
@@ -110,7 +119,8 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
                   " ranks needs messages longer than TUTTI_TILE (", tile_bytes_, " bytes): raise it");
     }
     log_info(rank_, name_of(problem.collective), " from ", bytes, " bytes on: ", algorithm->name, ", ", plan->works.size(),
-             " works", name.empty() ? "" : applies ? ", forced by TUTTI_ALGO" : concat(", TUTTI_ALGO=", name, " does not apply"));
+             " works", problem.mapped ? ", in mapped memory" : "",
+             name.empty() ? "" : applies ? ", forced by TUTTI_ALGO" : concat(", TUTTI_ALGO=", name, " does not apply"));
   }
   return plan.get();
 }

@@ -40,6 +40,8 @@ class Plans {
 
   // bytes: of the whole message (all blocks), or the largest block's share of it where blocks differ.
   Result<const Plan*> find(Collective collective, int root, bool in_place, bool uniform, size_t bytes);
+  // AllReduce of buffers that are mapped (Problem).
+  Result<const Plan*> find_mapped(bool in_place, size_t bytes);
   // Of one message to a peer or from it.
   const Plan* point_to_point(bool sends, int peer) {
     const std::unique_ptr<Plan>& plan = single_[sends][static_cast<size_t>(peer)];
@@ -48,11 +50,15 @@ class Plans {
 
  private:
   static constexpr int kBuckets = 48;  // binary digits of bytes
+  static size_t bucket_of(size_t bytes) { return std::min<size_t>(std::bit_width(bytes), kBuckets - 1); }
   struct Variant {
     std::vector<const Plan*> by_root;  // empty until used
   };
   const Plan* make_single(bool sends, int peer);
   Result<const Plan*> make(const Problem& problem, size_t bytes);
+  Problem problem_of(Collective collective, int root, bool in_place, bool uniform) const {
+    return {collective, root, rank_, topology_.ranks(), in_place, uniform, topology_};
+  }
 
   const int rank_;
   const Topology& topology_;
@@ -60,6 +66,7 @@ class Plans {
   const ForcedAlgorithms forced_;
   const size_t tile_bytes_;
   std::array<std::array<std::array<Variant, kBuckets>, 4>, kCollectives> table_;  // [collective][in_place, uniform][bucket]
+  std::array<std::array<const Plan*, kBuckets>, 2> mapped_{};  // AllReduce: [in_place][bucket]
   // One plan per (algorithm, problem), whatever the size.
   std::map<std::tuple<const Algorithm*, Collective, int, bool, bool>, std::unique_ptr<Plan>> made_;
   std::array<std::vector<std::unique_ptr<Plan>>, 2> single_;  // [sends][peer], made on first use

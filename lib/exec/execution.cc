@@ -41,6 +41,7 @@ void Execution::start(std::span<LaneCount> lanes, uint32_t window) {
              before.received + static_cast<uint32_t>(base->receive_tiles * lane.receives)};
     ++base;
   }
+  remarks_ = operation_.signature & kRemark;
   next_tile_ = tiles_done_ = 0;
   next_instance_ = 0;
   window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
@@ -57,7 +58,19 @@ void Execution::begin(Instance& instance, uint64_t tile) {
   ++instance.turn;
   instance.works_left = static_cast<uint32_t>(plan.works.size());
   instance.started_count = 0;
-  for (const uint32_t root : plan.roots) instance.started[instance.started_count++] = root;
+  for (const uint32_t root : plan.roots) make_ready(instance, root);
+}
+
+// Peers are invited before anything is sent to them: who adds up what it is sent may then put the sum here at once.
+inline void Execution::make_ready(Instance& instance, uint32_t index) {
+  instance.started[instance.started_count++] = index;
+  if (!operation_.invites) return;
+  const PlanWork& work = operation_.plan->works[index];
+  const PlanSource& source = operation_.plan->sources[work.first];
+  if (work.kind != Work::Kind::Combine || work.count > 1 || !source.endpoint || operation_.paired) return;
+  Receiving& receiving = instance.receivings[source.incoming];
+  expect(instance, work, source, receiving);
+  if (receiving.landing) source.endpoint->offer(receiving);
 }
 
 // Everything about a tile that does not depend on addresses.
@@ -158,7 +171,7 @@ void Execution::finish(Instance& instance, const PlanWork& work) {
       finish(instance, plan.works[next]);
       continue;
     }
-    instance.started[instance.started_count++] = next;
+    make_ready(instance, next);
   }
 }
 
@@ -186,9 +199,11 @@ Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t
 
 // Whether a message is of this call, and as long as it should be. If not, the failure is noted.
 inline bool Execution::fits(size_t expected, const Receiving& receiving) {
-  if (receiving.view.signature == operation_.signature && receiving.view.bytes == expected) [[likely]]
+  remarks_ &= receiving.view.signature;
+  const bool alike = of_one_call(receiving.view.signature, operation_.signature);
+  if (alike && receiving.view.bytes == expected) [[likely]]
     return true;
-  if (receiving.view.signature != operation_.signature) {
+  if (!alike) {
     mismatch_ = receiving.view.signature;
   } else {
     failure_ = fail(Code::InvalidUsage, "a message of ", receiving.view.bytes, " bytes came where ", expected, " were expected");
@@ -243,7 +258,7 @@ void Execution::add_lent_of_other_tiles(const Instance& instance, const PlanWork
     if (!receiving.arrived) {
       if (!receiving.expected) expect(other, work, source, receiving);
       // What is wrong with it is noticed when it is that tile's turn.
-      if (source.endpoint->receive(receiving) != Progress::Done || receiving.view.signature != operation_.signature ||
+      if (source.endpoint->receive(receiving) != Progress::Done || !of_one_call(receiving.view.signature, operation_.signature) ||
           receiving.view.bytes != place(other, work).count * element_bytes_)
         continue;
       receiving.arrived = true;
@@ -310,13 +325,11 @@ inline void Execution::expect(Instance& instance, const PlanWork& work, const Pl
   receiving.expected = true;
   receiving.wire.number = lanes_[source.lane].receive_base + receiving.number;
   if (work.count > 1) return;
-  // A message that is all of the result may come straight to its place. Unless results go past the caches, it is better fetched by
-  // this core than written by another.
+  // A message that is all of the result may come straight to its place.
   const Place& whole = place(instance, work);
   if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
   receiving.capacity = whole.count * element_bytes_;
-  receiving.early = operation_.streaming;
 }
 
 std::vector<int> Execution::waiting_for() const {

@@ -13,6 +13,10 @@
 
 namespace tutti {
 
+// Of signatures: what a rank remarks about its call. Those of different ranks may differ in it.
+inline constexpr uint64_t kRemark = uint64_t{1} << 51;
+inline bool of_one_call(uint64_t a, uint64_t b) { return ((a ^ b) & ~kRemark) == 0; }
+
 // One call, ready to run. What it points to must stay as it is until the execution is done.
 struct Operation {
   const Plan* plan = nullptr;
@@ -26,6 +30,7 @@ struct Operation {
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
+  bool invites = false;           // peers may write a result where it belongs, in this rank's memory
   bool exchanges = false;         // this rank sends and receives, and nobody adds up: messages are better fetched
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
@@ -50,6 +55,8 @@ class Execution {
   int failed_peer() const { return failed_peer_; }
   const std::optional<uint64_t>& mismatch() const { return mismatch_; }
   const Status& failure() const { return failure_; }
+  // Whether this rank, and all from which it received something, made the remark in this call.
+  bool all_remarked() const { return remarks_ != 0; }
   // Peers whose messages started works are waiting for.
   std::vector<int> waiting_for() const;
   Operation& operation() { return operation_; }
@@ -102,6 +109,7 @@ class Execution {
   };
 
   void begin(Instance& instance, uint64_t tile);
+  void make_ready(Instance& instance, uint32_t work);
   void lay_out(Instance& instance);
   void finish(Instance& instance, const PlanWork& work);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
@@ -173,6 +181,7 @@ class Execution {
   std::vector<Destination> payloads_, places_;
   std::vector<uint32_t> claimed_;
   std::vector<Incoming*> lent_;  // messages that are begun together
+  uint64_t remarks_ = 0;
   int failed_peer_ = -1;
   std::optional<uint64_t> mismatch_;
   Status failure_;

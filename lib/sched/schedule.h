@@ -53,6 +53,7 @@ struct Problem {
   bool in_place;  // Input chunk c is Output chunk c
   bool uniform;   // all blocks of one size; false for the V collectives, whose chunks keep their number on every hop
   const Topology& topology;
+  bool mapped = false;  // ranks of a host reach into one another's buffers: sums are written where they belong. For prices only
 };
 
 enum class Action : uint8_t { Send, Recv, RecvReduce, Copy, Reduce };

@@ -39,8 +39,10 @@ class FaultyEndpoint final : public Endpoint {
   FaultyEndpoint(Faulty& transport, Endpoint& inner) : transport_(transport), inner_(inner) {}
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
+  void offer(Incoming& incoming) override { inner_.offer(incoming); }
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
+  bool shows(const void* at) const override { return inner_.shows(at); }
   bool fetched() const override { return inner_.fetched(); }
   Progress begin(std::span<Incoming* const> incomings) override { return inner_.begin(incomings); }
   void release(Incoming& incoming) override { inner_.release(incoming); }

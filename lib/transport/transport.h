@@ -61,7 +61,6 @@ struct Incoming {
   Wire wire{};
   std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place
   size_t capacity = 0;
-  bool early = false;            // the sender may put it there itself, before it is received
   View view;                     // valid from Done to release()
   bool lent = false;             // what it shows is the sender's own memory: begin() before it is read
   void* handle = nullptr;        // the transport's own
@@ -75,6 +74,10 @@ class Endpoint {
   // Accepts a message. Done: accepted, and the payload is either copied or counted in outgoing.outstanding.
   virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
   virtual Progress receive(Incoming& incoming) = 0;
+  // Once, before the first receive(): the sender may put the message at `landing` itself, from now on.
+  virtual void offer(Incoming&) {}
+  // Whether the peer reads, and writes, this rank's memory itself where it lies there.
+  virtual bool shows(const void*) const { return false; }
   // Whether the peer can fetch payloads that are fetchable.
   virtual bool fetched() const { return false; }
   // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there

@@ -67,6 +67,17 @@ TEST_CASE("explain: the choice is the library's") {
   REQUIRE(deciding_bytes(2047) == 1024);
 }
 
+TEST_CASE("explain: a sum that is written where it belongs need not be fetched") {
+  const Topology topology = Topology::flat(2);
+  Problem problem = problem_of(topology);
+  const auto chosen = [&](size_t bytes) { return std::string(select(problem, bytes).value()->name); };
+  CHECK(chosen(64 << 10) == "oneshot");
+  problem.mapped = true;
+  CHECK(chosen(64 << 10) == "twoshot");
+  CHECK(chosen(64) == "oneshot");
+  CHECK_THAT(explain(problem, "64K", 64 << 10).value(), Catch::Contains("twoshot"));
+}
+
 TEST_CASE("explain: TUTTI_ALGO is heard") {
   const Topology topology = Topology::synthetic("host:4 core:2").value(), flat = Topology::flat(4);
   bool forced = false;

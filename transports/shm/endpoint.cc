@@ -113,11 +113,15 @@ bool ShmEndpoint::fetched() const {
   return sender_->lends && !sight_.same_process && (access_->load(std::memory_order_relaxed) & kFetches) != 0;
 }
 
+bool ShmEndpoint::shows(const void* at) const {
+  return sight_.same_process ||
+         ((access_->load(std::memory_order_relaxed) & kMapsHeap) != 0 && sender_->in_heap(static_cast<const std::byte*>(at)));
+}
+
 // Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
 Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
-  if (sight_.same_process) return Where::Memory;
-  if ((access_->load(std::memory_order_relaxed) & kMapsHeap) != 0 && sender_->in_heap(outgoing.contiguous)) return Where::Heap;
+  if (shows(outgoing.contiguous)) return sight_.same_process ? Where::Memory : Where::Heap;
   if (!outgoing.fetchable || outgoing.bytes < kLeastFetched || !fetched()) return Where::Slot;
   if (outgoing.contiguous != sender_->fetched_to && !can_be_fetched(outgoing.contiguous)) return Where::Slot;
   sender_->fetched_to = outgoing.contiguous + outgoing.bytes;
@@ -163,14 +167,15 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
 }
 
 std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
-  if (bytes < kLeastDirect || !sight_.heap) return nullptr;
+  if (bytes < kLeastDirect || !(sight_.heap || sight_.same_process)) return nullptr;
   Lane& lane = lanes_[wire.channel];
   Offer& offer = lane.out_offers->offers[wire.number % kCells];
   if (!offer.lease.given(wire.number)) return nullptr;
   // given() has acquired both; if they have changed since, take() fails. A call of another length is not let at the memory.
   const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
   if (offer.bytes.load(std::memory_order_relaxed) != bytes) return nullptr;
-  return offer.lease.take(wire.number) ? sight_.heap + offset : nullptr;
+  if (!offer.lease.take(wire.number)) return nullptr;
+  return sight_.same_process ? reinterpret_cast<std::byte*>(offset) : sight_.heap + offset;
 }
 
 // The peer made its offer after it had read the message that was in this cell before, so the cell is free.
@@ -184,26 +189,25 @@ void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
   lane.answered = true;
 }
 
-void ShmEndpoint::offer(Lane& lane, Incoming& incoming) {
+void ShmEndpoint::offer(Incoming& incoming) {
+  if (incoming.capacity < kLeastDirect) return;
+  Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number, cell = number % kCells;
-  if (!sender_->in_heap(incoming.landing) || (access_->load(std::memory_order_relaxed) & kMapsHeap) == 0) return;
+  if (!shows(incoming.landing)) return;
   if (lane.in_acks->released[cell].load(std::memory_order_relaxed) != number - cell) return;  // the one before is unread
   Offer& offer = lane.in_offers->offers[cell];
-  offer.offset.store(static_cast<uint64_t>(incoming.landing - sender_->heap.base), std::memory_order_relaxed);
+  const uint64_t base = sight_.same_process ? 0 : reinterpret_cast<uint64_t>(sender_->heap.base);
+  offer.offset.store(reinterpret_cast<uint64_t>(incoming.landing) - base, std::memory_order_relaxed);
   offer.bytes.store(incoming.capacity, std::memory_order_relaxed);
   offer.lease.give(number);  // release: the ack of the message before is seen first
   lane.offered[cell] = &incoming;
-  incoming.handle = &lane;
 }
 
 Progress ShmEndpoint::receive(Incoming& incoming) {
   const uint32_t number = incoming.wire.number;
   Lane& lane = lanes_[incoming.wire.channel];
   Cell& cell = lane.in_cell(number);
-  if (cell.stamp.load(std::memory_order_acquire) != number + 1) {
-    if (incoming.early && !incoming.handle && incoming.capacity >= kLeastDirect) offer(lane, incoming);
-    return Progress::Again;
-  }
+  if (cell.stamp.load(std::memory_order_acquire) != number + 1) return Progress::Again;
   incoming.lent = false;
   if (cell.length <= kInlineBytes) {
     incoming.view.data = cell.payload;
@@ -303,7 +307,8 @@ void ShmEndpoint::withdraw() {
 void ShmEndpoint::settle(const Deadline& deadline) {
   const auto wait_for = [&](auto done) {
     while (!done()) {
-      if (deadline.passed()) return false;
+      // Another thread of this process has only to finish a copy, and must not come upon memory that is no more.
+      if (deadline.passed() && !sight_.same_process) return false;
       sched_yield();
     }
     return true;

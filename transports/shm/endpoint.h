@@ -17,6 +17,8 @@ class ShmEndpoint final : public Endpoint {
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
+  void offer(Incoming& incoming) override;
+  bool shows(const void* at) const override;
   bool fetched() const override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
@@ -39,7 +41,6 @@ class ShmEndpoint final : public Endpoint {
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   void count_post(Outgoing& outgoing);
   Where reference(const Outgoing& outgoing) const;
-  void offer(Lane& lane, Incoming& incoming);
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;

@@ -65,7 +65,7 @@ struct Lane {
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
 // between cores is little; the kernel is asked from kLeastFetched on.
-inline constexpr size_t kLeastDirect = 16384, kLeastFetched = 65536;
+inline constexpr size_t kLeastDirect = 8192, kLeastFetched = 65536;
 struct Sender {
   Arena* arena = nullptr;
   HeapFile heap;
