@@ -228,20 +228,22 @@ TEST_CASE("messages in place", "[sweep]") {
 }
 
 // Between two ranks the last AllReduce's memory decides the next one's algorithm: on both, one or none it is such that the other
-// reaches into it, by turns and for a while.
+// reaches into it, by turns and for a while. A few calls come again and again, in place on one rank or another.
 TEST_CASE("AllReduces of two ranks in memory of all kinds", "[sweep]") {
   for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{2, Drivers::Threads}}) {
     for (const char* fault : {"", "seed=7,delay=30,reorder=20,press=30"}) {
       World world = world_of(shape);
       if (*fault) world.environment.emplace_back("TUTTI_FAULT", fault);
       std::vector<Case> cases;
-      for (uint64_t i = 0; i < 60; ++i) {
-        const uint64_t seed = hash(15, i);
+      for (uint64_t i = 0; i < 80; ++i) {
+        const uint64_t seed = hash(15, i % 7);
         Case c = random_case(seed, Kind::AllReduce, shape.ranks, 0);
         const size_t bytes = (seed % 5 == 0 ? 8 : seed % 5 == 1 ? 300 << 10 : 16 << 10) + seed / 8 % 70000;
         c.count = bytes / size_of(c.type) + 1;
         constexpr uint32_t kWhose[] = {~0u, ~0u, 0, 0b01, 0b10};
-        c.announced = kWhose[i < 30 ? i / 6 : seed / 64 % 5];
+        c.announced = kWhose[i < 30 ? i / 6 : hash(16, i) % 5];
+        c.in_place = static_cast<uint32_t>(hash(17, i));
+        c.seed = i;
         cases.push_back(c);
       }
       play_all(std::string("mapped or not") + (*fault ? ", faulty" : ""), shape, world, cases);
