@@ -295,11 +295,11 @@ void Rank::run() {
       print("pull", bytes, pull_us(bytes, false), pulled);
       print("bounce", bytes, pull_us(bytes, true), pulled);
     }
+    if (mapped_ && config_.ranks > 1 && bytes >= kBareFrom) print("mapped", bytes, mapped_us(bytes), pulled);
     const std::optional<Bare::What> what = Bare::named(config_.bare);
     if (!what || config_.ranks == 1 || Bare::count_of(*what, config_.ranks, bytes) == 0) continue;
     const bool one_way = *what == Bare::What::Broadcast || *what == Bare::What::Reduce;
     if (one_way || bytes >= kBareFrom) print("bare", bytes, bare_us(*what, bytes), pulled);
-    if (mapped_ && bytes >= kBareFrom) print("mapped", bytes, mapped_us(bytes), pulled);
   }
 }
 

@@ -71,6 +71,8 @@ Status run(const Arguments& arguments, bool& refused) {
   if (arguments.rank < 0 || arguments.rank >= ranks)
     return fail(Code::InvalidArgument, "--rank ", arguments.rank, " is not one of ", ranks, " ranks");
   const int root = has_root(collective.value()) ? arguments.root : 0;
+  if (arguments.mapped && (collective.value() != Collective::AllReduce || ranks != 2 || !topology.value().splits()[0].memory))
+    return fail(Code::InvalidArgument, "--mapped is for AllReduce between two ranks of one host: nothing else is chosen by it");
   Problem problem{collective.value(), root,  0, ranks, arguments.in_place, !arguments.varying, topology.value(),
                   arguments.mapped};
   if (!arguments.explain.empty()) {
@@ -123,7 +125,7 @@ int main(int argc, char** argv) {
   app.add_flag("--all", arguments.all, "print all ranks");
   app.add_flag("--in-place", arguments.in_place, "input and output are one buffer");
   app.add_flag("--varying", arguments.varying, "blocks of different sizes, as in AllGatherV");
-  app.add_flag("--mapped", arguments.mapped, "buffers that all ranks of a host reach into: tuttiMemAlloc's, or of one process");
+  app.add_flag("--mapped", arguments.mapped, "AllReduce of two ranks that reach into each other's buffers: tuttiMemAlloc's, or of one process");
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));

@@ -284,7 +284,7 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 /* ---------------------------------------------------------------- memory */
 
 /* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place: a message of 8 KiB or more from
- * or to it is not copied on the way, and an AllReduce whose buffers all ranks have there is the faster by that. While an operation runs, ranks of the same communicator (and no others) may access the buffers it was
+ * it is not copied on the way, nor is one to it that is a sum, or does not fit the caches. While an operation runs, ranks of the same communicator (and no others) may access the buffers it was
  * given, never anything else. Otherwise it works like any other memory. What a forked child inherits stays shared with its
  * parent, and is to the child's communicators like memory from malloc. MemFree takes what MemAlloc gave, when no operation uses
  * it any more; anything else is InvalidArgument. Any thread. */

@@ -2,7 +2,8 @@
 //
 // The signature travels with every message of the call. It is not a hash but the call itself, packed, so that a rank that
 // receives a foreign one can say what the other rank called:
-//   kind 4 | type 4 | op 4 | root 12 | count 40 bits
+//   kind 4 | type 4 | op 4 | remark 1 | root 11 | count 40 bits
+// The remark (kRemark, lib/exec/execution.h) is a rank's own.
 // A count past 2^40-1 and the counts of the V collectives are folded into their 40 bits.
 #pragma once
 #include <memory>

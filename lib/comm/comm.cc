@@ -243,7 +243,7 @@ bool Comm::start(const Call& call) {
   runner->runs = true;
   runner->started = ++starts_;
   Operation& operation = runner->execution.operation();
-  if (runner->may_be_mapped) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
+  if (runner->may_be_mapped != 0) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
   if (call.kind == CallKind::PointToPoint) {
@@ -293,7 +293,7 @@ Progress Comm::advance(bool& moved) {
       return Progress::Failed;
     }
     moved = true;
-    if (runner->may_be_mapped) mapped_ = runner->execution.all_remarked();
+    mapped_ = (mapped_ & ~runner->may_be_mapped) | (runner->execution.all_remarked() ? runner->may_be_mapped : 0);
     runner->runs = false;
     running_[i] = running_.back();
     running_.pop_back();
@@ -357,11 +357,15 @@ Status Comm::run(std::span<const Call> calls) {
       if (advance(moved) != Progress::Again) return batch_status_;
     Comm* self = this;
     drive({&self, 1});
-  } catch (const std::exception& error) {  // out of memory, in the middle of something
-    fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", error.what()));
-    end_batch(first_failure());
+  } catch (const std::exception& error) {
+    abandon(error);
   }
   return batch_status_;
+}
+
+void Comm::abandon(const std::exception& error) {
+  fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", error.what()));
+  end_batch(first_failure());
 }
 
 Status Comm::run_in_turn(std::span<const Call> calls) {

@@ -79,7 +79,9 @@ class Comm {
   const Status& batch_status() const { return batch_status_; }
   // load(), then advance() to the end in this thread.
   Status run(std::span<const Call> calls);
-  // The same when their turn has come.
+  // Ends the batch, and the communicator, after an exception in the middle of something: out of memory.
+  void abandon(const std::exception& error);
+  // run() when their turn has come.
   Status run_in_turn(std::span<const Call> calls);
 
   // For the waiting loop (drive.cc).
@@ -125,13 +127,13 @@ class Comm {
     uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
     bool may_be_in_place = false, in_place = false;
     bool may_exchange = false;                      // a Send or Recv that does in a batch of both
-    bool may_be_mapped = false, mapped = false;     // an AllReduce to which it matters, and what the plan is for
+    uint64_t may_be_mapped = 0, mapped = 0;         // the bit of Comm::mapped_ that matters to it, and what it was for the plan
     bool runs = false;
     uint64_t started = 0;    // when it was last, as Comm::starts_ counts
     Runner* next = nullptr;  // what was started after it then
 
     // Whether this is such a call. If so, the execution can be started.
-    bool repeats(const Call& call, bool mapped);
+    bool repeats(const Call& call, uint64_t now_mapped);
   };
   struct UserOp {
     bool alive;
@@ -208,9 +210,9 @@ class Comm {
   std::deque<Runner> runners_;           // addresses stay; never empty
   std::vector<Runner*> running_;
   Runner* last_;                         // that was started
-  // Between two ranks: whether both had their buffers where the other reaches into them in the last AllReduce to which that matters. Both
-  // know it after that, and choose the next one's plan by it.
-  bool mapped_ = false;
+  // Between two ranks, a bit for each number of binary digits of an AllReduce's bytes: whether in the last such call both had their
+  // buffers where the other reaches into them. Both know it after that, and choose the next one's plan by it.
+  uint64_t mapped_ = 0;
   uint64_t starts_ = 0;
   size_t next_runner_ = kRunners;        // where to look next for one past kRunners
   std::vector<LaneCount> lanes_;
@@ -237,14 +239,14 @@ class Comm {
   std::atomic<bool> cancel_{false};   // abort() was called
 };
 
-inline bool Comm::Runner::repeats(const Call& call, bool now_mapped) {
+inline bool Comm::Runner::repeats(const Call& call, uint64_t now_mapped) {
   if (!repeatable || kind != call.kind || count != call.count || type != call.type || op != call.op || root != call.root ||
       sends != call.sends)
     return false;
   const uintptr_t input = reinterpret_cast<uintptr_t>(call.send) - input_offset;
   const uintptr_t output = reinterpret_cast<uintptr_t>(call.recv) - output_offset;
   if (may_be_in_place && (input == output) != in_place) return false;
-  if (may_be_mapped && mapped != now_mapped) return false;
+  if ((now_mapped & may_be_mapped) != mapped) return false;
   execution.operation().input = input;
   execution.operation().output = output;
   return true;

@@ -1,5 +1,6 @@
 // operation: from a call to what the executor runs: addresses, layouts, the plan, the op.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "lib/comm/comm.h"
@@ -7,7 +8,7 @@
 namespace tutti {
 namespace {
 
-constexpr size_t kLeastMapped = 16 << 10;  // bytes of an AllReduce; less is not written into another's memory
+constexpr size_t kLeastMapped = 16 << 10;  // bytes of an AllReduce: of half as much shm writes into another's memory (kLeastDirect)
 
 uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
@@ -30,7 +31,8 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   runner.root = call.root;
   runner.count = call.count;
   runner.input_offset = runner.output_offset = 0;
-  runner.may_be_in_place = runner.in_place = runner.may_exchange = runner.may_be_mapped = false;
+  runner.may_be_in_place = runner.in_place = runner.may_exchange = false;
+  runner.may_be_mapped = runner.mapped = 0;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
   operation.output = address(call.recv);
@@ -87,10 +89,11 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   runner.may_be_in_place = total > 0 && (!has_root(collective) || call.root == rank());
   runner.in_place = runner.may_be_in_place && operation.input == operation.output;
   const int root = has_root(collective) ? call.root : 0;
-  runner.may_be_mapped = call.kind == CallKind::AllReduce && ranks() == 2 && total * bytes >= kLeastMapped;
-  runner.mapped = runner.may_be_mapped && mapped_;
-  Result<const Plan*> plan = runner.mapped ? plans_->find_mapped(runner.in_place, total * bytes)
-                                           : plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
+  if (call.kind == CallKind::AllReduce && ranks() == 2 && total * bytes >= kLeastMapped)
+    runner.may_be_mapped = uint64_t{1} << (std::bit_width(total * bytes) - 1);
+  runner.mapped = runner.may_be_mapped & mapped_;
+  Result<const Plan*> plan = runner.mapped != 0 ? plans_->find_mapped(runner.in_place, total * bytes)
+                                                : plans_->find(collective, root, runner.in_place, !call.blocks, total * bytes);
   if (!plan.ok()) return plan.status();
   operation.plan = plan.value();
   // Inputs and outputs of all ranks of the host together do not fit into its last cache, so results only pass through it; of

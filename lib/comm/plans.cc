@@ -111,17 +111,19 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   const Algorithm* algorithm = chosen.value();
   std::unique_ptr<Plan>& plan =
       made_[{algorithm, problem.collective, problem.root, problem.in_place, problem.uniform}];
-  if (!plan) {
+  const bool known = plan != nullptr;
+  if (!known) {
     plan = bind_plan(program_of(*algorithm, problem), blocks_of(problem.collective, problem.ranks), routes_);
     if (least_message_bytes(*plan) > tile_bytes_) {
       plan.reset();
       return fail(Code::InvalidUsage, name_of(problem.collective), " by ", algorithm->name, " on ", problem.ranks,
                   " ranks needs messages longer than TUTTI_TILE (", tile_bytes_, " bytes): raise it");
     }
+  }
+  if (!known || problem.mapped)
     log_info(rank_, name_of(problem.collective), " from ", bytes, " bytes on: ", algorithm->name, ", ", plan->works.size(),
              " works", problem.mapped ? ", in mapped memory" : "",
              name.empty() ? "" : applies ? ", forced by TUTTI_ALGO" : concat(", TUTTI_ALGO=", name, " does not apply"));
-  }
   return plan.get();
 }
 

@@ -1,7 +1,8 @@
 // plans: which algorithm serves a call, and its plan, made on first use and kept.
 //
 // The choice is a pure function of the problem (without rank and in_place), the message's bytes in powers of two, TUTTI_ALGO
-// and the topology, so that all ranks choose alike without asking.
+// and the topology, so that all ranks choose alike without asking; and, between two ranks, of what both heard in the last AllReduce of
+// such a size (mapped).
 #pragma once
 #include <array>
 #include <map>

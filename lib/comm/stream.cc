@@ -112,8 +112,12 @@ Status run_batch(Batch& batch) {
     turns.taken.push_back(part.comm);
   }
   if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
-  for (Part& part : batch.parts) part.comm->load(part.calls);
-  drive(turns.taken);
+  try {
+    for (Part& part : batch.parts) part.comm->load(part.calls);
+    drive(turns.taken);
+  } catch (const std::exception& error) {
+    for (Part& part : batch.parts) part.comm->abandon(error);
+  }
   for (Part& part : batch.parts)
     if (!part.comm->batch_status().ok()) return part.comm->batch_status();
   return {};

@@ -23,6 +23,12 @@ void Execution::prepare(size_t tile_bytes) {
   tiling_.slice = std::min(tiling_.slice, std::max<size_t>(longest, 1));
   lanes_.resize(plan.lanes.size());
   pointers_.resize(plan.most_sources);
+  // Room beforehand: between a claim and its delivery nothing may fail.
+  uint32_t most_targets = 0;
+  for (const PostGroup& group : plan.groups) most_targets = std::max(most_targets, group.count);
+  claimed_.reserve(most_targets);
+  payloads_.reserve(most_targets + 1);
+  places_.reserve(most_targets + 2);
 }
 
 void Execution::start(std::span<LaneCount> lanes, uint32_t window) {
@@ -66,8 +72,9 @@ inline void Execution::make_ready(Instance& instance, uint32_t index) {
   instance.started[instance.started_count++] = index;
   if (!operation_.invites) return;
   const PlanWork& work = operation_.plan->works[index];
+  if (work.kind != Work::Kind::Combine || work.count > 1 || operation_.paired) return;
   const PlanSource& source = operation_.plan->sources[work.first];
-  if (work.kind != Work::Kind::Combine || work.count > 1 || !source.endpoint || operation_.paired) return;
+  if (!source.endpoint) return;
   Receiving& receiving = instance.receivings[source.incoming];
   expect(instance, work, source, receiving);
   if (receiving.landing) source.endpoint->offer(receiving);

@@ -56,7 +56,7 @@ struct View {
   uint64_t signature = 0;
 };
 
-// A message that is expected. Owned by the caller, at a stable address from the first receive() to release().
+// A message that is expected. Owned by the caller, at a stable address from the first offer() or receive() to release().
 struct Incoming {
   Wire wire{};
   std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place

@@ -230,7 +230,7 @@ TEST_CASE("messages in place", "[sweep]") {
 // Between two ranks the last AllReduce's memory decides the next one's algorithm: on both, one or none it is such that the other
 // reaches into it, by turns and for a while. A few calls come again and again, in place on one rank or another.
 TEST_CASE("AllReduces of two ranks in memory of all kinds", "[sweep]") {
-  for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{2, Drivers::Threads}}) {
+  for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{2, Drivers::Threads}, Shape{2, Drivers::OneThread}}) {
     for (const char* fault : {"", "seed=7,delay=30,reorder=20,press=30"}) {
       World world = world_of(shape);
       if (*fault) world.environment.emplace_back("TUTTI_FAULT", fault);

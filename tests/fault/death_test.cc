@@ -15,17 +15,16 @@ std::string name_of(int rank) {
 
 // AllReduces of 1 MiB until one fails; the result goes on the board. The memory is the library's, so that peers reach into it:
 // not any more once a call has failed.
-void reduce_until_failure(Board& board, int rank, tuttiComm_t comm) {
-  constexpr size_t kCount = 256 * 1024;
+void reduce_until_failure(Board& board, int rank, tuttiComm_t comm, size_t count = 256 * 1024) {
   void *values = nullptr, *sums = nullptr;
-  for (void** memory : {&values, &sums}) expect(tuttiMemAlloc(memory, kCount * sizeof(float)) == tuttiSuccess, "tuttiMemAlloc failed");
-  std::fill_n(static_cast<float*>(values), kCount, 1.0f);
+  for (void** memory : {&values, &sums}) expect(tuttiMemAlloc(memory, count * sizeof(float)) == tuttiSuccess, "tuttiMemAlloc failed");
+  std::fill_n(static_cast<float*>(values), count, 1.0f);
   while (board.slots[rank].result == tuttiSuccess)
-    board.take(rank, tuttiAllReduce(values, sums, kCount, tuttiFloat, tuttiSum, comm, nullptr));
-  std::memset(sums, 0x5a, kCount * sizeof(float));
+    board.take(rank, tuttiAllReduce(values, sums, count, tuttiFloat, tuttiSum, comm, nullptr));
+  std::memset(sums, 0x5a, count * sizeof(float));
   usleep(10'000);
   const std::byte* const bytes = static_cast<std::byte*>(sums);
-  expect(std::all_of(bytes, bytes + kCount * sizeof(float), [](std::byte b) { return b == std::byte{0x5a}; }),
+  expect(std::all_of(bytes, bytes + count * sizeof(float), [](std::byte b) { return b == std::byte{0x5a}; }),
          "a peer wrote into a buffer after the call on it had failed");
   for (void* memory : {values, sums}) expect(tuttiMemFree(memory) == tuttiSuccess, "tuttiMemFree failed");
 }
@@ -222,6 +221,36 @@ TEST_CASE("abort from another thread ends a blocked call here and everywhere", "
       check_failure(*board.get(), rank, tuttiInvalidUsage, {"aborted"});
     else
       check_failure(*board.get(), rank, tuttiRemoteError, {name_of(aborter) + " aborted"});
+  }
+}
+
+// Ranks in threads write into one another's memory, whatever it is.
+TEST_CASE("abort in the middle of AllReduces of threads", "[fault]") {
+  std::mt19937 random(test_seed());
+  for (const int ranks : {2, 4}) {
+    for (int round = 0; round < 8; ++round) {
+      INFO(ranks << " ranks, round " << round);
+      const int64_t calls_before = 2 + static_cast<int64_t>(random() % 20);
+      const useconds_t delay_us = random() % 300;
+      SharedBoard board;
+      run_with_faults({.ranks = ranks, .threads = ranks}, -1, [&](Rank& rank) {
+        const tuttiComm_t comm = rank.join();
+        std::thread other;
+        if (rank.rank == 0)
+          other = std::thread([&] {
+            while (board->slots[0].calls < calls_before) sched_yield();
+            usleep(delay_us);  // somewhere inside a call
+            rank.check(tuttiCommAbort(comm), "abort");
+          });
+        reduce_until_failure(*board.get(), rank.rank, comm, 64 * 1024);
+        if (other.joinable()) {
+          other.join();
+        } else {
+          rank.check(tuttiCommDestroy(comm), "destroy");
+        }
+      });
+      for (int rank = 1; rank < ranks; ++rank) check_failure(*board.get(), rank, tuttiRemoteError, {"rank 0 aborted"});
+    }
   }
 }
 

@@ -9,7 +9,8 @@
 //    the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
-//  - offer (message % 64): where in its own heap (or process, if r runs in it, too) p would like the message to be written, before r has sent it;
+//  - offer (message % 64): where in its own heap, or in the process that both run in, p would like the message to be written,
+//    before r has sent it;
 //  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
 // The file is an unlinked memfd: it is gone with its last mapping, also after kill -9. Pages come into being when touched.
 #pragma once

@@ -14,6 +14,7 @@ namespace tutti::shm {
 namespace {
 
 constexpr uint32_t kCellsAhead = 2;  // of a peer that is ahead
+constexpr double kThreadSettlesSeconds = 30;  // a copy of a tile, by however busy a machine
 
 // Without a call, which is most of the work for a few bytes: the two ends, which may overlap, and what is between.
 void copy_to_cell(std::byte* to, const std::byte* from, size_t bytes) {
@@ -304,11 +305,13 @@ void ShmEndpoint::withdraw() {
   }
 }
 
-void ShmEndpoint::settle(const Deadline& deadline) {
+// What a peer has claimed, or begun to read, it finishes without a pause in between. Of another process that is not so if it is stopped;
+// in this one memory may be no more after this.
+void ShmEndpoint::settle(const Deadline& end) {
+  const Deadline deadline = sight_.same_process ? Deadline::after_s(kThreadSettlesSeconds) : end;
   const auto wait_for = [&](auto done) {
     while (!done()) {
-      // Another thread of this process has only to finish a copy, and must not come upon memory that is no more.
-      if (deadline.passed() && !sight_.same_process) return false;
+      if (deadline.passed()) return false;
       sched_yield();
     }
     return true;

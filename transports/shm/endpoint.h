@@ -26,9 +26,9 @@ class ShmEndpoint final : public Endpoint {
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
-  // the rest. What a peer has not finished by the deadline it may go on reading, but not writing.
+  // the rest. What a peer in another process has not finished by the end it may go on reading, but not writing.
   void withdraw();
-  void settle(const Deadline& deadline);
+  void settle(const Deadline& end);
 
  private:
   bool writable(Lane& lane, uint32_t number) {
