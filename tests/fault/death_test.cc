@@ -224,16 +224,18 @@ TEST_CASE("abort from another thread ends a blocked call here and everywhere", "
   }
 }
 
-// Ranks in threads write into one another's memory, whatever it is.
+// Ranks in threads write into one another's memory, whatever it is; here for a long time in one go.
 TEST_CASE("abort in the middle of AllReduces of threads", "[fault]") {
   std::mt19937 random(test_seed());
   for (const int ranks : {2, 4}) {
     for (int round = 0; round < 8; ++round) {
       INFO(ranks << " ranks, round " << round);
       const int64_t calls_before = 2 + static_cast<int64_t>(random() % 20);
-      const useconds_t delay_us = random() % 300;
+      const useconds_t delay_us = random() % 3000;
       SharedBoard board;
-      run_with_faults({.ranks = ranks, .threads = ranks}, -1, [&](Rank& rank) {
+      World world{.ranks = ranks, .threads = ranks};
+      world.environment = {{"TUTTI_TILE", "8M"}};
+      run_with_faults(world, -1, [&](Rank& rank) {
         const tuttiComm_t comm = rank.join();
         std::thread other;
         if (rank.rank == 0)
@@ -242,7 +244,7 @@ TEST_CASE("abort in the middle of AllReduces of threads", "[fault]") {
             usleep(delay_us);  // somewhere inside a call
             rank.check(tuttiCommAbort(comm), "abort");
           });
-        reduce_until_failure(*board.get(), rank.rank, comm, 64 * 1024);
+        reduce_until_failure(*board.get(), rank.rank, comm, 2 << 20);
         if (other.joinable()) {
           other.join();
         } else {
