@@ -98,7 +98,7 @@ def legend(names):
                   text(x + 36, 82.5, name, 'start', 14, colour, 'font-weight="bold"')]
         x += 36 + 8 * len(name) + 22
     return parts + [line(x, 78, x + 28, 78, '#222', 1.8, 'stroke-dasharray="7 4"'),
-                    text(x + 36, 82.5, 'floor of this machine', 'start', 14)]
+                    text(x + 36, 82.5, 'floor', 'start', 14)]
 
 
 def draw(figures):
