@@ -253,7 +253,7 @@ TEST_CASE("AllReduces of two ranks in memory of all kinds", "[sweep]") {
 
 // Of plain memory, by the kernel, where processes exchange it.
 TEST_CASE("messages that the kernel copies", "[sweep]") {
-  if (transport() != "shm") return;
+  if (transport() != "shm" || threads_only()) return;
   for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{3, Drivers::Processes}, Shape{4, Drivers::Mixed}}) {
     for (const char* fault : {"", "seed=5,delay=30,reorder=20,press=30"}) {
       World world = world_of(shape);
