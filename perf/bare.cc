@@ -54,6 +54,15 @@ void store(float* to, const float* from, size_t count, [[maybe_unused]] bool str
   std::memcpy(to, from, count * sizeof(float));
 }
 
+// The same ways with results written past the caches, where that may be better.
+void add_streamed(std::vector<Bare::Way>& ways, size_t bytes) {
+  if (bytes < kStreamedFrom) return;
+  for (size_t i = 0, plain = ways.size(); i < plain; ++i) {
+    ways.push_back(ways[i]);
+    ways.back().streamed = true;
+  }
+}
+
 }  // namespace
 
 std::optional<Bare::What> Bare::named(const std::string& name) {
@@ -72,8 +81,7 @@ std::optional<Bare::What> Bare::named(const std::string& name) {
 std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
   std::vector<Way> found{{}};
   if (what == What::AllReduce || what == What::Reduce) found.push_back({.twice = true});
-  if (bytes >= kStreamedFrom)
-    for (size_t i = 0, plain = found.size(); i < plain; ++i) found.push_back({.twice = found[i].twice, .streamed = true});
+  add_streamed(found, bytes);
   const bool moved = what != What::AllReduce && what != What::Reduce && what != What::ReduceScatter;
   if (moved && bytes >= kFetchedFrom) found.push_back({.fetched = true});
   return found;
@@ -81,9 +89,7 @@ std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
 
 std::vector<Bare::Way> Bare::mapped_ways(size_t bytes) {
   std::vector<Way> found{{}, {.twice = true}, {.to_all = true}};
-  if (bytes >= kStreamedFrom)
-    for (size_t i = 0, plain = found.size(); i < plain; ++i)
-      found.push_back({.twice = found[i].twice, .streamed = true, .to_all = found[i].to_all});
+  add_streamed(found, bytes);
   return found;
 }
 

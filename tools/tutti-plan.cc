@@ -73,7 +73,7 @@ Status run(const Arguments& arguments, bool& refused) {
   const int root = has_root(collective.value()) ? arguments.root : 0;
   if (arguments.mapped && (collective.value() != Collective::AllReduce || ranks != 2 || !topology.value().splits()[0].memory))
     return fail(Code::InvalidArgument, "--mapped is for AllReduce between two ranks of one host: nothing else is chosen by it");
-  Problem problem{collective.value(), root,  0, ranks, arguments.in_place, !arguments.varying, topology.value(),
+  Problem problem{collective.value(), root, 0, ranks, arguments.in_place, !arguments.varying, topology.value(),
                   arguments.mapped};
   if (!arguments.explain.empty()) {
     if (!arguments.algorithm.empty())

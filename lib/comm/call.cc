@@ -4,13 +4,15 @@
 #include <sstream>
 
 #include "lib/base/status.h"
+#include "lib/exec/execution.h"
 
 namespace tutti {
 namespace {
 
 constexpr const char* kKindNames[] = {"AllReduce", "Reduce",  "Broadcast", "AllGather",  "ReduceScatter",  "AlltoAll", "Gather",
                                       "Scatter",   "Barrier", "Send/Recv", "AllGatherV", "ReduceScatterV", "AllToAllV"};
-constexpr uint64_t kCountMask = (uint64_t{1} << 40) - 1, kRootMask = 0x7ff;  // between these and the op: kRemark
+constexpr uint64_t kCountMask = (uint64_t{1} << 40) - 1, kRootMask = 0x7ff;
+static_assert(kRemark == (kRootMask + 1) << 40);  // between the root and the op
 
 bool kind_reduces(CallKind kind) {
   return kind == CallKind::AllReduce || kind == CallKind::Reduce || kind == CallKind::ReduceScatter ||

@@ -106,6 +106,8 @@ def on_command_lines(script, folder):
 def over_real_programs(script, build):
     code, text = compare(script, build, 'all_reduce', '-b', '16', '-e', '256', '-f', '16', '-n', '2', '--rounds', '1', '--peers', '')
     expect('the real ones have a bare AllReduce beside them', code == 0 and 'bare' in text.splitlines()[1], text)
+    code, text = compare(script, build, 'all_reduce', '-b', '16', '-e', '256', '-f', '16', '-n', '2', '--rounds', '1', '--peers', '', '--registered')
+    expect('beside registered memory stands the barest between mapped buffers', code == 0 and 'mapped' in text.splitlines()[1], text)
     code, text = compare(script, build, 'all_gather', 'broadcast', '-p', '2,3', '-b', '16', '-e', '4K', '-f', '16', '-n', '2',
                          '--rounds', '1', '--peers', '')
     expect('the real programs run', code == 0, text)

@@ -305,8 +305,8 @@ void ShmEndpoint::withdraw() {
   }
 }
 
-// What a peer has claimed, or begun to read, it finishes without a pause in between. Of another process that is not so if it is stopped;
-// in this one memory may be no more after this.
+// What a peer has claimed, or begun to read, it finishes without a pause in between, unless its process is stopped: such a one is not
+// waited for beyond the end. A thread of this process is, since the memory may be freed after this.
 void ShmEndpoint::settle(const Deadline& end) {
   const Deadline deadline = sight_.same_process ? Deadline::after_s(kThreadSettlesSeconds) : end;
   const auto wait_for = [&](auto done) {

@@ -64,7 +64,8 @@ struct Lane {
 };
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
-// between cores is little; the kernel is asked from kLeastFetched on.
+// between cores is little (`build/perf/sendrecv_perf -p 2 -R 1 -b 8K -e 8K -n 30 -c 0`: 2.5 us through a slot, 0.9 in place; a broadcast of 4 KiB
+// is the slower in place); the kernel is asked from kLeastFetched on.
 inline constexpr size_t kLeastDirect = 8192, kLeastFetched = 65536;
 struct Sender {
   Arena* arena = nullptr;

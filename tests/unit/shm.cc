@@ -1,0 +1,119 @@
+// shm: offers of memory between two ranks of one process.
+#include <unistd.h>
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <thread>
+
+#include "lib/transport/transport.h"
+
+using namespace tutti;
+
+namespace {
+
+constexpr size_t kBytes = 64 << 10;
+constexpr Wire kWire{0, 0, 7};
+
+// A reader, rank 0, and a writer, rank 1.
+class Pair {
+ public:
+  Pair() : settings_(Settings::load()) {
+    REQUIRE(settings_.ok());
+    std::vector<std::string> addresses;
+    for (int rank = 0; rank < 2; ++rank) {
+      Result<std::unique_ptr<Transport>> made = all_transports()[0].create({rank, 2, 128 << 10, settings_.value(), cancel_});
+      REQUIRE(made.ok());
+      transports_[rank] = std::move(made.value());
+      REQUIRE(transports_[rank]->name() == std::string("shm"));
+      addresses.push_back(transports_[rank]->address().value());
+    }
+    bool connected[2];
+    std::thread other([&] { connected[1] = transports_[1]->connect(addresses, Deadline::after_s(10)).ok(); });
+    connected[0] = transports_[0]->connect(addresses, Deadline::after_s(10)).ok();
+    other.join();
+    REQUIRE((connected[0] && connected[1]));
+  }
+  Transport& reader() { return *transports_[0]; }
+  Endpoint& to_writer() { return transports_[0]->endpoint(1); }
+  Endpoint& to_reader() { return transports_[1]->endpoint(0); }
+
+ private:
+  const Result<Settings> settings_;
+  const std::atomic<bool> cancel_{false};
+  std::unique_ptr<Transport> transports_[2];
+};
+
+Incoming expected_at(std::vector<std::byte>& place) {
+  Incoming incoming;
+  incoming.wire = kWire;
+  incoming.landing = place.data();
+  incoming.capacity = place.size();
+  return incoming;
+}
+
+}  // namespace
+
+TEST_CASE("what a thread offers is written there, once", "[shm]") {
+  Pair pair;
+  std::vector<std::byte> place(kBytes);
+  Incoming incoming = expected_at(place);
+  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+  pair.to_writer().offer(incoming);
+  CHECK(pair.to_reader().claim(kWire, kBytes - 1) == nullptr);  // a call of another length
+  std::byte* const at = pair.to_reader().claim(kWire, kBytes);
+  REQUIRE(at == place.data());
+  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+  CHECK(pair.to_writer().receive(incoming) == Progress::Again);
+  std::memset(at, 5, kBytes);
+  Outgoing outgoing;
+  outgoing.bytes = kBytes;
+  outgoing.posts_left = 1;
+  pair.to_reader().deliver(outgoing, kWire);
+  REQUIRE(pair.to_writer().receive(incoming) == Progress::Done);
+  CHECK(incoming.view.data == place.data());
+  CHECK(incoming.view.bytes == kBytes);
+  CHECK_FALSE(incoming.lent);
+  pair.to_writer().release(incoming);
+}
+
+TEST_CASE("a message of a few lines is not offered", "[shm]") {
+  Pair pair;
+  std::vector<std::byte> place(4096);
+  Incoming incoming = expected_at(place);
+  pair.to_writer().offer(incoming);
+  CHECK(pair.to_reader().claim(kWire, place.size()) == nullptr);
+}
+
+TEST_CASE("what nobody has claimed is taken back after a failure", "[shm]") {
+  Pair pair;
+  std::vector<std::byte> place(kBytes);
+  Incoming incoming = expected_at(place);
+  pair.to_writer().offer(incoming);
+  pair.reader().quiesce();
+  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+}
+
+// The memory may be freed afterwards.
+TEST_CASE("after a failure a rank waits for a thread that writes into its memory", "[shm]") {
+  Pair pair;
+  std::vector<std::byte> place(kBytes);
+  Incoming incoming = expected_at(place);
+  pair.to_writer().offer(incoming);
+  std::byte* const at = pair.to_reader().claim(kWire, kBytes);
+  REQUIRE(at == place.data());
+  std::atomic<bool> quiet{false};
+  std::thread waiting([&] {
+    pair.reader().quiesce();
+    quiet = true;
+  });
+  usleep(1'500'000);  // longer than for another process, which may be stopped
+  CHECK_FALSE(quiet);
+  std::memset(at, 5, kBytes);
+  Outgoing outgoing;
+  outgoing.bytes = kBytes;
+  outgoing.posts_left = 1;
+  pair.to_reader().deliver(outgoing, kWire);
+  waiting.join();
+  CHECK(quiet);
+}
