@@ -27,7 +27,6 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
     {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
     {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found, at most 16M for each processor that shares it"},
-    {Setting::Cma, "TUTTI_CMA", SettingKind::Text, "auto", "whether the kernel copies what processes of a host exchange: on, off, or auto (where it is fast)"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
     {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
     {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file of sites, racks, hosts and their links (tutti-topo lint checks it); hosts are found by name"},
@@ -123,8 +122,6 @@ Status Settings::set(const SettingRow& row, std::string text, std::string origin
     if (row.setting == Setting::TilesInFlight && (value.number < 1 || value.number > 16))
       return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 1 to 16");
   }
-  if (row.setting == Setting::Cma && text != "auto" && text != "on" && text != "off")
-    return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be auto, on or off");
   value.text = std::move(text);
   value.origin = std::move(origin);
   return {};

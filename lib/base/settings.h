@@ -14,10 +14,10 @@
 namespace tutti {
 
 enum class Setting : uint8_t {
-  Debug, ConfFile, CommId, SocketIfname, NetIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, Cma, SpinUs,
+  Debug, ConfFile, CommId, SocketIfname, NetIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
   Topo, TopoFile, Fault,
 };
-inline constexpr int kSettings = 17;
+inline constexpr int kSettings = 16;
 
 enum class SettingKind : uint8_t { Text, Seconds, Bytes, Count };
 

@@ -185,7 +185,6 @@ void Comm::load(std::span<const Call> calls) {
   calls_ = calls;
   next_call_ = 0;
   collective_running_ = false;
-  batch_exchanges_.reset();
   timeout_reported_ = false;
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
@@ -218,15 +217,6 @@ Status Comm::find_runner(const Call& call, Runner*& found) {
   return prepare(call, *found);
 }
 
-bool Comm::batch_exchanges() {
-  const auto has = [&](bool sends) {
-    return std::any_of(calls_.begin(), calls_.end(),
-                       [&](const Call& call) { return call.kind == CallKind::PointToPoint && call.sends == sends; });
-  };
-  if (!batch_exchanges_) batch_exchanges_ = has(true) && has(false);
-  return *batch_exchanges_;
-}
-
 // Programs go round: after a call comes what came after it before.
 bool Comm::start(const Call& call) {
   Runner* runner = last_->next;
@@ -246,14 +236,11 @@ bool Comm::start(const Call& call) {
   if (runner->may_be_mapped != 0) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
   const uint64_t signature = operation.signature;
   signature_.store(signature, std::memory_order_relaxed);
-  if (call.kind == CallKind::PointToPoint) {
-    if (runner->may_exchange) operation.exchanges = batch_exchanges();
-  } else {
+  if (call.kind != CallKind::PointToPoint) {
     collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
     entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
-  const bool many = operation.exchanges && operation.plan->scratch_copies == 0 && !operation.plan->lands;
-  runner->execution.start(lanes_, many ? kTilesExchanged : window_);
+  runner->execution.start(lanes_, window_);
   return true;
 }
 

@@ -126,7 +126,6 @@ class Comm {
     size_t count = 0;
     uintptr_t input_offset = 0, output_offset = 0;  // from the operation's addresses to the call's
     bool may_be_in_place = false, in_place = false;
-    bool may_exchange = false;                      // a Send or Recv that does in a batch of both
     uint64_t may_be_mapped = 0, mapped = 0;         // the bit of Comm::mapped_ that matters to it, and what it was for the plan
     bool runs = false;
     uint64_t started = 0;    // when it was last, as Comm::starts_ counts
@@ -169,8 +168,6 @@ class Comm {
   Status prepare_collective(const Call& call, Runner& runner);
   Status set_op(const Call& call, Operation& operation);
   bool shows(const Call& call) const;
-  bool batch_exchanges();
-  bool exchange_pays(const Operation& operation) const;
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
   bool start_next_collective();
   void end_batch(Status status);
@@ -182,7 +179,6 @@ class Comm {
   const Settings settings_;
   size_t tile_bytes_ = 0;
   size_t cache_bytes_ = 0;  // the host's last-level cache
-  size_t least_exchanged_bytes_ = 0;  // of a message, for exchange_pays()
   uint32_t window_ = 1;
 
   // Made by init().
@@ -200,12 +196,9 @@ class Comm {
 
   // The batch under way.
   std::span<const Call> calls_;
-  std::optional<bool> batch_exchanges_;                   // once somebody wants to know
   size_t next_call_ = 0;                                  // next collective to start
   bool collective_running_ = false;
   static constexpr uint32_t kMaxTilesInFlight = 16;
-  // In flight where peers fetch them, several at once, and they take no memory: there have to be more while a peer is at it.
-  static constexpr uint32_t kTilesExchanged = 32;
   static constexpr size_t kRunners = 8;  // kept ready; more only for as many calls at once
   std::deque<Runner> runners_;           // addresses stay; never empty
   std::vector<Runner*> running_;

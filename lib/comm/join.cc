@@ -17,10 +17,6 @@
 namespace tutti {
 namespace {
 
-// From where on what two ranks exchange is better fetched than sent (`perf/sendrecv_perf -p 2` and `-p 4`, alltoall_perf, with
-// TUTTI_CMA=on and off); crowded: where ranks outnumber the cores.
-constexpr size_t kLeastExchanged = 256 << 10, kLeastExchangedCrowded = 4 << 20;
-
 // Fields one after the other, each with its length in front.
 void append(std::string& to, const std::string& field) {
   const uint32_t length = static_cast<uint32_t>(field.size());
@@ -108,7 +104,6 @@ Status Comm::connect() {
   if (rank() == 0 && ranks() > 1) log_info(rank(), "transports: ", routes_text());
   set_doorbells();
   crowded_ = seats.crowded();
-  least_exchanged_bytes_ = crowded_ && settings_.text(Setting::Cma) != "on" ? kLeastExchangedCrowded : kLeastExchanged;
   inline_polls_ = crowded_ ? 0 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
   return plans_->check_forced();

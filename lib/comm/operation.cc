@@ -31,7 +31,7 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   runner.root = call.root;
   runner.count = call.count;
   runner.input_offset = runner.output_offset = 0;
-  runner.may_be_in_place = runner.in_place = runner.may_exchange = false;
+  runner.may_be_in_place = runner.in_place = false;
   runner.may_be_mapped = runner.mapped = 0;
   operation.signature = signature_of(call);
   operation.input = address(call.send);
@@ -48,19 +48,12 @@ Status Comm::prepare(const Call& call, Runner& runner) {
   return {};
 }
 
-// Below, a message through a buffer takes as long as one that its reader fetches, and less where ranks share cores; where results
-// go past the caches, too.
-bool Comm::exchange_pays(const Operation& operation) const {
-  return operation.input_layout.count * size_of(operation.type) >= least_exchanged_bytes_ && !operation.streaming;
-}
-
 // A Send or a Recv.
 void Comm::prepare_single(const Call& call, Runner& runner) {
   Operation& operation = runner.execution.operation();
   operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(ranks()) > cache_bytes_;
   operation.invites = operation.streaming;
-  runner.may_exchange = exchange_pays(operation) && (!call.sends || routes_[call.root].endpoint->fetched());
 }
 
 Status Comm::prepare_collective(const Call& call, Runner& runner) {
@@ -105,11 +98,6 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
   operation.streaming = !rewritten && touched * total * bytes * static_cast<size_t>(ranks()) > cache_bytes_;
   // What fits the caches is better fetched by this core than written by another; not so a sum, which its writer has just made.
   operation.invites = operation.streaming || reduces(collective);
-  // What lies in one place for its sender does so for its reader, where it can be fetched to: a chunk is a whole block.
-  const bool alike = operation.plan->chunks == operation.plan->blocks;
-  const auto fetched = [](const Route& route) { return route.endpoint->fetched(); };
-  operation.exchanges = call.kind == CallKind::AlltoAll && exchange_pays(operation) && alike &&
-                        std::any_of(routes_.begin(), routes_.end(), fetched);
   return set_op(call, operation);
 }
 

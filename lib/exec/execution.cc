@@ -130,18 +130,12 @@ void Execution::lay_out(Instance& instance) {
 Progress Execution::advance(bool& moved) {
   const Plan& plan = *operation_.plan;
   bool combined = false;
-  uint32_t after = 0;  // the instance that has combined
-  // In an exchange all tiles are sent before this rank is busy: peers fetch several at once.
-  for (uint32_t looked = 0; looked < window_ && (!combined || operation_.exchanges); ++looked) {
+  for (uint32_t looked = 0; looked < window_ && !combined; ++looked) {
     Instance& instance = instances_[next_instance_];
     if (++next_instance_ == window_) next_instance_ = 0;
     if (instance.works_left == 0) continue;
     for (uint32_t at = 0; at < instance.started_count;) {
       const PlanWork& work = plan.works[instance.started[at]];
-      if (combined && operation_.exchanges && work.kind == Work::Kind::Combine) {
-        ++at;
-        continue;
-      }
       const Progress progress = work.kind == Work::Kind::Send ? send(instance, work, moved) : receive(instance, work, moved);
       if (progress == Progress::Again) {
         ++at;
@@ -149,10 +143,7 @@ Progress Execution::advance(bool& moved) {
       }
       if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
-      if (work.kind == Work::Kind::Combine) {
-        combined = true;
-        after = next_instance_;
-      }
+      combined |= work.kind == Work::Kind::Combine;
       instance.started[at] = instance.started[--instance.started_count];
       finish(instance, work);
     }
@@ -161,7 +152,6 @@ Progress Execution::advance(bool& moved) {
     ++tiles_done_;
     if (next_tile_ < tiling_.tiles) begin(instance, next_tile_++);
   }
-  if (combined) next_instance_ = after;
   return tiles_done_ == tiling_.tiles ? Progress::Done : Progress::Again;
 }
 
@@ -225,53 +215,26 @@ Progress Execution::failed_from(const PlanSource& source) {
 }
 
 // Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
-// waits for its memory when something fails, and may do so in this very thread.
-Progress Execution::begin_lent(Instance& instance, const PlanWork& work) {
-  if (instance.given_up) return Progress::Again;
+// waits for its memory when something fails, and may do so in this very thread. False: a sender has failed, and will say so.
+bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
+  if (instance.given_up) return false;
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   for (uint32_t i = 0; i < work.count; ++i) {
     if (!sources[i].endpoint) continue;
     Receiving& receiving = instance.receivings[sources[i].incoming];
     if (!receiving.lent) continue;
-    lent_.assign(1, &receiving);
-    if (operation_.exchanges && work.count == 1) add_lent_of_other_tiles(instance, work, sources[i]);
-    const Progress progress = sources[i].endpoint->begin(lent_);
-    receiving.begun = progress == Progress::Done;
-    if (progress == Progress::Done) continue;
-    if (progress == Progress::Failed) return failed_from(sources[i]);
-    // A sender has failed, and will say so. What is released now is not looked at again.
+    receiving.begun = sources[i].endpoint->begin(receiving);
+    if (receiving.begun) continue;
+    // What is released now is not looked at again.
     while (i-- > 0) {
       if (!sources[i].endpoint) continue;
       Receiving& begun = instance.receivings[sources[i].incoming];
-      if (!std::exchange(begun.begun, false)) continue;
-      sources[i].endpoint->release(begun);
+      if (std::exchange(begun.begun, false)) sources[i].endpoint->release(begun);
     }
     instance.given_up = true;
-    return Progress::Again;
+    return false;
   }
-  return Progress::Done;
-}
-
-// The kernel is quicker with a long message than with many short ones.
-void Execution::add_lent_of_other_tiles(const Instance& instance, const PlanWork& work, const PlanSource& source) {
-  const uint32_t number = static_cast<uint32_t>(&work - operation_.plan->works.data());
-  const size_t at = static_cast<size_t>(&instance - instances_.data());
-  for (uint32_t k = 1; k < window_ && lent_.size() < kMostBegun; ++k) {
-    Instance& other = instances_[(at + k) % window_];  // mostly in the order of tiles, and so of memory
-    if (other.works_left == 0) continue;
-    const auto started = std::span(other.started).first(other.started_count);
-    if (std::find(started.begin(), started.end(), number) == started.end()) continue;
-    Receiving& receiving = other.receivings[source.incoming];
-    if (!receiving.arrived) {
-      if (!receiving.expected) expect(other, work, source, receiving);
-      // What is wrong with it is noticed when it is that tile's turn.
-      if (source.endpoint->receive(receiving) != Progress::Done || !of_one_call(receiving.view.signature, operation_.signature) ||
-          receiving.view.bytes != place(other, work).count * element_bytes_)
-        continue;
-      receiving.arrived = true;
-    }
-    if (receiving.lent) lent_.push_back(&receiving);
-  }
+  return true;
 }
 
 // A Combine runs when all its messages are there.
@@ -309,9 +272,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     moved = true;
   }
   if (!all) return Progress::Again;
-  if (lent || instance.given_up) {
-    if (const Progress progress = begin_lent(instance, work); progress != Progress::Done) return progress;
-  }
+  if ((lent || instance.given_up) && !begin_lent(instance, work)) return Progress::Again;
   if (work.feeds == kNoWork || !feed(instance, work)) {
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.

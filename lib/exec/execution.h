@@ -31,7 +31,6 @@ struct Operation {
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
   bool invites = false;           // peers may write a result where it belongs, in this rank's memory
-  bool exchanges = false;         // this rank sends and receives, and nobody adds up: messages are better fetched
   bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
 };
 
@@ -43,12 +42,12 @@ struct LaneCount {
 class Execution {
  public:
   // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses
-  // may change, and whether it exchanges. tile_bytes: limit of one message; the same in every call.
+  // may change. tile_bytes: limit of one message; the same in every call.
   void prepare(size_t tile_bytes);
   // Takes its message numbers. window: tiles at once.
   void start(std::span<LaneCount> lanes, uint32_t window);
-  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only (in an
-  // exchange: once), so that what else runs, and the messages that peers have read, are looked after in between.
+  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so that
+  // what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
 
   // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
@@ -121,8 +120,7 @@ class Execution {
   }
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
   bool fits(size_t expected, const Receiving& receiving);
-  Progress begin_lent(Instance& instance, const PlanWork& work);
-  void add_lent_of_other_tiles(const Instance& instance, const PlanWork& work, const PlanSource& source);
+  bool begin_lent(Instance& instance, const PlanWork& work);
   Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
   bool feed(Instance& instance, const PlanWork& work);
@@ -180,7 +178,6 @@ class Execution {
   std::vector<const std::byte*> pointers_;
   std::vector<Destination> payloads_, places_;
   std::vector<uint32_t> claimed_;
-  std::vector<Incoming*> lent_;  // messages that are begun together
   uint64_t remarks_ = 0;
   int failed_peer_ = -1;
   std::optional<uint64_t> mismatch_;

@@ -70,7 +70,6 @@ void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t gr
   sending.posts_left = operation_.plan->groups[group].count;
   sending.outstanding = 0;
   sending.handle = 0;
-  sending.fetchable = operation_.exchanges;
   set_payload(sending);
 }
 

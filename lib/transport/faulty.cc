@@ -43,8 +43,7 @@ class FaultyEndpoint final : public Endpoint {
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
   bool shows(const void* at) const override { return inner_.shows(at); }
-  bool fetched() const override { return inner_.fetched(); }
-  Progress begin(std::span<Incoming* const> incomings) override { return inner_.begin(incomings); }
+  bool begin(Incoming& incoming) override { return inner_.begin(incoming); }
   void release(Incoming& incoming) override { inner_.release(incoming); }
   Status failure() const override;
 

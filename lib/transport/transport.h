@@ -46,8 +46,6 @@ struct Outgoing {
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
-  bool fetchable = false;    // the reader only stores it, at its landing, and does better to fetch it from `contiguous` than to wait for
-                             // a copy
 };
 
 struct View {
@@ -66,8 +64,6 @@ struct Incoming {
   void* handle = nullptr;        // the transport's own
 };
 
-inline constexpr size_t kMostBegun = 8;  // after so many tiles a rank looks after others
-
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
@@ -78,19 +74,16 @@ class Endpoint {
   virtual void offer(Incoming&) {}
   // Whether the peer reads, and writes, this rank's memory itself where it lies there.
   virtual bool shows(const void*) const { return false; }
-  // Whether the peer can fetch payloads that are fetchable.
-  virtual bool fetched() const { return false; }
   // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
-  // Of messages that are lent, kMostBegun at most: the view of the first is going to be read now, without a pause; those of the
-  // others soon, so that what they show may be fetched together with it. Of those that it begins the view may change, and they are
-  // lent no more. Done: the first is begun. Again: it has been taken back, its sender has failed.
-  virtual Progress begin(std::span<Incoming* const>) { return Progress::Done; }
+  // For a message that is lent, before its view is read, which then happens without a pause. False: the sender has failed and has
+  // taken its memory back.
+  virtual bool begin(Incoming&) { return true; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
-  // Why post(), receive() or begin() said Failed.
+  // Why post() or receive() said Failed.
   virtual Status failure() const { return {}; }
 };
 

@@ -56,7 +56,6 @@ TEST_CASE("settings that cannot be read are refused by name", "[bad]") {
   for (const char* name : {"TUTTI_TILES_IN_FLIGHT", "TUTTI_SPIN_US"})
     for (const char* value : {"many", "", "-1", "3 "}) check_refused(name, value, {name, value});
   check_refused("TUTTI_DEBUG", "LOUD", {"TUTTI_DEBUG", "LOUD"});
-  check_refused("TUTTI_CMA", "maybe", {"TUTTI_CMA", "maybe", "auto, on or off"});
 }
 
 TEST_CASE("settings that name what does not exist are refused by name", "[bad]") {

@@ -74,7 +74,6 @@ TEST_CASE("memory from the library is not copied on the way", "[life]") {
   for (const char* cache : {"4096", "1G"}) {  // written past the caches by the sender, or read in place by the receiver
     World world = processes(2);
     world.environment.emplace_back("TUTTI_CACHE", cache);
-    world.environment.emplace_back("TUTTI_CMA", "off");  // which would spare other memory a slot, too
     conform(std::string("in place, cache of ") + cache, world, [](Rank& rank) -> uint64_t {
       const tuttiComm_t comm = rank.join();
       void *send = nullptr, *receive = nullptr;
@@ -89,25 +88,6 @@ TEST_CASE("memory from the library is not copied on the way", "[life]") {
       return 4;
     });
   }
-}
-
-TEST_CASE("the kernel copies what is sent and received at once, no other message", "[life]") {
-  if (transport() != "shm") return;
-  World world = processes(2);
-  world.environment.emplace_back("TUTTI_CACHE", "1G");
-  world.environment.emplace_back("TUTTI_CMA", "on");
-  conform("by the kernel", world, [](Rank& rank) -> uint64_t {
-    const tuttiComm_t comm = rank.join();
-    std::vector<char> from(kMessageBytes), to(kMessageBytes);
-    const size_t fetched = exchange(rank, comm, from.data(), to.data());
-    expect(!may_read_others() || fetched < kSlotKib, "a fetched message left " + std::to_string(fetched) + " KiB in the arenas");
-    rank.check(rank.rank == 0 ? tuttiSend(from.data(), kMessageBytes, tuttiInt8, 1, comm, nullptr)
-                              : tuttiRecv(to.data(), kMessageBytes, tuttiInt8, 0, comm, nullptr), "a message one way");
-    const size_t copied = arena_kib();
-    expect(copied >= kSlotKib, "a copied message left " + std::to_string(copied) + " KiB in the arenas");
-    destroy(rank, comm);
-    return 3;
-  });
 }
 
 TEST_CASE("no memory is copied on the way between ranks of one process", "[life]") {

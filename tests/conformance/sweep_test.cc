@@ -251,46 +251,22 @@ TEST_CASE("AllReduces of two ranks in memory of all kinds", "[sweep]") {
   }
 }
 
-// Of plain memory, by the kernel, where processes exchange it.
-TEST_CASE("messages that the kernel copies", "[sweep]") {
-  if (transport() != "shm" || threads_only()) return;
-  for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{3, Drivers::Processes}, Shape{4, Drivers::Mixed}}) {
+// Of plain memory: several tiles each way at once, with room for all of them, more than there is room for, and refused now and then.
+TEST_CASE("long exchanges", "[sweep]") {
+  for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{4, Drivers::Mixed}}) {
     for (const char* fault : {"", "seed=5,delay=30,reorder=20,press=30"}) {
       World world = world_of(shape);
-      world.environment.emplace_back("TUTTI_CMA", "on");
-      world.environment.emplace_back("TUTTI_CACHE", "1G");
       if (*fault) world.environment.emplace_back("TUTTI_FAULT", fault);
       std::vector<Case> cases;
-      for (const Case& c : all_combinations(shape.ranks, 11, kFewCounts))
+      for (const Case& c : some_combinations(shape.ranks, 11, 2))
         if (c.kind == Kind::AlltoAll || c.kind == Kind::SendRecv) cases.push_back(c);
       for (Case& c : cases) {
-        // A few tiles, as many as are fetched at once and one more, more than are sent before an answer.
         constexpr size_t kBytes[] = {256 << 10, 1 << 20, 1 << 20, 4400 << 10};
         c.count = (kBytes[c.seed % 4] + c.seed % 100000) / size_of(c.type) + 1;
         c.announced = hash(c.seed, 9) % 4 == 0 ? 0b10u : 0;
       }
-      play_all(std::string("by the kernel") + (*fault ? ", faulty" : ""), shape, world, cases);
+      play_all(std::string("long exchanges") + (*fault ? ", faulty" : ""), shape, world, cases);
     }
-  }
-}
-
-// Messages of other ranks' blocks among them, of several blocks, and out of scratch.
-TEST_CASE("messages of every AlltoAll that the kernel copies", "[sweep]") {
-  if (transport() != "shm") return;
-  const Shape shape{4, Drivers::Processes};
-  for (const Algorithm& algorithm : all_algorithms()) {
-    if (!algorithm.applies({Collective::AlltoAll, 0, 0, shape.ranks, false, true, Topology::synthetic("host:2 core:3+1").value()}))
-      continue;
-    World world = world_of(shape);
-    world.environment.emplace_back("TUTTI_CMA", "on");
-    world.environment.emplace_back("TUTTI_CACHE", "1G");
-    world.environment.emplace_back("TUTTI_TOPO", "host:2 core:3+1");
-    world.environment.emplace_back("TUTTI_ALGO", std::string("alltoall:") + algorithm.name);
-    std::vector<Case> cases;
-    for (Case& c : all_combinations(shape.ranks, hash(14, cases.size()), kFewCounts))
-      if (c.kind == Kind::AlltoAll && cases.size() < 6) cases.push_back(c);
-    for (Case& c : cases) c.count = ((300 << 10) + c.seed % 900000) / size_of(c.type) + 1;
-    play_all(std::string("by the kernel, ") + algorithm.name, shape, world, cases);
   }
 }
 

@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -205,13 +204,6 @@ struct Unmap {
 };
 
 }  // namespace
-
-bool may_read_others() {
-  static const char there = 1;
-  char here = 0;
-  const iovec to{&here, 1}, from{const_cast<char*>(&there), 1};
-  return process_vm_readv(getppid(), &to, 1, &from, 1, 0) == 1;
-}
 
 void expect(bool condition, const std::string& text) {
   if (!condition) throw Failure{text};

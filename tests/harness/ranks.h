@@ -31,9 +31,6 @@ struct Failure {
 // Throws Failure unless `condition`.
 void expect(bool condition, const std::string& text);
 
-// In a rank that is a process: whether the kernel lets it read the memory of the others, which is so if it lets it read the parent's.
-bool may_read_others();
-
 struct World {
   int ranks = 2;
   int threads = 1;  // ranks per process; `ranks`: all of them are threads of one process (a child, too)

@@ -4,8 +4,8 @@
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
 //  - cell (one of 64, see cell_of): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot
-//    of the arena, in r's memory (a reference: in r's heap, read in place; or anywhere, read in place if p runs in r's process,
-//    else fetched by the kernel), or where p wanted it. Then `stamp` = message + 1 with release; p's acquire of the stamp makes
+//    of the arena, in r's memory, where p reads it (in r's heap; or anywhere, if p runs in r's process), or where p wanted it. Then
+//    `stamp` = message + 1 with release; p's acquire of the stamp makes
 //    the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
@@ -100,8 +100,8 @@ struct alignas(64) Doorbell {
   std::atomic<uint32_t> rings;
 };
 
-// What of a rank's memory a peer in another process can read itself.
-inline constexpr uint32_t kMapsHeap = 1, kFetches = 2;
+// What a peer in another process says in access(): it maps this rank's heap.
+inline constexpr uint32_t kMapsHeap = 1;
 
 using Token = std::array<uint64_t, 2>;
 
@@ -109,7 +109,6 @@ struct ArenaHeader {
   uint64_t magic;
   Token token;   // names this arena; random
   Doorbell doorbell;
-  uint64_t process, witness;  // where the owner's process has the token, too: who reads it there reads the owner's memory
 };
 
 // Where things lie; a pure function of its inputs, so that peers agree.
@@ -146,7 +145,7 @@ class Arena {
   Offers& offers(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<Offers*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
   }
-  // kMapsHeap, kFetches: what of the owner's memory the peer can read. Written by the peer when it connects.
+  // Whether the peer maps the owner's heap (kMapsHeap). Written by the peer when it connects.
   std::atomic<uint32_t>& access(uint32_t peer) const {
     return reinterpret_cast<std::atomic<uint32_t>*>(base_ + layout_.accesses)[peer];
   }

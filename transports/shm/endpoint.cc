@@ -4,8 +4,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cassert>
-#include <cerrno>
 #include <cstring>
 
 #include "lib/base/lines.h"
@@ -45,8 +43,7 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, in
   bell_ = &peer_arena.header().doorbell;
   sight_ = sight;
   access_ = &sender.arena->access(static_cast<uint32_t>(peer));
-  const uint32_t access = (sight.heap ? kMapsHeap : 0) | (sight.memory ? kFetches : 0);
-  peer_arena.access(static_cast<uint32_t>(rank)).store(access, std::memory_order_release);
+  peer_arena.access(static_cast<uint32_t>(rank)).store(sight.heap ? kMapsHeap : 0, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
     entry.out = sender.arena->cells(lane, static_cast<uint32_t>(peer));
@@ -110,23 +107,16 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
   if (--outgoing.posts_left == 0 && outgoing.handle != 0) sender_->drop(static_cast<int32_t>(outgoing.handle - 1));
 }
 
-bool ShmEndpoint::fetched() const {
-  return sender_->lends && !sight_.same_process && (access_->load(std::memory_order_relaxed) & kFetches) != 0;
-}
-
 bool ShmEndpoint::shows(const void* at) const {
   return sight_.same_process ||
-         ((access_->load(std::memory_order_relaxed) & kMapsHeap) != 0 && sender_->in_heap(static_cast<const std::byte*>(at)));
+         (access_->load(std::memory_order_relaxed) == kMapsHeap && sender_->in_heap(static_cast<const std::byte*>(at)));
 }
 
 // Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
 Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
-  if (shows(outgoing.contiguous)) return sight_.same_process ? Where::Memory : Where::Heap;
-  if (!outgoing.fetchable || outgoing.bytes < kLeastFetched || !fetched()) return Where::Slot;
-  if (outgoing.contiguous != sender_->fetched_to && !can_be_fetched(outgoing.contiguous)) return Where::Slot;
-  sender_->fetched_to = outgoing.contiguous + outgoing.bytes;
-  return Where::Memory;
+  if (!shows(outgoing.contiguous)) return Where::Slot;
+  return sight_.same_process ? Where::Memory : Where::Heap;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -230,52 +220,16 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
-// What is read in place is begun one by one: the others are read later. What has been fetched needs the sender no more.
-Progress ShmEndpoint::begin(std::span<Incoming* const> incomings) {
-  assert(incomings.size() <= kMostBegun);
-  const auto take = [&](const Incoming& incoming, bool in_place) {
-    const uint32_t number = incoming.wire.number;
-    Lane& lane = lanes_[incoming.wire.channel];
-    Elsewhere& elsewhere = lane.in_cell(number).elsewhere;
-    if ((elsewhere.where == Where::Heap || sight_.same_process) != in_place || !elsewhere.lease.take(number)) return false;
-    return lane.taken[number % kCells] = true;
-  };
-  Incoming& first = *incomings[0];
-  if (take(first, true)) {
-    first.lent = false;
-    return Progress::Done;
-  }
-  PeerMemory::Piece pieces[PeerMemory::kMostPieces];
-  size_t fetched = 0, count = 0, bytes = 0;
-  for (; fetched < incomings.size() && take(*incomings[fetched], false); ++fetched) {
-    const Incoming& incoming = *incomings[fetched];
-    assert(incoming.landing && incoming.capacity == incoming.view.bytes);
-    bytes += incoming.view.bytes;
-    PeerMemory::Piece* const last = count > 0 ? &pieces[count - 1] : nullptr;
-    if (last && last->from + last->bytes == incoming.view.data && last->to + last->bytes == incoming.landing) {
-      last->bytes += incoming.view.bytes;
-    } else {
-      pieces[count++] = {incoming.view.data, incoming.landing, incoming.view.bytes};
-    }
-  }
-  if (fetched == 0) return Progress::Again;
-  if (const int error = sight_.memory->fetch({pieces, count}); error == ESRCH) {
-    return Progress::Again;  // it has died, which is being told
-  } else if (error != 0) {
-    failure_ = system_failure(concat("shm: cannot read ", bytes, " bytes of the peer's memory; TUTTI_CMA=off does without"), error);
-    return Progress::Failed;
-  }
-  for (Incoming* const incoming : incomings.first(fetched)) {
-    release(*incoming);
-    incoming->view.data = incoming->landing;
-    incoming->lent = false;
-    incoming->handle = this;
-  }
-  return Progress::Done;
+bool ShmEndpoint::begin(Incoming& incoming) {
+  const uint32_t number = incoming.wire.number;
+  Lane& lane = lanes_[incoming.wire.channel];
+  if (!lane.in_cell(number).elsewhere.lease.take(number)) return false;
+  lane.taken[number % kCells] = true;
+  incoming.lent = false;
+  return true;
 }
 
 void ShmEndpoint::release(Incoming& incoming) {
-  if (incoming.handle == this) return;  // fetched, and released then
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
   lane.taken[number % kCells] = false;

@@ -1,6 +1,5 @@
 // endpoint: a peer of this host.
 #pragma once
-#include "transports/shm/fetch.h"
 #include "transports/shm/sender.h"
 
 namespace tutti::shm {
@@ -9,9 +8,8 @@ class ShmEndpoint final : public Endpoint {
  public:
   // How this rank sees the peer's memory.
   struct Sight {
-    std::byte* heap;           // mapped here, or null
-    bool same_process;         // all of it
-    const PeerMemory* memory;  // all of it, by the kernel, or null
+    std::byte* heap;    // mapped here, or null
+    bool same_process;  // all of it
   };
   void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
 
@@ -19,12 +17,10 @@ class ShmEndpoint final : public Endpoint {
   Progress receive(Incoming& incoming) override;
   void offer(Incoming& incoming) override;
   bool shows(const void* at) const override;
-  bool fetched() const override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  Progress begin(std::span<Incoming* const> incomings) override;
+  bool begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
-  Status failure() const override { return failure_; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer in another process has not finished by the end it may go on reading, but not writing.
   void withdraw();
@@ -47,7 +43,6 @@ class ShmEndpoint final : public Endpoint {
   Doorbell* bell_ = nullptr;  // the peer's
   Sight sight_{};
   std::atomic<uint32_t>* access_ = nullptr;  // the peer's to my memory
-  Status failure_;
   Lane lanes_[kLanes];
 };
 

@@ -11,7 +11,6 @@
 
 #include "lib/base/memory.h"
 #include "transports/shm/arena.h"
-#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 
@@ -48,7 +47,6 @@ struct Patience {
 struct Neighbour {
   std::unique_ptr<Arena> arena;    // null: on another host, or this rank itself
   std::unique_ptr<HeapView> heap;  // null: in this process, or there is none, or it cannot be mapped
-  std::unique_ptr<PeerMemory> memory;  // null: in this process, or it cannot be fetched, or need not
 };
 
 // neighbours[p] is filled for every other rank p on this host. Blocks as long as `patience` lasts.

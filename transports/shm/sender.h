@@ -65,16 +65,14 @@ struct Lane {
 
 // What the endpoints of a rank share. References and offers are for messages from kLeastDirect bytes on, where an atomic exchange
 // between cores is little (`build/perf/sendrecv_perf -p 2 -R 1 -b 8K -e 8K -n 30 -c 0`: 2.5 us through a slot, 0.9 in place; a broadcast of 4 KiB
-// is the slower in place); the kernel is asked from kLeastFetched on.
-inline constexpr size_t kLeastDirect = 8192, kLeastFetched = 65536;
+// is the slower in place).
+inline constexpr size_t kLeastDirect = 8192;
 struct Sender {
   Arena* arena = nullptr;
   HeapFile heap;
   SlotPool pools[2];            // small, large
   std::vector<Lane*> holding;   // lanes with holds > 0
   uint32_t references = 0;      // held by all lanes together
-  bool lends = false;           // memory outside the heap to other processes
-  const std::byte* fetched_to = nullptr;  // where the memory that was last lent so ends: what goes on there can be fetched, too
 
   // Takes a slot and fills it. False: none is free now.
   bool stage(Outgoing& outgoing);

@@ -2,8 +2,6 @@
 #include "transports/shm/shm.h"
 
 #include <sys/random.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +9,6 @@
 #include "lib/base/log.h"
 #include "transports/shm/endpoint.h"
 #include "transports/shm/exchange.h"
-#include "transports/shm/fetch.h"
 
 namespace tutti::shm {
 namespace {
@@ -25,7 +22,6 @@ class Shm final : public Transport {
       : rank_(options.rank),
         ranks_(options.ranks),
         cancel_(options.cancel),
-        cma_(options.settings.text(Setting::Cma)),
         layout_(static_cast<uint32_t>(options.ranks), options.largest_message) {}
 
   Status open();
@@ -53,7 +49,6 @@ class Shm final : public Transport {
  private:
   const int rank_, ranks_;
   const std::atomic<bool>& cancel_;  // of start-up
-  const std::string cma_;            // TUTTI_CMA
   const ArenaLayout layout_;
   Token token_{};
   std::unique_ptr<Arena> mine_;
@@ -73,10 +68,7 @@ Status Shm::open() {
   Result<std::unique_ptr<Listener>> listener = Listener::open(token_);
   if (!listener.ok()) return listener.status();
   listener_ = std::move(listener.value());
-  mine_->header().process = static_cast<uint64_t>(getpid());
-  mine_->header().witness = reinterpret_cast<uint64_t>(&token_);
   sender_.arena = mine_.get();
-  sender_.lends = cma_ != "off";
   sender_.heap = heap_file();
   sender_.pools[0].open(layout_.small_slots, kSmallSlotBytes, layout_.small_count);
   sender_.pools[1].open(layout_.large_slots, layout_.large_slot_bytes, layout_.large_count);
@@ -107,24 +99,14 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
-  int fetched = 0, refused = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
     Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
     const bool mine = same_process(contacts[peer], contacts[rank_]);
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    const bool wanted = !mine && (cma_ == "on" || (cma_ == "auto" && fetches_fast()));
-    if (wanted) {
-      const ArenaHeader& header = arenas_[peer]->header();
-      neighbour.memory = PeerMemory::open(static_cast<pid_t>(header.process), header.witness, header.token);
-      ++(neighbour.memory ? fetched : refused);
-    }
-    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine, neighbour.memory.get()}, rank_, peer);
+    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine}, rank_, peer);
   }
-  if (fetched > 0) log_info(rank_, "shm: the kernel copies what is exchanged with ", fetched, " peers (TUTTI_CMA=", cma_, ")");
-  if (refused > 0 && cma_ == "on")
-    log_warn(rank_, "TUTTI_CMA=on, but the kernel does not let this process read ", refused, " peers' memory");
   return {};
 }
 

@@ -4,8 +4,7 @@
 // line from core to core. Longer payloads are copied once into a slot of the sender's pool, last in first out so that slots stay
 // in cache, and are read in place by all readers; the post is done when the copy is. From 8 KiB on, memory of the heap
 // (lib/base/memory.h), and all memory between ranks of one process, is not copied: peers read it where it is, and the post's
-// payload is outstanding until they have; or the reader has offered such memory of its own, and the message is written there. Where
-// the kernel copies fast, longer messages that are only stored are fetched by it (fetch.h).
+// payload is outstanding until they have; or the reader has offered such memory of its own, and the message is written there.
 #pragma once
 #include "lib/transport/transport.h"
 
