@@ -11,7 +11,7 @@ Result<std::unique_ptr<Transport>> create_ucx(const TransportOptions& options) {
 
 std::span<const TransportKind> all_transports() {
   static const TransportKind kinds[] = {
-      {"shm", "shared memory between the ranks of one host", shm::create},
+      {"shm", "shared memory between the ranks of one host", shm::create, true},
       {"ucx", "between hosts, over TCP or whatever network UCX finds", create_ucx},
   };
   return kinds;

@@ -64,7 +64,7 @@ size_t times(size_t count, int ranks) {
 // What every call that moves data begins with; `body(comm)` has a communicator that can be used.
 template <typename Body>
 tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, const Body& body) {
-  return enter([&]() -> Status {
+  return enter_call([&]() -> Status {
     const auto checked = [&]() -> Status {
       const CallGuard guard(comm);
       if (!guard) return bad_comm(function);

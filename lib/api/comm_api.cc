@@ -52,12 +52,17 @@ void take_back(tuttiComm_t* out) {
   *out = nullptr;
 }
 
+// Whether another thread has aborted it: who was in a call then, and destroys because that has failed, does right.
+bool ended_by_abort(tuttiComm_t comm) { return comm_handles().take_end(reinterpret_cast<uintptr_t>(comm)); }
+
 Status run_init(Setup& setup) {
   Status status;
   {
     // The handle is out already: a watchdog may abort through it, but must not free it under this call.
     const CommGuard guard(reinterpret_cast<tuttiComm_t>(setup.handle));
+    if (setup.parent && guard) setup.parent->set_joining_child(guard.get());
     status = guard ? guard->init() : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
+    if (setup.parent) setup.parent->set_joining_child(nullptr);
   }
   if (!status.ok()) take_back(setup.out);
   return status;
@@ -127,6 +132,7 @@ Status run_split(Setup& setup) {
   if (!setup.name.empty()) options.value().name = setup.name;
   Result<Setup> child = prepare_init(setup.out, std::move(options.value()), parent->settings());
   if (!child.ok()) return child.status();
+  child.value().parent = parent.get();
   return run_init(child.value());
 }
 
@@ -172,6 +178,7 @@ tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist)
     if (!settings.ok()) return noted_in_group(settings.status());
     CommOptions options;
     options.ranks = ndev;
+    options.by_init_all = true;
     if (ndev > 1) {
       Result<UniqueId> id = make_child_id(settings.value());  // no other process is meant: TUTTI_COMM_ID does not apply
       if (!id.ok()) return noted_in_group(id.status());
@@ -232,12 +239,13 @@ tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
     Status left;
     {
       const CommGuard guard(comm);
-      if (!guard) return bad_comm("tuttiCommDestroy");
+      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm("tuttiCommDestroy");
       if (guard->state().code() == Code::InProgress) guard->abort();
       left = guard->finalize();
     }
+    // None if another thread, which aborts, has been quicker.
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
-    return object ? left : bad_comm("tuttiCommDestroy");
+    return left;
   });
 }
 
@@ -245,12 +253,13 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
   return enter([&]() -> Status {
     {
       const CommGuard guard(comm);
-      if (!guard) return bad_comm("tuttiCommAbort");
+      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm("tuttiCommAbort");
       guard->abort();
       (void)guard->finalize();
     }
-    const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
-    return object ? Status() : bad_comm("tuttiCommAbort");
+    // None if another thread, which destroys it because its call has failed, has been quicker.
+    const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm), true));
+    return {};
   });
 }
 

@@ -21,9 +21,22 @@ Status bad_stream(const char* function) {
   return fail(Code::InvalidArgument, function, ": stream is not a stream (NULL, destroyed, or never made)");
 }
 
-tuttiResult_t answer_failure(const Status& status) {
-  if (status.code() != Code::InProgress) t_last_error = status.text();
+tuttiResult_t answer_failure(const Status& status) noexcept {
+  if (status.code() == Code::InProgress) return tuttiInProgress;
+  try {
+    t_last_error = status.text();
+  } catch (const std::bad_alloc&) {
+    t_last_error = "out of memory";  // short enough to need none
+  }
   return static_cast<tuttiResult_t>(status.code());
+}
+
+tuttiResult_t answer_exception(const std::exception& error) noexcept {
+  try {
+    return answer_failure(fail(Code::InternalError, "unexpected exception: ", error.what()));
+  } catch (const std::exception&) {
+    return answer_failure(Status::out_of_memory());
+  }
 }
 
 }  // namespace tutti

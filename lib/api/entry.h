@@ -6,6 +6,7 @@
 
 #include "include/tutti/tutti.h"
 #include "lib/api/handles.h"
+#include "lib/base/float_mode.h"
 #include "lib/comm/comm.h"
 #include "lib/comm/stream.h"
 
@@ -77,19 +78,26 @@ Status bad_comm(const char* function);
 Status bad_stream(const char* function);
 
 // Remembers a failure's sentence for tuttiGetLastError(NULL) of this thread, and returns its code.
-tuttiResult_t answer_failure(const Status& status);
+tuttiResult_t answer_failure(const Status& status) noexcept;
+tuttiResult_t answer_exception(const std::exception& error) noexcept;
 inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSuccess : answer_failure(status); }
 
-// Runs the body of an entry point; a bug that throws (or no memory) becomes a result.
+// Runs the body of an entry point that calculates nothing itself; a bug that throws (or no memory) becomes a result.
 template <typename Body>
-tuttiResult_t enter(const Body& body) noexcept {
+tuttiResult_t enter_call(const Body& body) noexcept {
   try {
     return answer(body());
   } catch (const std::bad_alloc&) {
-    return answer(fail(Code::SystemError, "out of memory"));
+    return answer(Status::out_of_memory());
   } catch (const std::exception& error) {
-    return answer(fail(Code::InternalError, "unexpected exception: ", error.what()));
+    return answer_exception(error);
   }
+}
+// The same for all others.
+template <typename Body>
+tuttiResult_t enter(const Body& body) noexcept {
+  const DefaultFloatMode mode;
+  return enter_call(body);
 }
 
 // How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
@@ -110,6 +118,7 @@ struct Setup {
   Status (*run)(Setup& setup) = nullptr;
   void (*drop)(Setup& setup) = nullptr;  // instead of run; null: nothing to undo
   Comm* comm = nullptr;         // init: the new one; split: the parent
+  Comm* parent = nullptr;       // init, of a child of a split: what ends the parent ends it, too
   tuttiComm_t* out = nullptr;   // where the handle goes; NULL is written on failure
   uintptr_t handle = 0;         // init: the new one's; split: the parent's
   int color = 0, key = 0;

@@ -1,6 +1,5 @@
 // group: calls that start together; and the way of every call into a communicator.
 #include <algorithm>
-#include <thread>
 
 #include "lib/api/entry.h"
 #include "lib/base/thread.h"
@@ -43,8 +42,9 @@ Group& this_group() {
 
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
+  const DefaultFloatMode mode;
   if (setups.size() == 1) return setups[0].status = setups[0].run(setups[0]);
-  std::vector<std::thread> threads(setups.size());
+  std::vector<Thread> threads(setups.size());
   for (size_t i = 0; i < setups.size(); ++i) {
     Setup& setup = setups[i];
     Status started = start_thread(&threads[i], "tutti-setup", [&setup] { setup.status = setup.run(setup); });
@@ -57,7 +57,7 @@ Status run_setups(std::vector<Setup>& setups) {
       if (setups[k].drop) setups[k].drop(setups[k]);
     break;
   }
-  for (std::thread& thread : threads)
+  for (Thread& thread : threads)
     if (thread.joinable()) thread.join();
   for (const Setup& setup : setups)
     if (!setup.status.ok()) return setup.status;
@@ -144,7 +144,7 @@ tuttiResult_t tuttiGroupStart(void) {
 }
 
 tuttiResult_t tuttiGroupEnd(void) {
-  return enter([]() -> Status {
+  return enter_call([]() -> Status {
     if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group_depth > 0) return {};
     struct Cleared {  // also when memory runs out

@@ -39,6 +39,7 @@ class HandleTable {
       if (place.object.load(std::memory_order_relaxed) || !place.taken.compare_exchange_strong(free, true)) continue;
       const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
       place.object.store(object, std::memory_order_relaxed);
+      place.owes_end.store(false, std::memory_order_relaxed);
       place.generation.store(generation);
       // A release: who reads true with acquire sees object and generation, and what the object is made of.
       place.alive.store(true);
@@ -79,8 +80,9 @@ class HandleTable {
 
   void release(uintptr_t handle) { place_of(handle)->users.fetch_sub(1, std::memory_order_release); }
 
-  // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle.
-  Object* remove(uintptr_t handle) {
+  // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle. owes_end: somebody
+  // else may be about to remove it, too, and has a right to.
+  Object* remove(uintptr_t handle, bool owes_end = false) {
     Place* place = place_of(handle);
     if (!place || place->generation.load() != generation_of(handle)) return nullptr;
     bool alive = true;
@@ -88,13 +90,19 @@ class HandleTable {
     heavy_fence();
     while (place->users.load() != 0 || place->callers.load(std::memory_order_acquire) != 0) sched_yield();
     Object* object = place->object.exchange(nullptr);
+    place->owes_end.store(owes_end);
     place->taken.store(false);
     return object;
+  }
+  // Whether a handle that is not live any more was removed by somebody who owes another an end. Only the first is paid.
+  bool take_end(uintptr_t handle) {
+    Place* place = place_of(handle);
+    return place && place->generation.load() == generation_of(handle) && !place->alive.load() && place->owes_end.exchange(false);
   }
 
  private:
   struct Place {
-    std::atomic<bool> taken{false}, alive{false};
+    std::atomic<bool> taken{false}, alive{false}, owes_end{false};
     std::atomic<uint32_t> users{0}, callers{0};
     std::atomic<uint64_t> generation{0};
     std::atomic<Object*> object{nullptr};

@@ -31,7 +31,7 @@ tuttiResult_t tuttiStreamQuery(tuttiStream_t stream) {
   return enter([&]() -> Status {
     const StreamGuard guard(stream);
     if (!guard) return bad_stream("tuttiStreamQuery");
-    return guard->idle() ? Status() : fail(Code::InProgress, "");
+    return guard->query();
   });
 }
 

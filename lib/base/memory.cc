@@ -2,6 +2,7 @@
 #include "lib/base/memory.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,22 +15,26 @@
 #include <mutex>
 #include <vector>
 
+#include "lib/base/process.h"
+
 namespace tutti {
 namespace {
 
 constexpr size_t kPage = 4096;
+constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 std::atomic<bool> g_unshared{false};
 
-// All members are guarded by `mutex`.
+// All members are guarded by `mutex`, which is held while the process forks.
 struct Heap {
   std::mutex mutex;
-  pid_t owner = 0;  // the process whose memory it is; a forked child gets a new file
+  ProcessToken owner{};  // the process whose memory it is; a forked child gets a new file
+  Descriptor descriptor;
   HeapFile file;
   std::map<size_t, size_t> free;  // offset -> length, no two adjacent
   struct Block {
     size_t bytes;
-    pid_t owner;
+    ProcessToken owner;
     bool in_file;
   };
   std::map<void*, Block> blocks;  // so that a wrong pointer is answered instead of followed
@@ -40,31 +45,36 @@ struct Heap {
 };
 
 Heap& heap() {
-  static auto* one = new Heap;  // never destroyed: memory may be freed by static destructors
+  static Heap* const one = [] {
+    pthread_atfork([] { heap().mutex.lock(); }, [] { heap().mutex.unlock(); }, [] { heap().mutex.unlock(); });
+    return new Heap;  // never destroyed: memory may be freed by static destructors
+  }();
   return *one;
+}
+
+// The longest file that may be made: to go beyond it would be a signal.
+size_t longest_file() {
+  rlimit limit{};
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? limit.rlim_cur : SIZE_MAX;
 }
 
 // As large as the machine's memory: what does not fit would not work anyway.
 void Heap::open() {
-  if (owner == getpid()) return;
-  owner = getpid();
+  if (owner == process_token()) return;
+  owner = process_token();
   file = {};
   free.clear();
-  size_t bytes = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  rlimit longest_file{};  // to go beyond it would be a signal
-  if (getrlimit(RLIMIT_FSIZE, &longest_file) == 0 && longest_file.rlim_cur < bytes) bytes = longest_file.rlim_cur / kPage * kPage;
+  g_unshared = false;
+  const size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t bytes = std::min(memory, longest_file() / kPage * kPage);
   if (bytes == 0) return;
-  const int descriptor = memfd_create("tutti-heap", MFD_CLOEXEC);
-  if (descriptor < 0) return;
-  void* base = MAP_FAILED;
-  if (ftruncate(descriptor, static_cast<off_t>(bytes)) == 0)
-    base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (base == MAP_FAILED) {
-    close(descriptor);
-    return;
-  }
+  Result<Descriptor> made = make_sealed_file("tutti-heap", bytes);
+  if (!made.ok()) return;
+  void* const base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, made.value().get(), 0);
+  if (base == MAP_FAILED) return;
   (void)madvise(base, bytes, MADV_HUGEPAGE);  // as far as the system has large pages for shared memory
-  file = {descriptor, static_cast<std::byte*>(base), bytes};
+  descriptor = std::move(made.value());
+  file = {descriptor.get(), static_cast<std::byte*>(base), bytes};
   free[0] = bytes;
 }
 
@@ -122,7 +132,7 @@ bool free_shared(void* pointer) {
   const Heap::Block block = found->second;
   all.blocks.erase(found);
   // A child that frees what its parent allocated lets go of its own view only.
-  if (!block.in_file || block.owner != getpid() || g_unshared) {
+  if (!block.in_file || block.owner != process_token() || g_unshared) {
     munmap(pointer, block.bytes);
     return true;
   }
@@ -156,9 +166,25 @@ void unshare(void* data, size_t bytes) {
     std::memcpy(pages, copy.data(), whole);
 }
 
-std::unique_ptr<HeapView> HeapView::map(int descriptor, size_t bytes) {
+Result<Descriptor> make_sealed_file(const char* name, size_t bytes) {
+  if (bytes > longest_file())
+    return fail(Code::SystemError, "shared memory of ", bytes, " bytes is longer than files may be (ulimit -f: ", longest_file(), " bytes)");
+  Descriptor descriptor(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!descriptor.open()) return system_failure("cannot make shared memory (memfd_create)", errno);
+  if (ftruncate(descriptor.get(), static_cast<off_t>(bytes)) != 0)
+    return system_failure(concat("cannot size shared memory to ", bytes, " bytes"), errno);
+  if (fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0) return system_failure("cannot seal shared memory", errno);
+  return descriptor;
+}
+
+bool is_sealed(int descriptor, size_t bytes) {
   struct stat file;
-  if (fstat(descriptor, &file) != 0 || static_cast<size_t>(file.st_size) != bytes) return nullptr;
+  const int seals = fcntl(descriptor, F_GET_SEALS);
+  return seals >= 0 && (seals & kSeals) == kSeals && fstat(descriptor, &file) == 0 && static_cast<size_t>(file.st_size) == bytes;
+}
+
+std::unique_ptr<HeapView> HeapView::map(int descriptor, size_t bytes) {
+  if (!is_sealed(descriptor, bytes)) return nullptr;
   void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (base == MAP_FAILED) return nullptr;
   (void)madvise(base, bytes, MADV_HUGEPAGE);

@@ -34,7 +34,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
 }};
 
 constexpr double kMostSeconds = 1e9;  // thirty years; nanoseconds of it fit 64 bits
-constexpr double kLeastTile = 4096, kMostTile = 64 << 20;
+constexpr double kLeastTile = 4096, kMostTile = 64 << 20;  // as transport.h has it
 
 // Set by tutti-run for the programs it starts; not settings of the library.
 constexpr const char* kLauncherNames[] = {"TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK"};

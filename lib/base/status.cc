@@ -5,6 +5,15 @@
 
 namespace tutti {
 
+// Short enough to lie in the string itself.
+Status::Failure Status::kOutOfMemory{Code::SystemError, "out of memory"};
+
+Status Status::out_of_memory() noexcept {
+  Status status;
+  status.failure_.reset(&kOutOfMemory);
+  return status;
+}
+
 Status system_failure(const std::string& what, int error_number) {
   char buffer[128];
   return fail(Code::SystemError, what, ": ", strerror_r(error_number, buffer, sizeof buffer));

@@ -36,9 +36,11 @@ class [[nodiscard]] Status {
  public:
   Status() = default;
   Status(Code code, std::string text) : failure_(new Failure{code, std::move(text)}) {}
+  // SystemError, for where nothing can be allocated any more.
+  static Status out_of_memory() noexcept;
   Status(Status&&) noexcept = default;
   Status& operator=(Status&&) noexcept = default;
-  Status(const Status& other) : failure_(other.failure_ ? new Failure(*other.failure_) : nullptr) {}
+  Status(const Status& other) : failure_(copy_of(other.failure_.get())) {}
   Status& operator=(const Status& other) {
     if (this != &other) *this = Status(other);
     return *this;
@@ -56,7 +58,15 @@ class [[nodiscard]] Status {
     Code code;
     std::string text;
   };
-  std::unique_ptr<Failure> failure_;
+  struct Release {
+    void operator()(Failure* failure) const {
+      if (failure != &kOutOfMemory) delete failure;
+    }
+  };
+  static Failure kOutOfMemory;
+  static Failure* copy_of(Failure* failure) { return !failure || failure == &kOutOfMemory ? failure : new Failure(*failure); }
+
+  std::unique_ptr<Failure, Release> failure_;
 };
 
 template <typename... Args>

@@ -1,30 +1,50 @@
-// thread: starts the library's own threads: named, deaf to signals (those belong to the program), failure as a Status.
+// thread: the library's own threads: named, deaf to signals (those belong to the program), in the default floating-point mode, with a
+// stack of a fixed size, whatever the program's limits are.
 #pragma once
 #include <pthread.h>
 
-#include <csignal>
-#include <system_error>
-#include <thread>
+#include <memory>
 #include <utility>
 
+#include "lib/base/float_mode.h"
 #include "lib/base/status.h"
 
 namespace tutti {
 
-// `name` has 15 characters at most.
+// Must be joined before it is destroyed, or detached.
+class Thread {
+ public:
+  Thread() = default;
+  Thread(Thread&& other) noexcept : id_(other.id_), joinable_(std::exchange(other.joinable_, false)) {}
+  Thread& operator=(Thread&& other) noexcept;
+  ~Thread();
+
+  bool joinable() const { return joinable_; }
+  void join();
+  void detach();
+
+ private:
+  template <typename Body>
+  friend Status start_thread(Thread* thread, const char* name, Body body);
+  // Takes over `argument` if it succeeds.
+  static Status start(Thread* thread, const char* name, void* (*run)(void*), void* argument);
+
+  pthread_t id_{};
+  bool joinable_ = false;
+};
+
+// `name` has 15 characters at most. No exception may leave the body.
 template <typename Body>
-Status start_thread(std::thread* thread, const char* name, Body body) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  Status status;
-  try {
-    *thread = std::thread(std::move(body));
-    pthread_setname_np(thread->native_handle(), name);
-  } catch (const std::system_error& error) {
-    status = fail(Code::SystemError, "cannot start the thread ", name, ": ", error.what());
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+Status start_thread(Thread* thread, const char* name, Body body) {
+  auto own = std::make_unique<Body>(std::move(body));
+  const auto run = [](void* argument) -> void* {
+    const std::unique_ptr<Body> mine(static_cast<Body*>(argument));
+    const DefaultFloatMode mode;
+    (*mine)();
+    return nullptr;
+  };
+  Status status = Thread::start(thread, name, run, own.get());
+  if (status.ok()) (void)own.release();
   return status;
 }
 

@@ -5,16 +5,40 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "lib/base/crypto.h"
 
 namespace tutti {
 namespace {
 
+std::string unix_name(const Address& address) {
+  std::string name = "tutti-";
+  for (const uint8_t byte : address.ip) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    name += digits;
+  }
+  return name;
+}
+
 socklen_t fill(const Address& address, sockaddr_storage* storage) {
   std::memset(storage, 0, sizeof *storage);
+  if (address.family == Address::kUnix) {
+    sockaddr_un un{};
+    un.sun_family = AF_UNIX;
+    const std::string name = unix_name(address);
+    std::memcpy(un.sun_path + 1, name.data(), name.size());  // after a zero byte: abstract
+    std::memcpy(storage, &un, sizeof un);
+    return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+  }
   if (address.family == 4) {
     sockaddr_in in{};
     in.sin_family = AF_INET;
@@ -32,8 +56,9 @@ socklen_t fill(const Address& address, sockaddr_storage* storage) {
   return sizeof in6;
 }
 
-Result<Descriptor> tcp_socket(const Address& address) {
-  Descriptor fd(socket(address.family == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+Result<Descriptor> stream_socket(const Address& address) {
+  const int family = address.family == 4 ? AF_INET : address.family == 6 ? AF_INET6 : AF_UNIX;
+  Descriptor fd(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.open()) {
     const int error = errno;
     return system_failure(error == EMFILE ? "cannot open a socket (raise the limit with ulimit -n)" : "cannot open a socket",
@@ -49,6 +74,7 @@ void set_option(int fd, int level, int option, int value) {
 }  // namespace
 
 std::string to_text(const Address& address) {
+  if (address.family == Address::kUnix) return concat("unix:", unix_name(address));
   char text[INET6_ADDRSTRLEN] = "?";
   inet_ntop(address.family == 4 ? AF_INET : AF_INET6, address.ip.data(), text, sizeof text);
   return address.family == 4 ? concat(text, ":", address.port) : concat("[", text, "]:", address.port);
@@ -69,11 +95,29 @@ Address address_of(const sockaddr_storage& storage) {
     address.port = ntohs(in6.sin6_port);
     address.scope = in6.sin6_scope_id;
     std::memcpy(address.ip.data(), &in6.sin6_addr, 16);
+  } else if (storage.ss_family == AF_UNIX) {
+    address.family = Address::kUnix;
   }
   return address;
 }
 
+Address fresh_unix_address() {
+  Address address;
+  address.family = Address::kUnix;
+  const Nonce name = random_nonce();
+  std::copy_n(name.begin(), address.ip.size(), address.ip.begin());
+  return address;
+}
+
 Result<Address> parse_address(const std::string& text) {
+  if (constexpr std::string_view kPrefix = "unix:"; text.compare(0, kPrefix.size(), kPrefix) == 0) {
+    if (text.size() == kPrefix.size()) return fail(Code::InvalidArgument, "there is no name after unix:");
+    Address address;
+    address.family = Address::kUnix;
+    const Key name = hash_text("tutti unix socket", text.substr(kPrefix.size()));
+    std::copy_n(name.begin(), address.ip.size(), address.ip.begin());
+    return address;
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0) return fail(Code::InvalidArgument, "there is no host:port in it");
   std::string host = text.substr(0, colon);
@@ -109,7 +153,7 @@ Result<Address> parse_address(const std::string& text) {
 }
 
 Result<Descriptor> listen_at(Address* address) {
-  Result<Descriptor> fd = tcp_socket(*address);
+  Result<Descriptor> fd = stream_socket(*address);
   if (!fd.ok()) return fd;
   // A port that was asked for can be taken again while old connections remain on it. Without need it does harm: two sockets
   // may then be given the same free port, and only one can listen.
@@ -124,6 +168,7 @@ Result<Descriptor> listen_at(Address* address) {
         concat("cannot listen at ", to_text(*address), error == EADDRNOTAVAIL ? ", which is no address of this host" : ""),
         error);
   }
+  if (address->family == Address::kUnix) return fd;
   length = sizeof storage;
   if (getsockname(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0)
     return system_failure("getsockname", errno);
@@ -132,7 +177,7 @@ Result<Descriptor> listen_at(Address* address) {
 }
 
 Result<Descriptor> start_connect(const Address& address, int* error) {
-  Result<Descriptor> fd = tcp_socket(address);
+  Result<Descriptor> fd = stream_socket(address);
   if (!fd.ok()) return fd;
   prepare_socket(fd.value().get());
   sockaddr_storage storage;
@@ -163,6 +208,16 @@ Result<Address> local_address(int fd) {
   socklen_t length = sizeof storage;
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return system_failure("getsockname", errno);
   return address_of(storage);
+}
+
+Address source_of(int fd, const sockaddr_storage& peer) {
+  Address source = address_of(peer);
+  source.port = 0;
+  if (source.family != Address::kUnix) return source;
+  ucred user{};
+  socklen_t length = sizeof user;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &length) == 0) source.scope = user.uid;
+  return source;
 }
 
 }  // namespace tutti

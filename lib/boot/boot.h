@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/crypto.h"
 #include "lib/base/settings.h"
 #include "lib/base/status.h"
 
@@ -26,14 +27,17 @@ using UniqueId = std::array<char, 128>;
 
 inline constexpr int kMaxRanks = 1024;  // of one communicator
 
-// Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced (or the
-// attempt failed). Until the first rank comes it waits without end, since only the user knows when that is. With TUTTI_COMM_ID
-// set: the id is a pure function of that text; no rendezvous is started here, rank 0's join() does it.
+// Makes an id and starts its rendezvous in a thread of this process, which ends when all ranks have been introduced, or the
+// attempt failed, or nobody has come within TUTTI_INIT_TIMEOUT. With TUTTI_COMM_ID set: the id is a pure function of that text; no
+// rendezvous is started here, rank 0's join() does it.
 Result<UniqueId> make_unique_id(const Settings& settings);
 
-// The same, but never from TUTTI_COMM_ID: for the communicators that come of a split or of CommInitAll. Their ranks come at
-// once, so that a rendezvous to which nobody has come ends after TUTTI_INIT_TIMEOUT.
+// The same, but never from TUTTI_COMM_ID: for the communicators that come of a split or of CommInitAll.
 Result<UniqueId> make_child_id(const Settings& settings);
+
+// An id without its secret, which anybody may see; and the id again.
+UniqueId without_secret(const UniqueId& id, Key* secret);
+Result<UniqueId> with_secret(const UniqueId& open, const Key& secret);
 
 // InvalidArgument unless the bytes are an id, whole and undamaged.
 Status check_unique_id(const UniqueId& id);
@@ -41,6 +45,9 @@ Status check_unique_id(const UniqueId& id);
 // For an id that no ranks will meet by (a communicator of one rank needs no one else, or none comes into being): ends its
 // rendezvous, which would go on waiting. Does nothing if there is none.
 void retire_unique_id(const Settings& settings, const UniqueId& id);
+
+// The next number for a communicator of this process. Any thread.
+uint32_t next_comm_number();
 
 // Why a communicator failed; the first cause wins.
 struct Cause {
@@ -55,6 +62,8 @@ struct Activity {
   uint64_t finished;  // number of the last collective finished
   std::string text;   // e.g. "in AllReduce (float32, sum, count 1024) [collective #17], waiting for rank 2"
   std::string call = {};  // the collective it is in, as it should read on every rank; "" if in none
+  int waits_for = -1;     // the peer of the Send or Recv that it is in, -1 if in none
+  std::string then = {};  // the collective whose number was asked for, as it should read on every rank; "" if not known
 };
 
 // One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
@@ -62,7 +71,7 @@ class Control {
  public:
   struct Callbacks {
     std::function<void(const Cause&)> on_abort;   // control thread; at most once, maybe before join() returns; must not block
-    std::function<Activity()> activity;           // control thread; must not block
+    std::function<Activity(uint64_t number)> activity;  // control thread; must not block; number: of the collective `then`, 0: none
   };
 
   // Blocks until all ranks have joined; `cancel` (set by another thread) ends it early with InvalidUsage "aborted". ranks >= 2.
@@ -72,8 +81,12 @@ class Control {
                                                Callbacks callbacks, const std::atomic<bool>& cancel);
   virtual ~Control() = default;  // leaves (if leave() was not called: as a death), joins the threads, closes everything
 
-  // Collective: every rank's blob (64 KiB at most), indexed by rank. After an abort: fails with its cause.
-  virtual Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline) = 0;
+  // Of the communicator, the same on all ranks: those of rank 0's process are counted.
+  virtual uint32_t number() const = 0;
+
+  // Collective: every rank's blob (64 KiB at most), indexed by rank. After an abort: fails with its cause. `what` is for the sentence
+  // that names who did not come.
+  virtual Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline, const std::string& what) = 0;
 
   // Tells every rank, this one included (through on_abort), that the communicator has failed. Any thread; does not wait.
   virtual void abort(const Cause& cause) = 0;
@@ -82,6 +95,11 @@ class Control {
   // collective number `entered` (0: point to point; then `suspects` are to blame), or who does not answer within a second,
   // or who called something else (then: InvalidUsage), and broadcasts an abort whose text names them. Any thread; does not wait: on_abort will be called.
   virtual void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) = 0;
+
+  // A message of another call than this rank's has come. The hub asks all ranks what they called as collective `number`, and broadcasts
+  // an abort that names who called what, followed by `which`; or `seen` if they cannot tell. Any thread; does not wait: on_abort will be
+  // called.
+  virtual void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) = 0;
 
   // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it.
   virtual void leave() = 0;

@@ -12,16 +12,16 @@
 namespace tutti {
 namespace {
 
-constexpr std::string_view kMagic{"tutti\0\0\1", 8};
-constexpr size_t kNonceBytes = 32, kProofBytes = 32, kTagBytes = 16, kHeaderBytes = 8;
-constexpr size_t kHelloBytes = 8 + kNonceBytes;
-constexpr size_t kChallengeBytes = 8 + kNonceBytes + kProofBytes;
-constexpr size_t kMaxFrameBytes = kHeaderBytes + kMaxPayloadBytes + kTagBytes;
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr std::string_view kMagic{"tutti\0\0\2", 8};  // the last byte counts the protocols
+constexpr size_t kHeaderBytes = 8;
+constexpr size_t kMaxFrameBytes = kHeaderBytes + kMaxPayloadBytes + kSealBytes;
+constexpr size_t kReadBytes = 16 * 1024;
 
 template <size_t N>
-void copy_to(std::array<uint8_t, N>* to, std::string_view from) {
-  std::memcpy(to->data(), from.data(), N);
+std::array<uint8_t, N> array_of(std::string_view bytes) {
+  std::array<uint8_t, N> array;
+  std::memcpy(array.data(), bytes.data(), N);
+  return array;
 }
 
 std::string header_of(Kind kind, size_t payload_bytes) {
@@ -40,70 +40,62 @@ std::string lost_text() {
 }
 
 Connection::Connection(Descriptor socket, Side side, const Key& key)
-    : socket_(std::move(socket)), key_(key), state_(side == Side::Client ? State::AwaitChallenge : State::AwaitHello) {
+    : socket_(std::move(socket)), side_(side), key_(key), state_(side == Side::Client ? State::AwaitChallenge : State::AwaitHello) {
+  (side == Side::Client ? client_nonce_ : server_nonce_) = random_nonce();
   if (side == Side::Server) return;
-  client_nonce_ = random_nonce();
   out_.append(kMagic);
   out_ += view_of(client_nonce_);
 }
 
 size_t Connection::handshake_bytes() const {
-  switch (state_) {
-    case State::AwaitHello: return kHelloBytes;
-    case State::AwaitChallenge: return kChallengeBytes;
-    default: return kProofBytes;
-  }
+  return state_ == State::AwaitHello || state_ == State::AwaitChallenge ? kMagic.size() + sizeof(Nonce) : sizeof(Key);
 }
 
-void Connection::adopt_session_keys() {
+void Connection::make_keys() {
   const std::string nonces = concat(view_of(client_nonce_), view_of(server_nonce_));
+  client_proof_ = derive_key(key_, "client proof", nonces);
+  server_proof_ = derive_key(key_, "server proof", nonces);
   const Key up = derive_key(key_, "client to server", nonces), down = derive_key(key_, "server to client", nonces);
-  const bool client = state_ == State::AwaitChallenge;
-  send_key_ = client ? up : down;
-  receive_key_ = client ? down : up;
-  state_ = State::Ready;
+  send_key_ = side_ == Side::Client ? up : down;
+  receive_key_ = side_ == Side::Client ? down : up;
 }
 
 void Connection::advance_handshake() {
   const std::string_view in = in_;
+  const bool opening = state_ == State::AwaitHello || state_ == State::AwaitChallenge;
   // Known as soon as it begins wrongly: whoever sends something else is not kept waiting for more of it.
-  if (state_ != State::AwaitProof && in.substr(0, 8) != kMagic.substr(0, std::min<size_t>(in.size(), 8))) {
+  if (opening && in.substr(0, kMagic.size()) != kMagic.substr(0, std::min(in.size(), kMagic.size()))) {
     link_ = Link::Stranger;
     return;
   }
   if (in.size() < handshake_bytes()) return;
-  if (state_ == State::AwaitHello) {
-    copy_to(&client_nonce_, in.substr(8));
-    server_nonce_ = random_nonce();
-  } else if (state_ == State::AwaitChallenge) {
-    copy_to(&server_nonce_, in.substr(8));
+  if (opening) {
+    (side_ == Side::Client ? server_nonce_ : client_nonce_) = array_of<sizeof(Nonce)>(in.substr(kMagic.size()));
+    make_keys();
+  } else if (!equal(array_of<sizeof(Key)>(in), side_ == Side::Client ? server_proof_ : client_proof_)) {
+    if (side_ == Side::Server) {  // so that the client can say why: this is no proof
+      out_.append(sizeof(Key), '\0');
+      write_some();
+    }
+    link_ = Link::WrongSecret;
+    return;
   }
-  const std::string nonces = concat(view_of(client_nonce_), view_of(server_nonce_));
-  const Key server_proof = derive_key(key_, "server proof", nonces), client_proof = derive_key(key_, "client proof", nonces);
-  Key proof{};
   switch (state_) {
     case State::AwaitHello:
       out_.append(kMagic);
       out_ += view_of(server_nonce_);
-      out_ += view_of(server_proof);
-      state_ = State::AwaitProof;
+      state_ = State::AwaitClientProof;
       break;
     case State::AwaitChallenge:
-      copy_to(&proof, in.substr(8 + kNonceBytes));
-      if (!equal(proof, server_proof)) {
-        link_ = Link::WrongSecret;
-        return;
-      }
-      out_ += view_of(client_proof);
-      adopt_session_keys();
+      out_ += view_of(client_proof_);
+      state_ = State::AwaitServerProof;
+      break;
+    case State::AwaitClientProof:
+      out_ += view_of(server_proof_);
+      state_ = State::Ready;
       break;
     default:
-      copy_to(&proof, in);
-      if (!equal(proof, client_proof)) {
-        link_ = Link::WrongSecret;
-        return;
-      }
-      adopt_session_keys();
+      state_ = State::Ready;
       break;
   }
   in_.clear();
@@ -112,10 +104,8 @@ void Connection::advance_handshake() {
 void Connection::send(Kind kind, std::string_view payload) {
   assert(authenticated() && payload.size() <= kMaxPayloadBytes);
   const std::string header = header_of(kind, payload.size());
-  const Tag tag = tag_message(send_key_, sent_frames_++, header, payload);
   out_ += header;
-  out_ += payload;
-  out_ += view_of(tag);
+  out_ += seal(send_key_, sent_frames_++, header, payload);
 }
 
 void Connection::write_some() {
@@ -137,17 +127,18 @@ void Connection::write_some() {
 }
 
 void Connection::read_some() {
-  std::array<char, kReadBytes> buffer;
   while (link_ == Link::Open && in_.size() - taken_ < kMaxFrameBytes) {
-    const size_t limit = authenticated() ? buffer.size() : handshake_bytes() - in_.size();
-    const ssize_t got = recv(fd(), buffer.data(), limit, MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    const size_t before = in_.size(), limit = authenticated() ? kReadBytes : handshake_bytes() - before;
+    in_.resize(before + limit);
+    const ssize_t got = recv(fd(), in_.data() + before, limit, MSG_DONTWAIT);
+    const int error = errno;
+    in_.resize(before + (got > 0 ? static_cast<size_t>(got) : 0));
+    if (got < 0 && error == EINTR) continue;
+    if (got < 0 && (error == EAGAIN || error == EWOULDBLOCK)) return;
     if (got <= 0) {
-      link_ = lost_ || (got < 0 && by_network(errno)) ? Link::Lost : Link::Closed;
+      link_ = lost_ || (got < 0 && by_network(error)) ? Link::Lost : Link::Closed;
       return;
     }
-    in_.append(buffer.data(), static_cast<size_t>(got));
     if (!authenticated()) advance_handshake();
   }
 }
@@ -162,26 +153,25 @@ std::optional<Frame> Connection::next() {
     link_ = Link::Forged;
     return std::nullopt;
   }
-  if (in.size() < kHeaderBytes + length + kTagBytes) {
+  const size_t whole = kHeaderBytes + length + kSealBytes;
+  if (in.size() < whole) {
     in_.erase(0, taken_);
     taken_ = 0;
     return std::nullopt;
   }
-  const std::string_view payload = in.substr(kHeaderBytes, length);
-  Tag tag;
-  copy_to(&tag, in.substr(kHeaderBytes + length));
-  if (!equal(tag, tag_message(receive_key_, received_frames_, in.substr(0, kHeaderBytes), payload))) {
+  std::optional<std::string> payload =
+      unseal(receive_key_, received_frames_, in.substr(0, kHeaderBytes), in.substr(kHeaderBytes, length + kSealBytes));
+  if (!payload) {
     link_ = Link::Forged;
     return std::nullopt;
   }
   ++received_frames_;
-  Frame frame{static_cast<Kind>(kind), std::string(payload)};
-  taken_ += kHeaderBytes + length + kTagBytes;
+  taken_ += whole;
   if (taken_ == in_.size()) {
     in_.clear();
     taken_ = 0;
   }
-  return frame;
+  return Frame{static_cast<Kind>(kind), std::move(*payload)};
 }
 
 void Connection::finish_writing() {

@@ -1,10 +1,14 @@
-// connection: one authenticated stream of frames over a nonblocking socket; the same class on both sides.
+// connection: one encrypted stream of frames over a nonblocking socket; the same class on both sides.
 //
-//   client -> server   hello: magic, client nonce
-//   server -> client   magic, server nonce, proof that it knows the key
-//   client -> server   proof that it knows the key; frames may follow at once
-//   frame              length (4), kind (1), zero (3), payload, tag (16)
+//   client -> server   magic, client nonce
+//   server -> client   magic, server nonce
+//   client -> server   proof that it knows the key
+//   server -> client   proof that it knows the key; frames may follow at once, both ways
+//   frame              length (4), kind (1), zero (3), sealed payload
 //
+// Key and nonces make two session keys, one for each direction. The client proves itself first, so that who only connects learns
+// nothing that a guess at the key could be tried on. A frame is sealed under its number: none can be read, changed, left out, repeated or
+// turned around by others.
 // Until the other side has proved itself, no more is read than the handshake needs; afterwards never more than two frames
 // are buffered. No call blocks. One thread at a time.
 #pragma once
@@ -12,8 +16,8 @@
 #include <string>
 #include <string_view>
 
-#include "lib/boot/auth.h"
-#include "lib/boot/descriptor.h"
+#include "lib/base/crypto.h"
+#include "lib/base/descriptor.h"
 #include "lib/boot/wire.h"
 
 namespace tutti {
@@ -27,7 +31,7 @@ class Connection {
     Lost,         // by the network: the other side's host gave no answer for kSilenceS
     Stranger,     // the other side does not speak this protocol
     WrongSecret,  // it does not know the key
-    Forged,       // a message has a wrong tag or an impossible length
+    Forged,       // a message was not sealed by the other side, or has an impossible length
   };
 
   Connection(Descriptor socket, Side side, const Key& key);
@@ -51,18 +55,19 @@ class Connection {
   bool drain();
 
  private:
-  enum class State : uint8_t { AwaitHello, AwaitChallenge, AwaitProof, Ready };
+  enum class State : uint8_t { AwaitHello, AwaitChallenge, AwaitClientProof, AwaitServerProof, Ready };
   size_t handshake_bytes() const;
   void advance_handshake();
-  void adopt_session_keys();
+  void make_keys();
 
   Descriptor socket_;
+  const Side side_;
   Key key_;
   State state_;
   Link link_ = Link::Open;
   bool lost_ = false;  // writing found Link::Lost
   Nonce client_nonce_{}, server_nonce_{};
-  Key send_key_{}, receive_key_{};
+  Key client_proof_{}, server_proof_{}, send_key_{}, receive_key_{};
   uint64_t sent_frames_ = 0, received_frames_ = 0;
   std::string in_, out_;
   size_t taken_ = 0, sent_ = 0;  // consumed prefixes of in_ and out_

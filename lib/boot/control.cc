@@ -6,17 +6,17 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <limits>
 #include <mutex>
 #include <optional>
 
 #include "lib/base/clock.h"
+#include "lib/base/condition.h"
 #include "lib/base/log.h"
+#include "lib/base/thread.h"
+#include "lib/boot/bell.h"
 #include "lib/boot/boot.h"
 #include "lib/boot/join.h"
-#include "lib/base/thread.h"
 
 namespace tutti {
 namespace {
@@ -33,6 +33,7 @@ class ControlPlane final : public Control {
       : rank_(rank),
         ranks_(static_cast<size_t>(ranks)),
         rank0_(std::move(joined.rank0)),
+        number_(joined.number),
         callbacks_(std::move(callbacks)),
         hub_(std::move(joined.hub)),
         bell_(std::move(bell)),
@@ -42,9 +43,11 @@ class ControlPlane final : public Control {
     return start_thread(&thread_, "tutti-control", [this] { run(); });
   }
 
-  Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline) override;
+  uint32_t number() const override { return number_; }
+  Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline, const std::string& what) override;
   void abort(const Cause& cause) override;
   void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) override;
+  void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) override;
   void leave() override;
 
  private:
@@ -67,8 +70,6 @@ class ControlPlane final : public Control {
   void deliver(const Cause& cause);
   void close_connection();
   void break_gather(Status status);
-  template <typename Done>
-  bool wait_until(Lock& lock, const Deadline& deadline, Done done);
   Cause silent_hub(const std::string& text) const {
     return {Code::RemoteError, 0, concat(text, ": ", to_text(rank0_), " does not answer (stopped or swapped out?)")};
   }
@@ -76,10 +77,11 @@ class ControlPlane final : public Control {
   const int rank_;
   const size_t ranks_;
   const Identity rank0_;
+  const uint32_t number_;
   const Callbacks callbacks_;
   std::unique_ptr<Server> hub_;  // rank 0's process only
   Bell bell_;
-  std::thread thread_;
+  Thread thread_;
 
   // Control thread only.
   std::optional<Connection> connection_;  // none: the hub is gone
@@ -87,7 +89,7 @@ class ControlPlane final : public Control {
   int64_t answer_by_ns_ = kNever;
 
   std::mutex mutex_;  // guards all below
-  std::condition_variable changed_;
+  Condition changed_;
   std::vector<Order> orders_;
   bool stopping_ = false, leaving_ = false, leave_sent_ = false;
   bool abort_ordered_ = false, timeout_ordered_ = false;
@@ -100,18 +102,7 @@ class ControlPlane final : public Control {
 
 // ---------------------------------------------------------------- the communicator's side
 
-// In slices of wall time, because the sanitizers of today's compilers do not know waiting by the monotonic clock; the
-// deadline itself is monotonic.
-template <typename Done>
-bool ControlPlane::wait_until(Lock& lock, const Deadline& deadline, Done done) {
-  while (!done()) {
-    if (deadline.passed()) return false;
-    changed_.wait_until(lock, std::chrono::system_clock::now() + std::chrono::milliseconds(deadline.left_ms(100)));
-  }
-  return true;
-}
-
-Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blob, Deadline deadline) {
+Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blob, Deadline deadline, const std::string& what) {
   if (blob.size() > kMaxBlobBytes)
     return fail(Code::InvalidArgument, "a blob of ", blob.size(), " bytes; 64 KiB is the limit");
   Lock lock(mutex_);
@@ -124,15 +115,15 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   orders_.push_back({Kind::Contribution, Writer().u32(round_).text(blob).bytes(), {}, {}});
   bell_.ring();
   const auto settled = [&] { return blobs_here_ == ranks_ || aborted_ || !gather_broken_.ok(); };
-  if (!wait_until(lock, deadline, settled)) {
-    // The hub knows who is missing, and tells everybody.
-    const Cause silent = silent_hub("an exchange between all ranks did not finish in time");
-    orders_.push_back({Kind::GatherLate, Writer().u32(round_).bytes(), silent, silent});
+  if (!changed_.wait_until(lock, deadline, settled)) {
+    // The hub knows who is missing, asks them what they do, and tells everybody.
+    const Cause silent = silent_hub(concat(what, " did not finish in time"));
+    orders_.push_back({Kind::GatherLate, Writer().u32(round_).text(what.substr(0, kMaxTextBytes / 2)).bytes(), silent, silent});
     bell_.ring();
-    if (!wait_until(lock, Deadline::after_s(kHubAnswerS + 1), settled)) gather_broken_ = Status(silent.code, silent.text);
+    if (!changed_.wait_until(lock, Deadline::after_s(kHubAnswerS + 1), settled)) gather_broken_ = Status(silent.code, silent.text);
   }
+  if (blobs_here_ == ranks_) return std::move(blobs_);  // whatever came after it
   if (aborted_) return Status(aborted_->code, aborted_->text);
-  if (blobs_here_ == ranks_) return std::move(blobs_);
   return gather_broken_;
 }
 
@@ -160,6 +151,13 @@ void ControlPlane::report_timeout(uint64_t entered, const std::vector<int>& susp
   bell_.ring();
 }
 
+void ControlPlane::report_mismatch(uint64_t number, const std::string& which, const Cause& seen) {
+  Lock lock(mutex_);
+  if (leaving_ || aborted_) return;
+  orders_.push_back({Kind::Mismatch, Writer().u64(number).text(which.substr(0, kMaxTextBytes / 8)).cause(seen).bytes(), seen, seen});
+  bell_.ring();
+}
+
 // Returns when the word is out, so that the process may exit at once, and no callback is under way.
 void ControlPlane::leave() {
   Lock lock(mutex_);
@@ -168,7 +166,7 @@ void ControlPlane::leave() {
     orders_.push_back({Kind::Leave, "", {}, {}});
     bell_.ring();
   }
-  wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
+  changed_.wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
 }
 
 ControlPlane::~ControlPlane() {
@@ -262,11 +260,12 @@ void ControlPlane::handle(const Frame& frame) {
       return break_gather(Status(cause.code, cause.text));
     }
     case Kind::Query: {
-      const Activity activity = callbacks_.activity ? callbacks_.activity() : Activity{};
+      const Activity activity = callbacks_.activity ? callbacks_.activity(Reader(frame.payload).u64()) : Activity{};
       return connection_->send(
           Kind::Activity,
-          Writer().u64(activity.entered).u64(activity.finished)
+          Writer().u64(activity.entered).u64(activity.finished).u32(static_cast<uint32_t>(activity.waits_for))
               .text(activity.call.substr(0, kMaxTextBytes / 8))
+              .text(activity.then.substr(0, kMaxTextBytes / 8))
               .text(activity.text.substr(0, kMaxTextBytes / 8)).bytes());
     }
     case Kind::Goodbye: return hub_said_goodbye();

@@ -54,13 +54,16 @@ class Hub final : public Service {
   void contribute(Peer& peer, const Frame& frame);
   void finish_round();
   void hand_out(Member& member);
-  void blame_late(uint32_t round);
-  void begin_inquiry(const Frame& frame);
+  void blame_late(const Frame& frame);
+  void take_timeout(const Frame& frame);
+  void take_mismatch(const Frame& frame);
+  void begin_inquiry(Inquiry inquiry);
   void take_answer(Member& member, const Frame& frame);
   void end_inquiry();
   void spread(const Cause& cause);
   void send_all(Kind kind, const std::string& payload);
 
+  const uint32_t number_ = next_comm_number();
   int64_t deadline_ns_;  // of joining; kNever afterwards
   bool welcomed_ = false, finished_ = false;
   std::optional<Cause> failure_;
@@ -102,10 +105,12 @@ void Hub::on_frame(Peer& peer, const Frame& frame) {
   if (failure_ || member.left) return;
   switch (frame.kind) {
     case Kind::Contribution: return contribute(peer, frame);
-    case Kind::GatherLate: return blame_late(Reader(frame.payload).u32());
-    case Kind::Timeout: return begin_inquiry(frame);
+    case Kind::GatherLate: return blame_late(frame);
+    case Kind::Timeout: return take_timeout(frame);
+    case Kind::Mismatch: return take_mismatch(frame);
     case Kind::Activity: return take_answer(member, frame);
-    case Kind::Abort: return spread(Reader(frame.payload).cause());
+    case Kind::Abort:
+    case Kind::GaveUp: return spread(Reader(frame.payload).cause());
     default:
       return spread({Code::InternalError, peer.rank, concat(to_text(member.who), " sent a message that makes no sense")});
   }
@@ -131,7 +136,7 @@ void Hub::admit(Peer& peer, const Frame& frame) {
 void Hub::welcome() {
   welcomed_ = true;
   deadline_ns_ = kNever;
-  send_all(Kind::Welcome, Writer().identity(members_[0].who).bytes());
+  send_all(Kind::Welcome, Writer().identity(members_[0].who).u32(number_).bytes());
 }
 
 void Hub::on_closed(Peer& peer) {
@@ -216,23 +221,38 @@ void Hub::hand_out(Member& member) {
   }
 }
 
-void Hub::blame_late(uint32_t round) {
+void Hub::blame_late(const Frame& frame) {
+  Reader in(frame.payload);
+  const uint32_t round = in.u32();
+  const std::string what = in.text(kMaxTextBytes);
   if (round != round_) return;  // it has just been completed: the answer is on its way
-  std::vector<int> missing;
+  Inquiry inquiry{0, {}, concat(what, " did not finish in time"), true};
   for (int rank = 0; rank < ranks(); ++rank)
-    if (!members_[static_cast<size_t>(rank)].contribution) missing.push_back(rank);
-  spread({Code::RemoteError, missing.front(),
-          concat(rank_list(missing), " did not take part in an exchange between all ranks in time")});
+    if (!members_[static_cast<size_t>(rank)].contribution) inquiry.suspects.push_back(rank);
+  begin_inquiry(std::move(inquiry));
 }
 
-void Hub::begin_inquiry(const Frame& frame) {
-  if (inquiry_) return;
+void Hub::take_timeout(const Frame& frame) {
   Reader in(frame.payload);
-  Inquiry inquiry;
+  Inquiry inquiry{};
   inquiry.entered = in.u64();
   const uint32_t count = in.u32();
   for (uint32_t i = 0; i < count && in.ok(); ++i) inquiry.suspects.push_back(static_cast<int>(in.u32()));
   inquiry.text = in.text(kMaxTextBytes);
+  begin_inquiry(std::move(inquiry));
+}
+
+void Hub::take_mismatch(const Frame& frame) {
+  Reader in(frame.payload);
+  Inquiry inquiry{};
+  inquiry.number = in.u64();
+  inquiry.text = in.text(kMaxTextBytes);
+  inquiry.seen = in.cause();
+  begin_inquiry(std::move(inquiry));
+}
+
+void Hub::begin_inquiry(Inquiry inquiry) {
+  if (inquiry_) return;
   inquiry_ = std::move(inquiry);
   inquiry_end_ns_ = now_ns() + kAnswerNs;
   unanswered_ = 0;
@@ -243,7 +263,7 @@ void Hub::begin_inquiry(const Frame& frame) {
     else
       ++unanswered_;
   }
-  send_all(Kind::Query, "");
+  send_all(Kind::Query, Writer().u64(inquiry_->number).bytes());
 }
 
 void Hub::take_answer(Member& member, const Frame& frame) {
@@ -252,7 +272,9 @@ void Hub::take_answer(Member& member, const Frame& frame) {
   member.answer.kind = Answer::Kind::Given;
   member.answer.activity.entered = in.u64();
   member.answer.activity.finished = in.u64();
+  member.answer.activity.waits_for = static_cast<int32_t>(in.u32());
   member.answer.activity.call = in.text(kMaxTextBytes);
+  member.answer.activity.then = in.text(kMaxTextBytes);
   member.answer.activity.text = in.text(kMaxTextBytes);
   --unanswered_;
 }
@@ -264,6 +286,11 @@ void Hub::end_inquiry() {
 }
 
 }  // namespace
+
+uint32_t next_comm_number() {
+  static std::atomic<uint32_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 Result<std::unique_ptr<Server>> make_hub(Descriptor listener, const Key& key, int ranks, int64_t left_ns) {
   return Server::make(std::move(listener), key, std::make_unique<Hub>(ranks, left_ns));

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "lib/boot/wire.h"
+
 namespace tutti {
 namespace {
 
@@ -43,11 +45,55 @@ std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>&
   return {};
 }
 
+// What the ranks called as the collective of one number; those that are fewest are to blame.
+Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  std::map<std::string, std::vector<int>> callers;
+  for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank)
+    if (const std::string& then = answers[static_cast<size_t>(rank)].activity.then; !then.empty()) callers[then].push_back(rank);
+  if (callers.size() < 2) return inquiry.seen;
+  std::vector<std::pair<std::vector<int>, std::string>> groups;
+  for (const auto& [call, ranks] : callers) groups.emplace_back(ranks, call);
+  std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.first.size(), b.first.front()) > std::pair(b.first.size(), a.first.front());
+  });
+  std::vector<std::string> parts;
+  for (const auto& [ranks, call] : groups) parts.push_back(concat(rank_list(ranks), " called ", call));
+  return {Code::InvalidUsage, groups.back().first.front(), concat("ranks made different calls: ", joined(parts), inquiry.text)};
+}
+
+// Sends and receives of which each waits for the next, and the last for the first: nobody lags then, either.
+std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  const int ranks = static_cast<int>(answers.size());
+  const auto next = [&](int rank) {
+    const int peer = answers[static_cast<size_t>(rank)].activity.waits_for;
+    return answers[static_cast<size_t>(rank)].kind == Answer::Kind::Given && peer >= 0 && peer < ranks ? peer : -1;
+  };
+  for (const int suspect : inquiry.suspects) {
+    if (suspect < 0 || suspect >= ranks) continue;
+    int rank = suspect;
+    for (int steps = 0; steps < ranks && rank >= 0; ++steps) rank = next(rank);  // by then it is in a ring, if it comes to one
+    if (rank < 0) continue;
+    std::vector<int> members;
+    std::vector<std::string> parts;
+    for (int at = rank; members.empty() || at != rank; at = next(at)) {
+      members.push_back(at);
+      parts.push_back(concat("rank ", at, ": ", answers[static_cast<size_t>(at)].activity.text));
+    }
+    std::sort(members.begin(), members.end());
+    return Cause{Code::InvalidUsage, members.front(),
+                 concat(inquiry.text, ": ", rank_list(members), members.size() > 1 ? " wait for one another in a ring (" : " waits for itself (",
+                        joined(parts), "); enclose sends and receives that wait for one another in one group")};
+  }
+  return {};
+}
+
 }  // namespace
 
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  if (inquiry.number > 0) return differing(inquiry, answers);
   if (inquiry.entered > 0)
     if (std::optional<Cause> cause = mismatch(inquiry, answers)) return *cause;
+  if (std::optional<Cause> cause = ring(inquiry, answers)) return *cause;
   const auto at = [&](int rank) -> const Answer& { return answers[static_cast<size_t>(rank)]; };
   std::vector<int> guilty;
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
@@ -65,7 +111,7 @@ Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
 
   std::vector<std::string> parts;
   for (int rank : guilty)
-    parts.push_back(blame(rank, at(rank), inquiry.entered == 0 ? " is waited for" : " has not called it"));
+    parts.push_back(blame(rank, at(rank), inquiry.entered == 0 && !inquiry.by_all ? " is waited for" : " has not called it"));
   if (!parts.empty()) return {Code::RemoteError, guilty.front(), concat(inquiry.text, ": ", joined(parts))};
 
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank)

@@ -24,6 +24,7 @@ namespace {
 constexpr int kCancelMs = 25;      // how late a cancel may be seen
 constexpr double kVerdictS = 2;    // a server that fails at the deadline gets this much longer to say why
 constexpr double kOwnLingerS = 1;  // of a failed rendezvous that this call has to wait for
+constexpr double kLastWordS = 0.2;
 constexpr int kBrokenTries = 10;
 
 class Joiner {
@@ -48,6 +49,8 @@ class Joiner {
   Result<Connection> call(const Address& address, const Key& key, const std::string& name, bool patient);
   Result<Frame> await(Connection& connection, const std::string& name, bool* closed);
   Status wait(int fd, short events, const Deadline& deadline);
+  std::string gone(const std::string& name) const;
+  Status give_up(Connection& connection, Status why) const;
   Status open_hub(const Connection& connection, Hello* hello);
   Status meet(Hello* hello);
   Result<Joined> enter(const Hello& hello);
@@ -59,6 +62,7 @@ class Joiner {
   const double timeout_s_;
   const Deadline deadline_, verdict_deadline_;
   std::unique_ptr<Server> rendezvous_, hub_;
+  std::optional<Identity> host_;  // in whose process the server that answers lives, once it has said so
 };
 
 // Until something happens at `fd` (-1: nothing can), `deadline`, or cancel, which alone is a failure.
@@ -90,7 +94,7 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
   // On one host, connecting to a free port can meet itself, when that very port is drawn for this side.
   if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
     return Dial::Refused;
-  if (error == ECONNRESET || error == ETIMEDOUT || (error == EHOSTUNREACH && id_.well_known)) return Dial::Broken;
+  if (error == ECONNRESET || error == ETIMEDOUT || error == EAGAIN || (error == EHOSTUNREACH && id_.well_known)) return Dial::Broken;
   if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
 
   connection->emplace(std::move(socket.value()), Connection::Side::Client, key);
@@ -132,24 +136,48 @@ Result<Connection> Joiner::call(const Address& address, const Key& key, const st
   }
 }
 
+// What is said when a server's process has hung up.
+std::string Joiner::gone(const std::string& name) const {
+  if (!host_) return concat(name, " closed the connection while the ranks were joining: its process died or gave up");
+  const std::string who = host_->rank >= 0 ? to_text(*host_) : concat("the process that made the unique id (pid ", host_->pid, " on ", host_->host, ")");
+  return concat(who, " died while the ranks were joining: its connection closed");
+}
+
+// Tells the server, who tells the others, why this rank does not go on.
+Status Joiner::give_up(Connection& connection, Status why) const {
+  if (!connection.authenticated() || connection.link() != Connection::Link::Open) return why;
+  const bool aborted = cancel_.load(std::memory_order_acquire);
+  connection.send(Kind::GaveUp,
+                  Writer().cause({aborted ? Code::RemoteError : why.code(), rank_, concat(to_text(own_identity(rank_)), " gave up while the ranks were joining: ", why.text())}).bytes());
+  for (const Deadline end = Deadline::after_s(kLastWordS); connection.unsent_bytes() > 0 && !end.passed(); connection.write_some()) {
+    pollfd entry{connection.fd(), POLLOUT, 0};
+    poll(&entry, 1, end.left_ms(kCancelMs));
+  }
+  connection.finish_writing();
+  return why;
+}
+
 // A Failure from the other side becomes this call's failure.
 Result<Frame> Joiner::await(Connection& connection, const std::string& name, bool* closed) {
   *closed = false;
   for (;;) {
     connection.write_some();
-    TUTTI_TRY(
-        wait(connection.fd(), static_cast<short>(POLLIN | (connection.unsent_bytes() ? POLLOUT : 0)), verdict_deadline_));
+    if (Status status = wait(connection.fd(), static_cast<short>(POLLIN | (connection.unsent_bytes() ? POLLOUT : 0)), verdict_deadline_);
+        !status.ok())
+      return give_up(connection, std::move(status));
     connection.read_some();
-    if (std::optional<Frame> frame = connection.next()) {
+    while (std::optional<Frame> frame = connection.next()) {
+      if (frame->kind == Kind::Noted) {
+        host_ = Reader(frame->payload).identity();
+        continue;
+      }
       if (frame->kind != Kind::Failure) return std::move(*frame);
       const Cause cause = Reader(frame->payload).cause();
       return Status(cause.code, cause.text);
     }
     *closed = connection.link() != Connection::Link::Open;
     if (connection.link() == Connection::Link::Lost) return fail(Code::RemoteError, name, lost_text());
-    if (*closed)
-      return fail(Code::RemoteError, name,
-                  " closed the connection while the ranks were joining: its process died or gave up");
+    if (*closed) return fail(Code::RemoteError, gone(name));
     if (verdict_deadline_.passed()) return fail(Code::RemoteError, name, " did not answer within ", timeout_s_, " s");
   }
 }
@@ -159,7 +187,7 @@ Status Joiner::open_hub(const Connection& connection, Hello* hello) {
   Result<Address> address =
       settings_.text(Setting::SocketIfname).empty() ? local_address(connection.fd()) : choose_interface(settings_);
   if (!address.ok()) return address.status();
-  hello->hub = address.value();
+  hello->hub = address.value().family == Address::kUnix ? fresh_unix_address() : address.value();
   hello->hub.port = 0;
   Result<Descriptor> listener = listen_at(&hello->hub);
   if (!listener.ok()) return listener.status();
@@ -178,28 +206,33 @@ Status Joiner::meet(Hello* hello) {
     Address address = id_.address;
     Result<Descriptor> listener = listen_at(&address);
     if (!listener.ok()) return fail(Code::SystemError, "TUTTI_COMM_ID: rank 0 ", listener.status().text());
-    Result<std::unique_ptr<Server>> rendezvous = make_rendezvous(std::move(listener.value()), id_.secret, kOwnLingerS, 0);
+    Result<std::unique_ptr<Server>> rendezvous = make_rendezvous(std::move(listener.value()), id_.secret, kOwnLingerS, timeout_s_, 0);
     if (!rendezvous.ok()) return rendezvous.status();
     rendezvous_ = std::move(rendezvous.value());
     TUTTI_TRY(rendezvous_->start("tutti-meet"));
   }
   hello->who = own_identity(rank_);
   hello->ranks = ranks_;
+  hello->process = process_token();
   for (;;) {
+    host_.reset();
     Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, id_.well_known);
     if (!connection.ok()) return connection.status();
-    if (rank_ == 0 && !hub_) TUTTI_TRY(open_hub(connection.value(), hello));
+    const Status opened = rank_ == 0 && !hub_ ? open_hub(connection.value(), hello) : Status();
     hello->left_ms = deadline_.left_ns() / 1'000'000;
     connection.value().send(Kind::Hello, pack(*hello));
+    if (!opened.ok()) return give_up(connection.value(), opened);
     bool closed = false;
     const Result<Frame> frame = await(connection.value(), name, &closed);
     if (!frame.ok()) {
-      if (closed && id_.well_known && !deadline_.passed()) continue;
+      // Whoever has answered was the one meant; else it may have been an earlier communicator's, at its end.
+      if (closed && id_.well_known && !host_ && !deadline_.passed()) continue;
       return frame.status();
     }
     Reader in(frame.value().payload);
     hello->hub = in.address();
     hello->hub_salt = in.key();
+    host_ = in.identity();
     if (frame.value().kind != Kind::Introduction || !in.ok())
       return fail(Code::InternalError, name, " sent a message that makes no sense");
     return {};
@@ -216,9 +249,10 @@ Result<Joined> Joiner::enter(const Hello& hello) {
   if (!frame.ok()) return frame.status();
   Reader in(frame.value().payload);
   Identity rank0 = in.identity();
+  const uint32_t number = in.u32();
   if (frame.value().kind != Kind::Welcome || !in.ok())
     return fail(Code::InternalError, name, " sent a message that makes no sense");
-  return Joined{std::move(connection.value()), std::move(rank0), std::move(hub_)};
+  return Joined{std::move(connection.value()), std::move(rank0), number, std::move(hub_)};
 }
 
 Result<Joined> Joiner::join() {
@@ -235,7 +269,7 @@ void Joiner::retire() {
   const std::string name = concat("the rendezvous at ", to_text(id_.address));
   Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, false);
   if (!connection.ok()) return;
-  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}}));
+  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}, process_token()}));
   bool closed = false;
   (void)await(connection.value(), name, &closed);
 }

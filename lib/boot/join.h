@@ -14,6 +14,7 @@ namespace tutti {
 struct Joined {
   Connection connection;        // to the hub
   Identity rank0;               // in whose process the hub lives
+  uint32_t number;              // of the communicator there
   std::unique_ptr<Server> hub;  // on rank 0 only
 };
 

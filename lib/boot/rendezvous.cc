@@ -17,9 +17,10 @@ constexpr int64_t kLongestWaitMs = 7 * 24 * 3600 * int64_t{1000};
 
 class Rendezvous final : public Service {
  public:
-  Rendezvous(double linger_s, double unused_s)
+  Rendezvous(double linger_s, double unused_s, int rank)
       : linger_ns_(static_cast<int64_t>(linger_s * 1e9)),
-        deadline_ns_(unused_s > 0 ? now_ns() + static_cast<int64_t>(unused_s * 1e9) : kNever) {}
+        deadline_ns_(now_ns() + static_cast<int64_t>(unused_s * 1e9)),
+        host_(own_identity(rank)) {}
 
   void on_frame(Peer& peer, const Frame& frame) override;
   void on_closed(Peer& peer) override;
@@ -41,6 +42,8 @@ class Rendezvous final : public Service {
     Peer* peer;
     Identity who;
   };
+  void welcome(Peer& peer, const Hello& hello);
+  void note(Peer& peer) { peer.connection.send(Kind::Noted, Writer().identity(host_).bytes()); }
   void give_up(const Cause& cause);
   void tell(const Guest& guest);
   void introduce();
@@ -53,17 +56,29 @@ class Rendezvous final : public Service {
   double patience_s_ = 0;
   std::vector<Guest> guests_;
   std::vector<bool> told_;  // by rank
+  Identity host_;  // whose process this is; rank -1: not known
+  Identity rank0_;
   Address hub_{};
   Nonce hub_salt_{};
 };
 
 void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
+  if (frame.kind == Kind::GaveUp && peer.rank >= 0 && !failed_ && !finished_) return give_up(Reader(frame.payload).cause());
   Hello hello;
   if (frame.kind != Kind::Hello || peer.rank >= 0 || !unpack(frame.payload, &hello)) {
     peer.unwanted = peer.rank < 0;
     return;
   }
+  welcome(peer, hello);
+}
+
+void Rendezvous::welcome(Peer& peer, const Hello& hello) {
   peer.rank = hello.who.rank;
+  if (host_.rank < 0 && hello.process == process_token()) {  // now it has a name
+    host_.rank = hello.who.rank;
+    for (const Guest& other : guests_) note(*other.peer);
+  }
+  note(peer);
   const Guest guest{&peer, hello.who};
   if (failed_) return tell(guest);
   const auto same =
@@ -90,6 +105,7 @@ void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
     patience_s_ = std::round(static_cast<double>(left_ms) / 100) / 10;
   }
   if (hello.who.rank == 0) {
+    rank0_ = hello.who;
     hub_ = hello.hub;
     hub_salt_ = hello.hub_salt;
   }
@@ -97,7 +113,7 @@ void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
 }
 
 void Rendezvous::introduce() {
-  const std::string payload = Writer().address(hub_).text(view_of(hub_salt_)).bytes();
+  const std::string payload = Writer().address(hub_).text(view_of(hub_salt_)).identity(rank0_).bytes();
   for (const Guest& guest : guests_) guest.peer->connection.send(Kind::Introduction, payload);
   finished_ = true;
 }
@@ -110,7 +126,7 @@ void Rendezvous::on_closed(Peer& peer) {
   if (failed_ || finished_) return;
   const bool lost = peer.connection.link() == Connection::Link::Lost;
   give_up({Code::RemoteError, who.rank,
-           concat(to_text(who), lost ? lost_text() : " died or gave up while the ranks were joining: its connection closed")});
+           concat(to_text(who), lost ? lost_text() : " died while the ranks were joining: its connection closed")});
 }
 
 void Rendezvous::on_clock(int64_t now) {
@@ -154,6 +170,8 @@ std::string pack(const Hello& hello) {
       .u64(static_cast<uint64_t>(hello.left_ms))
       .address(hello.hub)
       .text(view_of(hello.hub_salt))
+      .u64(hello.process[0])
+      .u64(hello.process[1])
       .bytes();
 }
 
@@ -164,16 +182,17 @@ bool unpack(const std::string& bytes, Hello* hello) {
   hello->left_ms = static_cast<int64_t>(in.u64());
   hello->hub = in.address();
   hello->hub_salt = in.key();
+  for (uint64_t& part : hello->process) part = in.u64();
   return in.ok() && hello->ranks >= 1 && hello->ranks <= kMaxRanks && hello->who.rank >= 0 && hello->who.rank < hello->ranks;
 }
 
-Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s) {
-  return Server::make(std::move(listener), rendezvous_key(secret), std::make_unique<Rendezvous>(linger_s, unused_s));
+Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s, int rank) {
+  return Server::make(std::move(listener), rendezvous_key(secret), std::make_unique<Rendezvous>(linger_s, unused_s, rank));
 }
 
 namespace {
 
-Result<UniqueId> start_rendezvous(const Settings& settings, double unused_s) {
+Result<UniqueId> start_rendezvous(const Settings& settings) {
   IdContent content;
   Result<Address> address = choose_interface(settings);
   if (!address.ok()) return address.status();
@@ -181,7 +200,8 @@ Result<UniqueId> start_rendezvous(const Settings& settings, double unused_s) {
   Result<Descriptor> listener = listen_at(&content.address);
   if (!listener.ok()) return listener.status();
   content.secret = random_nonce();
-  Result<std::unique_ptr<Server>> server = make_rendezvous(std::move(listener.value()), content.secret, kLingerS, unused_s);
+  Result<std::unique_ptr<Server>> server = make_rendezvous(
+      std::move(listener.value()), content.secret, kLingerS, settings.seconds(Setting::InitTimeout), -1);
   if (!server.ok()) return server.status();
   TUTTI_TRY(Server::start_detached(std::move(server.value()), "tutti-meet"));
   log_info(-1, "rendezvous at ", to_text(content.address));
@@ -198,12 +218,12 @@ Result<UniqueId> make_unique_id(const Settings& settings) {
     if (!settings.text(Setting::SocketIfname).empty()) TUTTI_TRY(choose_interface(settings).status());  // wrong now, not later
     return encode_id(content.value());
   }
-  return start_rendezvous(settings, 0);  // who knows when the user hands it out
+  return start_rendezvous(settings);
 }
 
 Result<UniqueId> make_child_id(const Settings& settings) {
   TUTTI_TRY(prepare_crypto());
-  return start_rendezvous(settings, settings.seconds(Setting::InitTimeout));
+  return start_rendezvous(settings);
 }
 
 }  // namespace tutti

@@ -1,11 +1,12 @@
 // rendezvous: the service that introduces the ranks of one communicator to rank 0's hub, then ends.
 //
 // It collects a Hello from every rank; with the last one it tells all of them where the hub is. If that cannot come true
-// (a rank given twice, different rank counts, a rank that died or did not come in time), everyone who came hears why, and
-// for a while also everyone who still comes.
+// (a rank given twice, different rank counts, a rank that died, gave up or did not come in time), everyone who came hears why, and
+// for a while also everyone who still comes. All are told whose process it lives in, so that they can name it should it die.
 #pragma once
 #include <memory>
 
+#include "lib/base/process.h"
 #include "lib/boot/server.h"
 #include "lib/boot/unique_id.h"
 
@@ -18,12 +19,13 @@ struct Hello {
   int64_t left_ms = 0;  // until its own deadline
   Address hub{};        // rank 0's
   Nonce hub_salt{};     // rank 0's
+  ProcessToken process{};
 };
 std::string pack(const Hello& hello);
 bool unpack(const std::string& bytes, Hello* hello);
 
 // Serves at `listener` in a server that has yet to be started. `linger_s`: how long a failed one waits for those who have
-// not heard of it. `unused_s`: how long it waits for the first rank; 0: for ever.
-Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s);
+// not heard of it. `unused_s`: how long it waits for the first rank. `rank`: in whose process it is, -1 if that will show.
+Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s, int rank);
 
 }  // namespace tutti

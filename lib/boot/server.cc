@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "lib/base/clock.h"
 #include "lib/base/thread.h"
@@ -16,9 +17,10 @@ namespace {
 constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kHandshakeNs = 5000 * kMs;
 constexpr int64_t kFlushNs = 1000 * kMs;
-constexpr size_t kMaxUnproved = 128;
-// An honest client needs two round trips; nobody younger than this has to give way.
-constexpr int64_t kYoungNs = 200 * kMs;
+constexpr size_t kMaxUnproved = 1024;  // as many as ranks may come at once
+constexpr int kMaxAccepted = 64;       // at once, before those who are there are heard
+constexpr int64_t kSlowNs = 200 * kMs;  // an honest client needs two round trips
+constexpr int64_t kDeafNs = 50 * kMs;
 // Nobody lets this much pile up but a process that has stopped reading.
 constexpr size_t kMaxUnsentBytes = 4u << 20;
 
@@ -43,7 +45,7 @@ Status Server::start(const char* thread_name) {
 }
 
 Status Server::start_detached(std::unique_ptr<Server> server, const char* thread_name) {
-  std::thread thread;
+  Thread thread;
   TUTTI_TRY(start_thread(&thread, thread_name, [server = std::move(server)] { server->run(); }));
   thread.detach();
   return {};
@@ -80,13 +82,12 @@ void Server::wait_for_events() {
   int64_t wake = service_->wake_ns();
   for (const auto& peer : peers_)
     if (!peer->connection.authenticated()) wake = std::min(wake, peer->since_ns + kHandshakeNs);
-  const bool listening = listener_.open() && now >= full_until_ns_;
-  if (listener_.open() && !listening) wake = std::min(wake, full_until_ns_);
-
   std::vector<pollfd> fds;
   fds.reserve(peers_.size() + 2);
   fds.push_back({bell_.fd(), POLLIN, 0});
-  fds.push_back({listening ? listener_.get() : -1, POLLIN, 0});
+  const bool deaf = now < deaf_until_ns_;
+  if (listener_.open() && deaf) wake = std::min(wake, deaf_until_ns_);
+  fds.push_back({deaf ? -1 : listener_.get(), POLLIN, 0});
   for (const auto& peer : peers_)
     fds.push_back({peer->connection.fd(), static_cast<short>(POLLIN | (peer->connection.unsent_bytes() ? POLLOUT : 0)), 0});
   const int64_t left_ms = wake <= now ? 0 : (wake - now + kMs - 1) / kMs;
@@ -129,39 +130,48 @@ void Server::drop_peers(int64_t now) {
   peers_.resize(kept);
 }
 
-// The oldest connection that has not proved itself gives way, unless it is still young: then new ones wait in the backlog.
-bool Server::make_room(int64_t now) {
-  const auto oldest =
-      std::find_if(peers_.begin(), peers_.end(), [](const auto& peer) { return !peer->connection.authenticated(); });
-  if (oldest == peers_.end()) return false;
-  if (now < (*oldest)->since_ns + kYoungNs) {
-    full_until_ns_ = (*oldest)->since_ns + kYoungNs;
-    return false;
-  }
+// Among those who have not proved themselves, the source that has most of them loses its oldest, if that has come before that time.
+bool Server::make_room(int64_t before_ns) {
+  std::map<std::pair<std::array<uint8_t, 16>, uint32_t>, size_t> numbers;
+  const auto source_of = [](const Peer& peer) { return std::pair(peer.source.ip, peer.source.scope); };
+  for (const auto& peer : peers_)
+    if (!peer->connection.authenticated()) ++numbers[source_of(*peer)];
+  const auto most = std::max_element(numbers.begin(), numbers.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == numbers.end()) return false;
+  const auto oldest = std::find_if(peers_.begin(), peers_.end(), [&](const auto& peer) {
+    return !peer->connection.authenticated() && source_of(*peer) == most->first;
+  });
+  if ((*oldest)->since_ns > before_ns) return false;
   peers_.erase(oldest);
   --unproved_;
   return true;
 }
 
+// Who has been slow to prove itself goes. When all who are there have proved themselves, no more can come.
+void Server::run_out(int error, int64_t now) {
+  if (make_room(now - kSlowNs)) return;
+  deaf_until_ns_ = now + kDeafNs;
+  if (unproved_ > 0) return;
+  service_->on_exhausted(system_failure(
+      concat("no more connections of ranks can be accepted (", peers_.size(), " are open; raise the limit with ulimit -n)"), error));
+  close_listener();
+}
+
 void Server::accept_some(int64_t now) {
-  for (;;) {
-    if (unproved_ >= kMaxUnproved && !make_room(now)) return;
-    Descriptor socket(accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  for (int accepted = 0; accepted < kMaxAccepted; ++accepted) {
+    sockaddr_storage from{};
+    socklen_t length = sizeof from;
+    Descriptor socket(accept4(listener_.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket.open()) {
       const int error = errno;
       if (error == EINTR || error == ECONNABORTED) continue;
       if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) return;
-      if (make_room(now)) continue;
-      if (unproved_ == 0) {
-        service_->on_exhausted(system_failure(concat("no more connections of ranks can be accepted (", peers_.size(),
-                                                     " are open; raise the limit with ulimit -n)"),
-                                              error));
-        close_listener();
-      }
-      return;
+      return run_out(error, now);
     }
+    if (unproved_ >= kMaxUnproved) (void)make_room(now);
     prepare_socket(socket.get());
-    peers_.push_back(std::make_unique<Peer>(Peer{Connection(std::move(socket), Connection::Side::Server, key_), now}));
+    const Address source = source_of(socket.get(), from);
+    peers_.push_back(std::make_unique<Peer>(Peer{Connection(std::move(socket), Connection::Side::Server, key_), now, source}));
     ++unproved_;
   }
 }

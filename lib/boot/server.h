@@ -1,16 +1,18 @@
 // server: a listening socket, its connections and one thread in poll(); what it is for is the business of its Service.
 //
-// Strangers cannot hurt it: whoever has not proved the key within 5 s is dropped, there are at most 128 such connections at
-// a time (the oldest gives way), and they can make it read only the few bytes of a handshake. A service sees only peers
-// that have proved the key.
+// Strangers cannot hurt it: whoever has not proved the key within 5 s is dropped, and can make it read only the few bytes of a
+// handshake. There are places for 1024 of these; when all are taken, the source (host or user) that has most loses its oldest. A service
+// sees only peers that have proved the key.
 // When the service is finished, what was sent to the peers is still flushed, for a second at most.
 #pragma once
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <thread>
 #include <vector>
 
+#include "lib/base/thread.h"
+#include "lib/boot/address.h"
+#include "lib/boot/bell.h"
 #include "lib/boot/connection.h"
 
 namespace tutti {
@@ -18,6 +20,7 @@ namespace tutti {
 struct Peer {
   Connection connection;
   int64_t since_ns;       // accepted
+  Address source;
   int rank = -1;          // for the service: known after its first message
   bool unwanted = false;  // set by the service: close it, without on_closed()
 };
@@ -59,7 +62,8 @@ class Server {
   void run();
   void wait_for_events();
   void accept_some(int64_t now);
-  bool make_room(int64_t now);
+  void run_out(int error, int64_t now);
+  bool make_room(int64_t before_ns);
   void drop_peers(int64_t now);
   void close_listener();
   void flush();
@@ -70,8 +74,8 @@ class Server {
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Peer>> peers_;  // in order of arrival
   size_t unproved_ = 0;
-  int64_t full_until_ns_ = 0;  // no room for strangers until then
-  std::thread thread_;
+  int64_t deaf_until_ns_ = 0;  // no descriptors are left: those who are there may soon need none
+  Thread thread_;
   enum class Stop : uint8_t { No, InPeace, InAnger };
   std::atomic<Stop> stop_{Stop::No};
 };

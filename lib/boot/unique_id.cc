@@ -4,6 +4,9 @@
 #include "lib/boot/unique_id.h"
 
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
 
 #include "lib/base/log.h"
 
@@ -28,6 +31,22 @@ uint32_t get(const UniqueId& id, size_t at, int bytes) {
   for (int i = 0; i < bytes; ++i)
     value |= static_cast<uint32_t>(static_cast<uint8_t>(id[at + static_cast<size_t>(i)])) << (8 * i);
   return value;
+}
+
+// A secret that somebody made up could be guessed from a list of words: each guess is made slow. Not so one of 128 random bits, as
+// tutti-run makes them; and without a secret there is nothing to guess.
+Result<Key> key_of_secret(const std::string& secret, bool stretch) {
+  constexpr size_t kRandomDigits = 32;
+  const bool random = secret.size() >= kRandomDigits && secret.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+  if (random || !stretch) return hash_text("tutti comm id", secret);
+  // Once in a process: the same id may be made for each of many ranks.
+  static std::mutex mutex;
+  static auto* const known = new std::map<std::string, Key>;
+  std::lock_guard lock(mutex);
+  if (const auto found = known->find(secret); found != known->end()) return found->second;
+  Result<Key> key = stretch_text("tutti comm id", secret);
+  if (key.ok()) known->emplace(secret, key.value());
+  return key;
 }
 
 }  // namespace
@@ -64,9 +83,23 @@ Result<IdContent> decode_id(const UniqueId& id) {
   content.address.scope = get(id, 12, 4);
   std::memcpy(content.address.ip.data(), id.data() + 16, 16);
   std::memcpy(content.secret.data(), id.data() + 32, 32);
-  if ((content.address.family != 4 && content.address.family != 6) || content.address.port == 0)
+  const bool unix = content.address.family == Address::kUnix, ip = content.address.family == 4 || content.address.family == 6;
+  if (!unix && (!ip || content.address.port == 0))
     return fail(Code::InvalidArgument, "the unique id is damaged: it has no address");
   return content;
+}
+
+UniqueId without_secret(const UniqueId& id, Key* secret) {
+  IdContent content = decode_id(id).value();
+  *secret = std::exchange(content.secret, Key{});
+  return encode_id(content);
+}
+
+Result<UniqueId> with_secret(const UniqueId& open, const Key& secret) {
+  Result<IdContent> content = decode_id(open);
+  if (!content.ok()) return content.status();
+  content.value().secret = secret;
+  return encode_id(content.value());
 }
 
 Result<IdContent> id_from_text(const std::string& text, const std::string& origin) {
@@ -76,7 +109,7 @@ Result<IdContent> id_from_text(const std::string& text, const std::string& origi
   // What follows the # stays out of every message.
   const auto bad = [&](const std::string& why) {
     return fail(Code::InvalidArgument, "TUTTI_COMM_ID=", place, " (", origin, "): ", why,
-                "; expected host:port or host:port#secret");
+                "; expected host:port#secret, or unix:name#secret for ranks of one host");
   };
   if (hash != std::string::npos && hash + 1 == text.size()) return bad("the secret after # is empty");
   Result<Address> address = parse_address(place);
@@ -86,7 +119,9 @@ Result<IdContent> id_from_text(const std::string& text, const std::string& origi
   IdContent content;
   content.address = address.value();
   content.well_known = true;
-  content.secret = hash_text("tutti comm id", hash == std::string::npos ? text : text.substr(hash + 1));
+  Result<Key> secret = key_of_secret(hash == std::string::npos ? text : text.substr(hash + 1), hash != std::string::npos);
+  if (!secret.ok()) return secret.status();
+  content.secret = secret.value();
   return content;
 }
 

@@ -6,7 +6,7 @@
 
 #include "lib/base/status.h"
 #include "lib/boot/address.h"
-#include "lib/boot/auth.h"
+#include "lib/base/crypto.h"
 #include "lib/boot/boot.h"
 
 namespace tutti {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lib/boot/address.h"
-#include "lib/boot/auth.h"
+#include "lib/base/crypto.h"
 #include "lib/boot/boot.h"
 
 namespace tutti {
@@ -20,8 +20,11 @@ inline constexpr size_t kMaxPayloadBytes = kMaxBlobBytes + 8192;
 enum class Kind : uint8_t {
   // to the rendezvous
   Hello = 1,
-  // from the rendezvous
+  // from the rendezvous: whose process it lives in, in answer to a Hello and when more is known; where rank 0's hub is
+  Noted,
   Introduction,
+  // to either server during join, with a Cause: this rank gives up
+  GaveUp,
   // from either server: a Cause. During join: join() fails. Later: the communicator has failed.
   Failure,
   // to the hub
@@ -30,6 +33,7 @@ enum class Kind : uint8_t {
   GatherLate,
   Abort,
   Timeout,
+  Mismatch,
   Activity,
   Leave,
   // from the hub

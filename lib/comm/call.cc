@@ -1,18 +1,19 @@
 // call: see call.h.
 #include "lib/comm/call.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "lib/base/status.h"
-#include "lib/exec/execution.h"
+#include "lib/exec/signature.h"
 
 namespace tutti {
 namespace {
 
 constexpr const char* kKindNames[] = {"AllReduce", "Reduce",  "Broadcast", "AllGather",  "ReduceScatter",  "AlltoAll", "Gather",
                                       "Scatter",   "Barrier", "Send/Recv", "AllGatherV", "ReduceScatterV", "AllToAllV"};
-constexpr uint64_t kCountMask = (uint64_t{1} << 40) - 1, kRootMask = 0x7ff;
-static_assert(kRemark == (kRootMask + 1) << 40);  // between the root and the op
+constexpr uint64_t kRootMask = 0x7ff;
+static_assert(kRemark == (kRootMask + 1) << 40 && kCountMask == (uint64_t{1} << 40) - 1);  // remark, root and count side by side
 
 bool kind_reduces(CallKind kind) {
   return kind == CallKind::AllReduce || kind == CallKind::Reduce || kind == CallKind::ReduceScatter ||
@@ -25,7 +26,10 @@ bool kind_has_root(CallKind kind) {
 
 bool kind_is_vector(CallKind kind) { return kind >= CallKind::AllGatherV; }
 
-uint64_t folded(uint64_t count) { return count <= kCountMask ? count : (count ^ (count >> 40) * 0x9e3779b1) & kCountMask; }
+const char* type_of(uint64_t signature) {
+  const uint64_t type = signature >> 56 & 15;
+  return type < kTypes ? name_of(static_cast<Type>(type)) : "?";
+}
 
 }  // namespace
 
@@ -40,8 +44,8 @@ Collective collective_of(CallKind kind) {
 }
 
 uint64_t signature_of(const Call& call) {
-  uint64_t count = folded(call.count);
-  if (call.blocks && call.kind != CallKind::AllToAllV) {  // AllToAllV's counts differ between ranks
+  uint64_t count = folded_count(call.count);
+  if (call.blocks && call.kind != CallKind::AllToAllV) {
     uint64_t hash = 0xcbf29ce484222325;
     for (size_t value : call.blocks->recv_counts) hash = (hash ^ value) * 0x100000001b3;
     count = (hash ^ hash >> 40) & kCountMask;
@@ -51,26 +55,36 @@ uint64_t signature_of(const Call& call) {
   return static_cast<uint64_t>(call.kind) << 60 | static_cast<uint64_t>(call.type) << 56 | op << 52 | root << 40 | count;
 }
 
+// What no rank of ours sends counts as the last kind.
+CallKind kind_of(uint64_t signature) { return static_cast<CallKind>(std::min<uint64_t>(signature >> 60, static_cast<uint64_t>(CallKind::AllToAllV))); }
+
+size_t count_of(uint64_t signature) { return signature & kCountMask; }
+
 std::string describe(uint64_t signature) {
-  const uint64_t kind_number = signature >> 60, type = signature >> 56 & 15;
-  if (kind_number > static_cast<uint64_t>(CallKind::AllToAllV) || type >= kTypes) return "an unknown call";
-  const CallKind kind = static_cast<CallKind>(kind_number);
+  const CallKind kind = kind_of(signature);
   if (kind == CallKind::Barrier) return "Barrier";
   std::ostringstream text;
-  text << kKindNames[kind_number] << " (" << name_of(static_cast<Type>(type));
+  text << kKindNames[static_cast<size_t>(kind)] << " (" << type_of(signature);
   if (kind_reduces(kind)) {
     static const char* const ops[] = {"sum", "prod", "max", "min", "avg", "premulsum"};
     const uint64_t op = signature >> 52 & 15;
     text << ", " << (op <= kFirstUserOp ? ops[op] : "?");
   }
   if (kind_has_root(kind)) text << ", root " << (signature >> 40 & kRootMask);
-  if (kind_is_vector(kind)) {
-    if (kind != CallKind::AllToAllV) text << ", counts with hash " << std::hex << (signature & kCountMask) << std::dec;
-  } else {
-    text << ", count " << (signature & kCountMask);
-  }
+  if (!kind_is_vector(kind)) text << ", count " << count_of(signature);
   text << ")";
   return text.str();
+}
+
+std::string describe_single(uint64_t signature, bool sends, int peer) {
+  return concat(sends ? "Send (" : "Recv (", type_of(signature), ", count ", count_of(signature), sends ? ") to rank " : ") from rank ", peer);
+}
+
+std::string list_of(const std::vector<size_t>& counts) {
+  constexpr size_t kShown = 16;
+  std::string text;
+  for (size_t i = 0; i < counts.size() && i < kShown; ++i) text += concat(i == 0 ? "" : ", ", counts[i]);
+  return counts.size() > kShown ? text + ", ..." : text;
 }
 
 }  // namespace tutti

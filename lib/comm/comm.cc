@@ -1,10 +1,9 @@
-// comm: life, failure and the calls under way; see comm.h. Start-up is in join.cc, the waiting loop in drive.cc.
+// comm: life, and the calls under way; see comm.h. Start-up is in join.cc, the waiting loop in drive.cc, failures in failure.cc.
 #include "lib/comm/comm.h"
 
 #include <algorithm>
-#include <chrono>
 
-#include "lib/base/log.h"
+#include "lib/base/float_mode.h"
 #include "lib/base/thread.h"
 
 namespace tutti {
@@ -25,14 +24,15 @@ Status Comm::init() {
   Status status;
   try {
     status = connect();
-  } catch (const std::exception& error) {  // out of memory
-    status = fail(Code::SystemError, "the communicator could not be made: ", error.what());
+  } catch (const std::exception&) {
+    status = Status::out_of_memory();
   }
   if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
     on_abort({status.code(), -1, status.text()});  // abort() tells the others, and why
   } else if (!status.ok()) {
     fail_all(status.code(), -1, status.text());
   }
+  if (!status.ok()) status = first_failure();  // what was there before it
   {
     std::lock_guard lock(mutex_);
     initialized_ = true;
@@ -70,7 +70,8 @@ Status Comm::refusal() const {
 void Comm::wait_turn_blocking(uint64_t ticket) {
   const auto come = [&] { return turn_.load(std::memory_order_acquire) >= ticket; };
   std::unique_lock lock(turn_mutex_);
-  while (!come()) turn_changed_.wait_for(lock, std::chrono::milliseconds(1));
+  while (!turn_changed_.wait_until(lock, Deadline::after_s(1e-3), come)) {
+  }
 }
 
 void Comm::end_turn_and_tell() {
@@ -81,81 +82,7 @@ void Comm::end_turn_and_tell() {
 
 void Comm::wait_idle() { wait_turn(tickets_.load(std::memory_order_acquire)); }
 
-// ---- failure
-
-Status Comm::first_failure() const {
-  std::lock_guard lock(mutex_);
-  return failure_;
-}
-
-void Comm::fail_all(Code code, int guilty, const std::string& text) {
-  const Cause cause{code, guilty, text};
-  on_abort(cause);
-  if (control_) control_->abort(cause);
-}
-
-void Comm::on_abort(const Cause& cause) {
-  std::lock_guard lock(mutex_);
-  if (!failure_.ok()) return;
-  failure_ = Status(cause.code, cause.text);
-  aborted_.store(true, std::memory_order_release);
-  log_warn(rank(), cause.text);
-  if (!initialized_) return;  // nobody sleeps yet, and the transports are being made
-  for (const auto& transport : transports_) transport->wake();
-}
-
-void Comm::abort() {
-  cancel_.store(true, std::memory_order_release);
-  on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
-  const auto tell = [this] {
-    std::lock_guard lock(mutex_);
-    if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
-  };
-  tell();  // ends an exchange of init() with the others, too
-  if (init_ != Init::Runs) return;
-  wait_init();
-  tell();  // unless it was before control_ was made there
-}
-
-std::string Comm::what_runs() const {
-  const uint64_t entered = entered_.load(std::memory_order_relaxed);
-  std::string call = describe(signature_.load(std::memory_order_relaxed));
-  if (!name().empty()) call += concat(" of communicator '", name(), "'");
-  return entered == 0 ? call : concat(call, " [collective #", entered, "]");
-}
-
-Activity Comm::activity() const {
-  Activity activity{entered_.load(std::memory_order_acquire), finished_.load(std::memory_order_acquire), ""};
-  if (activity.entered == 0) {
-    activity.text = "has made no collective call";
-  } else if (activity.finished >= activity.entered) {
-    activity.text = concat("idle after ", what_runs());
-  } else {
-    const uint64_t signature = collective_.load(std::memory_order_acquire);
-    // Unless this rank went on meanwhile: who sees the next collective's signature sees that this one is finished.
-    if (finished_.load(std::memory_order_relaxed) == activity.finished) activity.call = describe(signature);
-    activity.text = concat("in ", what_runs());
-    if (const int peer = waiting_for_.load(std::memory_order_relaxed); peer >= 0)
-      activity.text += concat(", waiting for rank ", peer);
-  }
-  return activity;
-}
-
-void Comm::report_timeout() {
-  if (timeout_reported_) return;
-  timeout_reported_ = true;
-  std::vector<int> suspects;
-  for (const Runner* runner : running_)
-    for (int peer : runner->execution.waiting_for())
-      if (std::find(suspects.begin(), suspects.end(), peer) == suspects.end()) suspects.push_back(peer);
-  if (!suspects.empty()) waiting_for_.store(suspects.front(), std::memory_order_relaxed);
-  const std::string text = concat(what_runs(), " made no progress for ", timeout_s(), " s on rank ", rank());
-  if (control_) {
-    control_->report_timeout(collective_running_ ? entered_.load(std::memory_order_relaxed) : 0, suspects, text);
-  } else {
-    fail_all(Code::RemoteError, -1, text);
-  }
-}
+// ---- calls
 
 Transport* Comm::awaited() const {
   Transport* only = nullptr;
@@ -169,12 +96,6 @@ Transport* Comm::awaited() const {
   return only;
 }
 
-void Comm::give_up() {
-  fail_all(Code::RemoteError, -1, concat(what_runs(), " made no progress for ", timeout_s(), " s, and rank 0 did not say why"));
-}
-
-// ---- calls
-
 Comm::Runner& Comm::add_runner() {
   Runner& runner = runners_.emplace_back();
   runner.next = &runner;
@@ -186,6 +107,7 @@ void Comm::load(std::span<const Call> calls) {
   next_call_ = 0;
   collective_running_ = false;
   timeout_reported_ = false;
+  wait_.store(0, std::memory_order_relaxed);
   if (!batch_status_.ok()) [[unlikely]]
     batch_status_ = {};
   for (const Call& call : calls)
@@ -235,13 +157,21 @@ bool Comm::start(const Call& call) {
   Operation& operation = runner->execution.operation();
   if (runner->may_be_mapped != 0) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
   const uint64_t signature = operation.signature;
-  signature_.store(signature, std::memory_order_relaxed);
-  if (call.kind != CallKind::PointToPoint) {
-    collective_.store(signature, std::memory_order_release);  // after finished_, before entered_
-    entered_.store(entered_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
+  operation.number = stamp_of(count_in(call, signature));
   runner->execution.start(lanes_, window_);
   return true;
+}
+
+// The call's number: of collectives on the communicator, of sends and receives between the two ranks.
+inline uint64_t Comm::count_in(const Call& call, uint64_t signature) {
+  if (call.kind == CallKind::PointToPoint) {
+    SingleCount& singles = singles_[static_cast<size_t>(call.root)];
+    return call.sends ? ++singles.sends : ++singles.recvs;
+  }
+  const uint64_t number = entered_.load(std::memory_order_relaxed) + 1;
+  history_.add(number, signature);  // after finished_, before entered_
+  entered_.store(number, std::memory_order_release);
+  return number;
 }
 
 // Collectives of a batch run one after the other, in the order of the calls, beside its sends and receives.
@@ -266,7 +196,7 @@ Progress Comm::advance(bool& moved) {
   if (aborted()) [[unlikely]]
     return advance_aborted();
   if (!batch_status_.ok()) [[unlikely]]
-    return Progress::Failed;
+    return disputed() ? Progress::Again : Progress::Failed;
   for (const auto& transport : transports_) transport->progress();
   for (size_t i = 0; i < running_.size();) {
     Runner* const runner = running_[i];
@@ -275,10 +205,8 @@ Progress Comm::advance(bool& moved) {
       ++i;
       continue;
     }
-    if (progress == Progress::Failed) {
-      fail_execution(runner->execution);
-      return Progress::Failed;
-    }
+    if (progress == Progress::Failed) [[unlikely]]
+      return fail_execution(*runner);
     moved = true;
     mapped_ = (mapped_ & ~runner->may_be_mapped) | (runner->execution.all_remarked() ? runner->may_be_mapped : 0);
     runner->runs = false;
@@ -298,45 +226,8 @@ Progress Comm::advance(bool& moved) {
   return Progress::Done;
 }
 
-Progress Comm::advance_aborted() {
-  if (!batch_status_.ok()) return Progress::Failed;
-  const Status failure = first_failure();
-  const std::string was = running_.empty() ? "" : concat(" (rank ", rank(), " was in ", what_runs(), ")");
-  end_batch(Status(failure.code(), failure.text() + was));
-  return Progress::Failed;
-}
-
-void Comm::fail_execution(const Execution& execution) {
-  const int peer = execution.failed_peer();
-  std::string text;
-  Code code;
-  if (execution.mismatch()) {
-    code = Code::InvalidUsage;
-    const uint64_t ours = execution.operation().signature, theirs = *execution.mismatch();
-    text = concat("ranks made different calls: rank ", rank(), " called ", describe(ours), ", rank ", peer, " called ",
-                  describe(theirs));
-    if (entered_ > 0) text += concat(" [collective #", entered_.load(std::memory_order_relaxed), "]");
-  } else {
-    code = execution.failure().code();
-    text = concat("rank ", rank(), ", ", describe(execution.operation().signature), ", peer rank ", peer, ": ",
-                  execution.failure().text());
-  }
-  fail_all(code, peer, text);
-  end_batch(first_failure());
-}
-
-void Comm::fail_flush(const Transport& transport) {
-  for (int peer = 0; peer < ranks(); ++peer) {
-    if (routes_[peer].transport != &transport) continue;
-    const Status failure = routes_[peer].endpoint->failure();
-    if (failure.ok()) continue;
-    fail_all(failure.code(), peer, concat("what rank ", rank(), " sent to rank ", peer, " is lost: ", failure.text()));
-    break;
-  }
-  end_batch(first_failure());
-}
-
 Status Comm::run(std::span<const Call> calls) {
+  const DefaultFloatMode mode;
   try {
     load(calls);
     bool moved = false;
@@ -344,14 +235,14 @@ Status Comm::run(std::span<const Call> calls) {
       if (advance(moved) != Progress::Again) return batch_status_;
     Comm* self = this;
     drive({&self, 1});
-  } catch (const std::exception& error) {
-    abandon(error);
+  } catch (const std::exception&) {
+    abandon();
   }
   return batch_status_;
 }
 
-void Comm::abandon(const std::exception& error) {
-  fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", error.what()));
+void Comm::abandon() {
+  fail_all(Code::SystemError, rank(), Status::out_of_memory().text());
   end_batch(first_failure());
 }
 
@@ -362,22 +253,6 @@ Status Comm::run_in_turn(std::span<const Call> calls) {
     ~Turn() { comm.end_turn(); }
   } turn{*this};
   return run(calls);
-}
-
-// ---- leaving
-
-Status Comm::finalize() {
-  wait_init();
-  const bool again = finalized_.exchange(true, std::memory_order_relaxed);
-  wait_idle();
-  Status left;
-  if (!again && initialized_.load(std::memory_order_acquire) && !aborted()) {
-    const Deadline deadline = Deadline::after_s(timeout_s());
-    for (const auto& transport : transports_)
-      if (Status status = transport->leave(deadline); left.ok()) left = std::move(status);
-  }
-  if (control_) control_->leave();
-  return left;
 }
 
 }  // namespace tutti

@@ -5,11 +5,11 @@
 // call from then on returns it.
 #pragma once
 #include <atomic>
-#include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <thread>
 
+#include "lib/base/condition.h"
+#include "lib/base/thread.h"
 #include "lib/boot/boot.h"
 #include "lib/comm/call.h"
 #include "lib/comm/plans.h"
@@ -22,6 +22,7 @@ struct CommOptions {
   UniqueId id{};
   int rank = 0, ranks = 1;
   bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
+  bool by_init_all = false;  // of tuttiCommInitAll: one thread may drive all ranks
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
 };
@@ -48,6 +49,8 @@ class Comm {
   const Settings& settings() const { return settings_; }
   double timeout_s() const { return options_.timeout_s; }
   const std::string& name() const { return options_.name; }
+  // "communicator 'NAME'", or by its number: that of rank 0's process.
+  std::string title() const;
 
   // Whether calls can be made: initialized, not failed, not finalized. If not, refusal() says why.
   bool ready() const {
@@ -80,7 +83,7 @@ class Comm {
   // load(), then advance() to the end in this thread.
   Status run(std::span<const Call> calls);
   // Ends the batch, and the communicator, after an exception in the middle of something: out of memory.
-  void abandon(const std::exception& error);
+  void abandon();
   // run() when their turn has come.
   Status run_in_turn(std::span<const Call> calls);
 
@@ -91,16 +94,21 @@ class Comm {
   std::span<Transport* const> doorbells() const { return doorbells_; }
   // The one of them by which all peers are reached that calls under way wait for; null if there are several.
   Transport* awaited() const;
+  // Before this rank sleeps: what it waits for, in case that another asks.
+  void note_waiting();
   // Nothing has moved for timeout_s(): asks all ranks, once, who is to blame. The abort that follows ends the batch.
   void report_timeout();
   // No answer came either: ends the batch under way with what is known here.
   void give_up();
-  // Records a failure unless there is one, and tells all ranks.
-  void fail_all(Code code, int guilty, const std::string& text);
+  // Records a failure unless there is one, and tells all ranks. Without memory for that it records that there is none.
+  void fail_all(Code code, int guilty, const std::string& text) noexcept;
 
   // Collective: the new communicator's options for this rank; ranks == 0 if it has none.
   Result<CommOptions> split(int color, int key);
-  // Takes leave of the others. Init must have ended. Errors: what others will miss.
+  // While a child of a split joins: what ends this communicator ends that, too, as long as its ranks have not met. Then it hears of deaths
+  // itself.
+  void set_joining_child(Comm* child);
+  // Takes leave of the others. Init must have ended. Errors: what others will miss, what was sent in vain.
   Status finalize();
   // Fails everything here ("aborted") and on the other ranks. Any thread.
   void abort();
@@ -155,12 +163,21 @@ class Comm {
   void set_doorbells();
   std::optional<Indoors> indoors(const Seats& seats) const;
   Result<std::vector<std::string>> agree(const Status& mine, const std::string& say, Deadline deadline);
-  void on_abort(const Cause& cause);
-  Activity activity() const;
+  void on_abort(const Cause& cause) noexcept;
+  void record(const Cause& cause);
+  void end_joining(const Status& failure) noexcept;
+  Activity activity(uint64_t number) const;
   Status first_failure() const;
+  std::string collective_text(uint64_t number) const;
+  Progress fail_mismatch(const Execution& execution);
+  std::string mismatch_text(const Execution& execution, uint64_t number, uint64_t their_number) const;
+  std::string singles_text() const;
+  Status in_vain(const std::vector<Untaken>& untaken) const;
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
+  // A message of another call has come, and all ranks are asked who is to blame.
+  bool disputed() const { return batch_status_.code() == Code::InProgress; }
   Status find_runner(const Call& call, Runner*& found);  // one that does not run, made ready for the call
   Runner& add_runner();
   Status prepare(const Call& call, Runner& runner);
@@ -169,9 +186,10 @@ class Comm {
   Status set_op(const Call& call, Operation& operation);
   bool shows(const Call& call) const;
   bool start(const Call& call);  // false: it could not be started, batch_status_ says why
+  uint64_t count_in(const Call& call, uint64_t signature);
   bool start_next_collective();
   void end_batch(Status status);
-  void fail_execution(const Execution& execution);
+  Progress fail_execution(const Runner& runner);
   void fail_flush(const Transport& transport);
   std::string what_runs() const;
 
@@ -183,6 +201,7 @@ class Comm {
 
   // Made by init().
   std::unique_ptr<Control> control_;
+  uint32_t number_ = 0;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<Route> routes_;
   std::vector<Transport*> doorbells_;
@@ -190,7 +209,7 @@ class Comm {
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;
   int inline_polls_ = 0;  // an unfinished batch of this many goes on in the waiting loop, which looks at the clock
-  std::thread init_thread_;
+  Thread init_thread_;
   enum class Init : int { NotYet, Runs, Over };
   std::atomic<Init> init_{Init::NotYet};
 
@@ -209,20 +228,32 @@ class Comm {
   uint64_t starts_ = 0;
   size_t next_runner_ = kRunners;        // where to look next for one past kRunners
   std::vector<LaneCount> lanes_;
+  struct SingleCount {
+    uint32_t sends = 0, recvs = 0;
+  };
+  std::vector<SingleCount> singles_;  // by peer
+  CallHistory history_;
   Status batch_status_;
   bool timeout_reported_ = false;
 
   // What this rank is doing, for the control thread.
   std::atomic<uint64_t> entered_{0}, finished_{0};        // collectives
-  std::atomic<uint64_t> collective_{0}, signature_{0};  // the signature of the last collective, and of the last call
-  std::atomic<int> waiting_for_{-1};
+  // What a rank that sleeps waits for: 0: unknown; else kWaits, and a peer; by a Send or Recv if kSingle is set, and nothing else if
+  // kAlone is.
+  static constexpr uint32_t kWaits = 1u << 31, kSingle = 1u << 30, kSends = 1u << 29, kAlone = 1u << 28, kPeer = kAlone - 1;
+  std::atomic<uint32_t> wait_{0};
+  std::atomic<uint64_t> wait_signature_{0};
+  std::atomic<bool> splits_{false};
 
   std::atomic<uint64_t> tickets_{0}, turn_{0};
   std::mutex turn_mutex_;  // for turn_changed_ only
-  std::condition_variable turn_changed_;
+  Condition turn_changed_;
 
-  mutable std::mutex mutex_;  // guards failure_, ops_, regions_, the making of control_, and that transports_ are complete once initialized_
+  // Guards failure_, ops_, regions_, joining_child_, parents_failure_, the making of control_, and that transports_ are complete once initialized_.
+  mutable std::mutex mutex_;
   Status failure_;
+  Comm* joining_child_ = nullptr;
+  Status parents_failure_;  // that ended the joining of a child
   std::atomic<bool> initialized_{false};
   std::vector<UserOp> ops_;
   std::vector<std::pair<uint64_t, std::pair<void*, size_t>>> regions_;
@@ -230,6 +261,7 @@ class Comm {
   std::atomic<bool> aborted_{false};  // failure_ is set
   std::atomic<bool> finalized_{false};
   std::atomic<bool> cancel_{false};   // abort() was called
+  std::atomic<bool> join_cancel_{false};  // that, or the parent of a child has failed
 };
 
 inline bool Comm::Runner::repeats(const Call& call, uint64_t now_mapped) {

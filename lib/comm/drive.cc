@@ -66,6 +66,7 @@ class Waiter {
     const bool one = comms_.size() == 1 && comm.doorbells().size() == 1;
     Transport* const awaited = one || comms_.size() > 1 ? nullptr : comm.awaited();
     Transport& doorbell = awaited ? *awaited : *comm.doorbells()[0];
+    for (Comm* const waits : comms_) waits->note_waiting();
     // In this order: arm() ends with a fence (the transport's), after which what is awaited is either seen by this look, or its
     // writer sees that a rank sleeps.
     doorbell.arm();

@@ -1,4 +1,4 @@
-// join: how a communicator comes up, and how it is split.
+// join: how a communicator comes up.
 //
 // All ranks meet (boot) and tell each other their version and settings. Then one transport after the other, cheapest first, until
 // every rank reaches every other: all open it, tell each other its addresses, connect it if every rank has it, and tell each
@@ -55,6 +55,14 @@ bool allowed(const std::string& list, const std::string& name) {
   return false;
 }
 
+// How to do without a transport that fails.
+std::string without(const TransportKind& kind) {
+  std::string others;
+  for (const TransportKind& other : all_transports())
+    if (other.name != std::string(kind.name)) others += concat(others.empty() ? "" : ",", other.name);
+  return kind.one_host ? concat(" (TUTTI_TRANSPORTS=", others, " does without ", kind.name, ")") : "";
+}
+
 Status check_transport_names(const std::string& list) {
   std::istringstream words(list);
   for (std::string word; std::getline(words, word, ',');) {
@@ -87,15 +95,19 @@ Status Comm::connect() {
   const Status placed = seats.read(settings_, rank(), ranks());
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
+  singles_.resize(static_cast<size_t>(ranks()));
   const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
   if (ranks() > 1) {
     Result<std::unique_ptr<Control>> control =
         Control::join(settings_, options_.id, rank(), ranks(),
-                      {[this](const Cause& cause) { on_abort(cause); }, [this] { return activity(); }}, cancel_);
-    if (!control.ok()) return control.status();
+                      {[this](const Cause& cause) { on_abort(cause); }, [this](uint64_t asked) { return activity(asked); }}, join_cancel_);
     std::lock_guard lock(mutex_);  // abort() may look for it
+    if (!control.ok()) return parents_failure_.ok() ? control.status() : parents_failure_;
     control_ = std::move(control.value());
+    number_ = control_->number();
     if (!failure_.ok()) return failure_;
+  } else {
+    number_ = next_comm_number();
   }
 
   // A single rank needs a transport, too: it may send to itself.
@@ -112,7 +124,7 @@ Status Comm::connect() {
 // What every rank says, by rank.
 Result<std::vector<std::string>> Comm::everyones(const std::string& mine, Deadline deadline) {
   if (!control_) return std::vector<std::string>{mine};
-  return control_->all_gather(mine, deadline);
+  return control_->all_gather(mine, deadline, concat("joining ", title()));
 }
 
 // What must be alike on all ranks, what went wrong so far, and where this rank is.
@@ -196,12 +208,16 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
       if (code != Code::Success && everywhere) absent += concat(absent.empty() ? "" : "; ", "rank ", peer, ": ", by_rank[peer][2]);
       everywhere = everywhere && code == Code::Success;
     }
+    if (!everywhere && kind.one_host && seats.any_together() && settings_.text(Setting::Transports).empty())
+      return fail(Code::SystemError, absent, without(kind));
     if (!everywhere) {
       log_info(rank(), "transport ", kind.name, " is not used: ", absent);
       continue;
     }
     const Status connected = transport->connect(addresses, deadline);
     transports_.push_back(std::move(transport));
+    // The others, who wait for this rank, need not wait longer.
+    if (connected.code() == Code::SystemError) fail_all(Code::SystemError, rank(), concat("rank ", rank(), ": ", connected.text(), without(kind)));
     // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
     if (aborted()) break;
     const bool complete = connected.ok() && choose_routes();
@@ -295,52 +311,6 @@ Result<std::vector<std::string>> Comm::agree(const Status& mine, const std::stri
     said.push_back(std::move(fields[2]));
   }
   return said;
-}
-
-Result<CommOptions> Comm::split(int color, int key) {
-  struct Choice {
-    int color, key;
-  };
-  CommOptions options;
-  options.timeout_s = timeout_s();
-  options.name = name();
-  if (!control_) {  // the only rank
-    options.ranks = color >= 0 ? 1 : 0;
-    return options;
-  }
-  const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
-  const Choice mine{color, key};
-  Result<std::vector<std::string>> choices =
-      control_->all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine), deadline);
-  if (!choices.ok()) return choices.status();
-  std::vector<std::pair<int, int>> members;  // (key, rank)
-  for (int peer = 0; peer < ranks(); ++peer) {
-    Choice choice;
-    if (choices.value()[peer].size() != sizeof choice) return fail(Code::InvalidUsage, "rank ", peer, " is not in CommSplit");
-    std::memcpy(&choice, choices.value()[peer].data(), sizeof choice);
-    if (color >= 0 && choice.color == color) members.emplace_back(choice.key, peer);
-  }
-  std::sort(members.begin(), members.end());
-
-  // The first member makes the id; everyone takes part in the exchange, members of other colors too.
-  std::string id;
-  if (members.size() > 1 && members[0].second == rank()) {
-    // An id made from TUTTI_COMM_ID would be the parent's.
-    Result<UniqueId> made = make_child_id(settings_);
-    if (made.ok()) id.assign(made.value().data(), made.value().size());
-  }
-  Result<std::vector<std::string>> ids = control_->all_gather(id, deadline);
-  if (!ids.ok()) return ids.status();
-  options.ranks = static_cast<int>(members.size());
-  for (size_t i = 0; i < members.size(); ++i)
-    if (members[i].second == rank()) options.rank = static_cast<int>(i);
-  if (members.size() > 1) {
-    const std::string& first = ids.value()[members[0].second];
-    if (first.size() != options.id.size())
-      return fail(Code::SystemError, "CommSplit: rank ", members[0].second, " could not open a rendezvous for the new communicator");
-    std::copy(first.begin(), first.end(), options.id.begin());
-  }
-  return options;
 }
 
 }  // namespace tutti

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 #include "lib/base/log.h"
 #include "lib/topo/nics.h"
@@ -65,9 +66,11 @@ std::string Seats::whereabouts() const { return ranks_ == 1 ? "" : text_of(where
 Status Seats::hear(const std::vector<std::string>& all) {
   if (ranks_ == 1) return {};
   bool several_hosts = false;
+  std::set<std::pair<std::string, uint64_t>> hosts;
   for (const std::string& text : all) {
     Result<Whereabouts> one = parse_whereabouts(text);
     if (!one.ok()) return fail(Code::InternalError, "rank ", here_.size(), ": ", one.status().text());
+    together_ = !hosts.emplace(one.value().boot_id, one.value().network).second || together_;
     here_.push_back(std::move(one.value()));
     several_hosts = several_hosts || !here_.back().same_host(here_[0]);
   }

@@ -30,6 +30,8 @@ class Seats {
   // Makes the topology. Errors are the same on all ranks.
   Status place();
 
+  // Whether some ranks share a host.
+  bool any_together() const { return together_; }
   bool same_host(int peer) const { return here_.empty() || here_[peer].same_host(here_[rank_]); }
   // Whether waiting and working ranks share this machine's cores, so that polling takes time from the one waited for.
   bool crowded() const { return crowded_; }
@@ -50,7 +52,7 @@ class Seats {
   std::optional<Cluster> cluster_;
   std::vector<Whereabouts> here_;  // by rank; empty for a single rank
   bool lowest_ = true;             // of its host's ranks
-  bool nics_matter_ = false, crowded_ = false;
+  bool nics_matter_ = false, crowded_ = false, together_ = false;
   std::optional<Topology> topology_;  // told by TUTTI_TOPO, or made with ranks of one host reaching one another as by default
   bool told_ = false;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "lib/base/float_mode.h"
 #include "lib/base/thread.h"
 
 namespace tutti {
@@ -13,8 +14,8 @@ namespace {
 Status run_batch_guarded(Batch& batch) {
   try {
     return run_batch(batch);
-  } catch (const std::exception& error) {
-    Status status = fail(Code::SystemError, "a queued call could not be run: ", error.what());
+  } catch (const std::exception&) {
+    Status status = Status::out_of_memory();
     for (Part& part : batch.parts) part.comm->fail_all(status.code(), part.comm->rank(), status.text());
     return status;
   }
@@ -50,9 +51,10 @@ Status Stream::synchronize() {
   return std::exchange(first_failure_, {});
 }
 
-bool Stream::idle() {
+Status Stream::query() {
   std::lock_guard lock(mutex_);
-  return queue_.empty() && !busy_;
+  if (!queue_.empty() || busy_) return fail(Code::InProgress, "");
+  return first_failure_;
 }
 
 void Stream::push(std::shared_ptr<Batch> batch, bool leads) {
@@ -112,11 +114,12 @@ Status run_batch(Batch& batch) {
     turns.taken.push_back(part.comm);
   }
   if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
+  const DefaultFloatMode mode;
   try {
     for (Part& part : batch.parts) part.comm->load(part.calls);
     drive(turns.taken);
-  } catch (const std::exception& error) {
-    for (Part& part : batch.parts) part.comm->abandon(error);
+  } catch (const std::exception&) {
+    for (Part& part : batch.parts) part.comm->abandon();
   }
   for (Part& part : batch.parts)
     if (!part.comm->batch_status().ok()) return part.comm->batch_status();

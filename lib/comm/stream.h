@@ -4,12 +4,11 @@
 // all its calls are on stream NULL, else the worker of its first stream, while the workers of its other streams wait for it.
 // Tickets of communicators and places in queues are taken under one lock, so that all orders agree and nothing can deadlock.
 #pragma once
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <thread>
 
+#include "lib/base/condition.h"
 #include "lib/comm/comm.h"
 
 namespace tutti {
@@ -24,7 +23,7 @@ struct Batch {
   std::vector<Part> parts;
   // Guarded by mutex, for batches on streams.
   std::mutex mutex;
-  std::condition_variable changed;
+  Condition changed;
   int streams_to_come = 0;  // workers that have not reached this batch yet
   bool done = false;
   Status status;
@@ -34,8 +33,10 @@ class Stream {
  public:
   static Result<std::unique_ptr<Stream>> start();
   ~Stream();  // runs what is queued, then ends the thread
+  // Until all that is queued has run; the first failure since the last time.
   Status synchronize();
-  bool idle();
+  // InProgress, or what synchronize() would return.
+  Status query();
   // A batch is shared by the workers that meet at it and a caller who may wait for it: none of them outlives the others for
   // sure, hence shared_ptr.
   void push(std::shared_ptr<Batch> batch, bool leads);
@@ -49,11 +50,11 @@ class Stream {
   void work();
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Condition changed_;
   std::deque<Entry> queue_;
   bool busy_ = false, ending_ = false;
   Status first_failure_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 // Runs a batch in this thread, after its turn has come on every communicator.

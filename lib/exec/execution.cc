@@ -194,18 +194,25 @@ Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t
   return place;
 }
 
-// Whether a message is of this call, and as long as it should be. If not, the failure is noted.
-inline bool Execution::fits(size_t expected, const Receiving& receiving) {
-  remarks_ &= receiving.view.signature;
-  const bool alike = of_one_call(receiving.view.signature, operation_.signature);
-  if (alike && receiving.view.bytes == expected) [[likely]]
+// Whether a message is of this call, and as long as it should be. If not, what came is noted.
+inline bool Execution::fits(size_t expected_bytes, const PlanSource& source, const Receiving& receiving) {
+  const View& view = receiving.view;
+  remarks_ &= view.signature;
+  const uint64_t expected = operation_.paired ? pair_signature(operation_.output_layout, source.peer) : operation_.signature;
+  if (of_one_call(view.signature, expected) && view.stamp == (operation_.number | expected_bytes)) [[likely]]
     return true;
-  if (!alike) {
-    mismatch_ = receiving.view.signature;
-  } else {
-    failure_ = fail(Code::InvalidUsage, "a message of ", receiving.view.bytes, " bytes came where ", expected, " were expected");
-  }
+  note_mismatch(source.peer, {expected, view.signature, call_of(view.stamp), expected_bytes, bytes_of(view.stamp)});
   return false;
+}
+
+[[gnu::noinline, gnu::cold]] void Execution::note_mismatch(int32_t peer, const Mismatch& mismatch) {
+  failed_peer_ = peer;
+  mismatch_ = mismatch;
+}
+
+// Of AllToAllV.
+[[gnu::noinline]] uint64_t Execution::pair_signature(const Layout& layout, int32_t peer) const {
+  return operation_.signature | folded_count(layout.count_of(static_cast<uint32_t>(peer)));
 }
 
 Progress Execution::failed_from(const PlanSource& source) {
@@ -263,10 +270,8 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     }
     if (progress == Progress::Failed) [[unlikely]]
       return failed_from(source);
-    if (!fits(bytes, receiving)) [[unlikely]] {
-      failed_peer_ = source.peer;
+    if (!fits(bytes, source, receiving)) [[unlikely]]
       return Progress::Failed;
-    }
     receiving.arrived = true;
     lent |= receiving.lent;
     moved = true;
@@ -284,7 +289,6 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     Receiving& receiving = receivings[sources[i].incoming];
     sources[i].endpoint->release(receiving);
     receiving.expected = receiving.arrived = receiving.begun = false;
-    receiving.handle = nullptr;
   }
   return Progress::Done;
 }

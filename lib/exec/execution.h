@@ -10,12 +10,9 @@
 #include "lib/dtype/dtype.h"
 #include "lib/exec/layout.h"
 #include "lib/exec/plan.h"
+#include "lib/exec/signature.h"
 
 namespace tutti {
-
-// Of signatures: what a rank remarks about its call. Those of different ranks may differ in it.
-inline constexpr uint64_t kRemark = uint64_t{1} << 51;
-inline bool of_one_call(uint64_t a, uint64_t b) { return ((a ^ b) & ~kRemark) == 0; }
 
 // One call, ready to run. What it points to must stay as it is until the execution is done.
 struct Operation {
@@ -26,12 +23,13 @@ struct Operation {
   Type type = Type::U8;
   Op op = Op::Sum;
   uint64_t signature = 0;
+  uint64_t number = 0;            // stamp_of() the call's number, as all ranks that take part count
   std::optional<Scale> scale;     // every element is multiplied when it is read from Input
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
   bool invites = false;           // peers may write a result where it belongs, in this rank's memory
-  bool paired = false;            // AllToAllV: lanes to different peers have different numbers of tiles
+  bool paired = false;            // AllToAllV: each two ranks have a count of their own, in the signature, too
 };
 
 // Messages so far on every lane of a communicator: [peer * kLanes + channel].
@@ -41,8 +39,8 @@ struct LaneCount {
 
 class Execution {
  public:
-  // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses
-  // may change. tile_bytes: limit of one message; the same in every call.
+  // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses and
+  // its number may change. tile_bytes: limit of one message; the same in every call.
   void prepare(size_t tile_bytes);
   // Takes its message numbers. window: tiles at once.
   void start(std::span<LaneCount> lanes, uint32_t window);
@@ -50,9 +48,15 @@ class Execution {
   // what else runs, and the messages that peers have read, are looked after in between.
   Progress advance(bool& moved);
 
-  // After Failed, for good: the peer, and the reason (mismatch set: the signature of its call, which is another; else failure()).
+  // What came where a message of this call was expected.
+  struct Mismatch {
+    uint64_t expected, signature;
+    uint32_t call;
+    size_t expected_bytes, bytes;
+  };
+  // After Failed, for good: the peer, and the reason (mismatch() set: its message is of another call; else failure()).
   int failed_peer() const { return failed_peer_; }
-  const std::optional<uint64_t>& mismatch() const { return mismatch_; }
+  const std::optional<Mismatch>& mismatch() const { return mismatch_; }
   const Status& failure() const { return failure_; }
   // Whether this rank, and all from which it received something, made the remark in this call.
   bool all_remarked() const { return remarks_ != 0; }
@@ -116,10 +120,13 @@ class Execution {
   bool deliver(Sending& sending, const PlanTarget& target, const Wire& wire);
   Wire wire_of(const Instance& instance, uint32_t target) const {
     const PlanTarget& to = operation_.plan->targets[target];
-    return {lanes_[to.lane].send_base + instance.postings[target].number, to.channel, operation_.signature};
+    return {lanes_[to.lane].send_base + instance.postings[target].number, to.channel, operation_.number,
+            operation_.paired ? pair_signature(operation_.input_layout, to.peer) : operation_.signature};
   }
+  uint64_t pair_signature(const Layout& layout, int32_t peer) const;
   Progress receive(Instance& instance, const PlanWork& work, bool& moved);
-  bool fits(size_t expected, const Receiving& receiving);
+  bool fits(size_t expected_bytes, const PlanSource& source, const Receiving& receiving);
+  void note_mismatch(int32_t peer, const Mismatch& mismatch);
   bool begin_lent(Instance& instance, const PlanWork& work);
   Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
@@ -180,7 +187,7 @@ class Execution {
   std::vector<uint32_t> claimed_;
   uint64_t remarks_ = 0;
   int failed_peer_ = -1;
-  std::optional<uint64_t> mismatch_;
+  std::optional<Mismatch> mismatch_;
   Status failure_;
 };
 

@@ -76,7 +76,7 @@ class Faulty final : public Transport {
   void sleep(int64_t max_ns) override { inner_->sleep(max_ns < 100'000 ? max_ns : 100'000); }
   void wake() override { inner_->wake(); }
   Progress flushed() override { return inner_->flushed(); }
-  Status leave(Deadline deadline) override { return inner_->leave(deadline); }
+  Status leave(Deadline deadline, std::vector<Untaken>& untaken) override { return inner_->leave(deadline, untaken); }
   void quiesce() override { inner_->quiesce(); }
 
  private:

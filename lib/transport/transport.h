@@ -31,10 +31,21 @@ inline constexpr uint8_t kLanes = 4;  // channels of schedules 0..2, point to po
 
 enum class Progress : uint8_t { Done, Again, Failed };
 
+inline constexpr size_t kMostMessageBytes = 64 << 20;
+
+// How long a message is, and the number of the call that it belongs to, modulo 2^kCallBits: one word, which is compared at once.
+inline constexpr int kBytesBits = 27, kCallBits = 29;
+static_assert(kMostMessageBytes < size_t{1} << kBytesBits);
+inline uint64_t stamp_of(uint64_t call, size_t bytes = 0) { return call % (uint64_t{1} << kCallBits) << kBytesBits | bytes; }
+inline size_t bytes_of(uint64_t stamp) { return stamp & ((uint64_t{1} << kBytesBits) - 1); }
+inline uint32_t call_of(uint64_t stamp) { return static_cast<uint32_t>(stamp >> kBytesBits); }
+
+// Which message. The rest travels with it, for the receiver to compare.
 struct Wire {
   uint32_t number;
   uint8_t channel;
-  uint64_t signature;  // travels with the message, for the receiver to compare
+  uint64_t call;       // stamp_of() its call, without bytes
+  uint64_t signature;  // what was called
 };
 
 // A payload on its way to one or more readers of one transport. Owned by the caller, at a stable address until finished: when all
@@ -50,7 +61,7 @@ struct Outgoing {
 
 struct View {
   const std::byte* data = nullptr;
-  size_t bytes = 0;
+  uint64_t stamp = 0;
   uint64_t signature = 0;
 };
 
@@ -61,7 +72,6 @@ struct Incoming {
   size_t capacity = 0;
   View view;                     // valid from Done to release()
   bool lent = false;             // what it shows is the sender's own memory: begin() before it is read
-  void* handle = nullptr;        // the transport's own
 };
 
 class Endpoint {
@@ -94,6 +104,12 @@ struct Reach {
   bool memory = false;  // a payload is written once, however many peers read it
 };
 
+// A message that was sent and will never be received, as its receiver has left.
+struct Untaken {
+  int sender, receiver;
+  Wire wire;
+};
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -124,7 +140,9 @@ class Transport {
   virtual Progress flushed() { return Progress::Done; }
   // At the end, when all went well: returns when that is so even if this process ends right after; at the deadline at the latest,
   // or soon after TransportOptions::cancel is set. Errors: a rank that has not taken what was sent to it.
-  virtual Status leave(Deadline) { return {}; }
+  // Adds to `untaken` what this rank leaves unreceived, and what others have left so that this rank sent; the first of each lane. Of two
+  // ranks the one that leaves later sees it at the latest.
+  virtual Status leave(Deadline, std::vector<Untaken>& /*untaken*/) { return {}; }
   // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
   // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
   virtual void quiesce() {}
@@ -132,7 +150,7 @@ class Transport {
 
 struct TransportOptions {
   int rank, ranks;
-  size_t largest_message;  // bytes; no message is longer
+  size_t largest_message;  // bytes; no message is longer; kMostMessageBytes at most
   const Settings& settings;
   // Set by another thread when the communicator has failed (a rank has died, the caller aborts): connect() then returns a
   // failure soon, within a tenth of a second. Outlives the transport.
@@ -144,6 +162,7 @@ struct TransportKind {
   const char* name;
   const char* help;
   Result<std::unique_ptr<Transport>> (*create)(const TransportOptions& options);
+  bool one_host = false;  // it reaches ranks of the same host only, and these do without it only if a person says so
 };
 // Every transport compiled in, cheapest first. (transports/registry.cc)
 std::span<const TransportKind> all_transports();

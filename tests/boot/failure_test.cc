@@ -67,7 +67,7 @@ TEST_CASE("abort reaches all, with its text") {
     Crew crew(4);
     REQUIRE(crew.join(settings, make_unique_id(settings).value()));
     Status gathered;
-    std::thread gatherer([&] { gathered = crew.controls[1]->all_gather("x", Deadline::after_s(10)).status(); });
+    std::thread gatherer([&] { gathered = crew.controls[1]->all_gather("x", Deadline::after_s(10), "a test").status(); });
     crew.controls[static_cast<size_t>(origin)]->abort({Code::DeviceError, origin, "the disk is full"});
     for (Watch& watch : crew.watches) {
       REQUIRE(watch.aborted(2));
@@ -77,7 +77,7 @@ TEST_CASE("abort reaches all, with its text") {
     }
     gatherer.join();
     CHECK(gathered.text() == "the disk is full");
-    CHECK(crew.controls[2]->all_gather("x", Deadline::after_s(10)).status().text() == "the disk is full");
+    CHECK(crew.controls[2]->all_gather("x", Deadline::after_s(10), "a test").status().text() == "the disk is full");
     for (auto& control : crew.controls) control->abort({Code::RemoteError, 0, "too late"});
     crew.controls.clear();
     for (Watch& watch : crew.watches) CHECK(watch.aborts == 1);
@@ -129,7 +129,7 @@ TEST_CASE("leaving is no failure") {
     REQUIRE(crew.join(settings, make_unique_id(settings).value()));
     crew.controls[2]->leave();
     crew.controls[2].reset();
-    const auto all = crew.controls[1]->all_gather("x", Deadline::after_s(10));
+    const auto all = crew.controls[1]->all_gather("x", Deadline::after_s(10), "a test");
     CHECK(all.status().code() == Code::InvalidUsage);
     CHECK(contains(all.status().text(), "rank 2 (pid "));
     CHECK(contains(all.status().text(), "has left"));
@@ -143,7 +143,7 @@ TEST_CASE("leaving is no failure") {
     crew.controls[0].reset();
     crew.controls[1].reset();
     CHECK(!crew.watches[2].aborted(0.2));
-    CHECK(contains(crew.controls[2]->all_gather("x", Deadline::after_s(10)).status().text(), "rank 0 (pid "));
+    CHECK(contains(crew.controls[2]->all_gather("x", Deadline::after_s(10), "a test").status().text(), "rank 0 (pid "));
     crew.controls[2]->abort({Code::RemoteError, 2, "mine"});
     CHECK(crew.watches[2].aborted(1));
     crew.controls[2].reset();
@@ -163,9 +163,10 @@ TEST_CASE("an exchange that is late names who is missing") {
   const Settings settings = loopback();
   Crew crew(3);
   REQUIRE(crew.join(settings, make_unique_id(settings).value()));
-  const auto all = crew.controls[0]->all_gather("x", Deadline::after_s(0.2));
+  const auto all = crew.controls[0]->all_gather("x", Deadline::after_s(0.2), "a test");
   CHECK(all.status().code() == Code::RemoteError);
-  CHECK(contains(all.status().text(), "ranks 1 and 2"));
+  CHECK(contains(all.status().text(), "a test did not finish in time: rank 1 has not called it"));
+  CHECK(contains(all.status().text(), "rank 2 has not called it"));
   CHECK(crew.watches[2].aborted(2));
   crew.controls.clear();
 }

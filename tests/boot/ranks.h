@@ -67,7 +67,7 @@ class Watch {
               cause_ = cause;
               ++aborts;
             },
-            [this] {
+            [this](uint64_t) {
               const std::lock_guard<std::mutex> lock(mutex_);
               return activity_;
             }};
@@ -170,7 +170,13 @@ class Processes {
     munmap(board_, sizeof(Board));
   }
   Board& board() { return *board_; }
-  void signal(int rank, int number) { kill(pids_[static_cast<size_t>(rank)], number); }
+  // A stop has come when this returns.
+  void signal(int rank, int number) {
+    const pid_t pid = pids_[static_cast<size_t>(rank)];
+    kill(pid, number);
+    siginfo_t info;
+    if (number == SIGSTOP) waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WEXITED | WNOWAIT);
+  }
   // The wait status of a rank's process, -1 if it does not end in time.
   int ended(int rank, double seconds) {
     int status = -1;
@@ -200,7 +206,7 @@ inline Control::Callbacks callbacks_to(Board::Row& row, Activity activity = {0, 
             std::strncpy(row.text, cause.text.c_str(), sizeof row.text - 1);
             ++row.aborts;
           },
-          [activity] { return activity; }};
+          [activity](uint64_t) { return activity; }};
 }
 
 }  // namespace tutti::test

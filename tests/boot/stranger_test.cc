@@ -37,7 +37,7 @@ bool hung_up(const Descriptor& fd, double seconds) {
   });
 }
 
-const std::string kHello = std::string("tutti\0\0\1", 8) + std::string(32, 'n');
+const std::string kHello = std::string("tutti\0\0\2", 8) + std::string(32, 'n');
 
 }  // namespace
 
@@ -128,6 +128,10 @@ struct Pair {
     if (!challenge.empty()) say(client_wire, challenge);
     client->read_some();
     to_server(from_client());
+    server->write_some();
+    const std::string proof = take(server_wire);
+    if (!proof.empty()) say(client_wire, proof);
+    client->read_some();
   }
   std::optional<Connection> client, server;
   Descriptor client_wire, server_wire;

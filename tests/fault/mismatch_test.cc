@@ -63,7 +63,7 @@ const Mismatch kMismatches[] = {
        const size_t counts[] = {5, 5, 6, 5};
        return tuttiAllGatherV(s, r, counts, nullptr, tuttiFloat, c, nullptr);
      },
-     {"AllGatherV", "hash"}},
+     {"AllGatherV", "recvcounts 5, 5, "}},
 };
 
 }  // namespace
@@ -114,7 +114,7 @@ TEST_CASE("a Send and a Recv that do not fit are an error that names both", "[fa
     rank.check(tuttiCommDestroy(comm), "destroy");
   });
   for (int rank = 0; rank < 2; ++rank)
-    check_failure(*board.get(), rank, tuttiInvalidUsage, {"rank 0", "rank 1", "Send/Recv", "count 8", "count 7"});
+    check_failure(*board.get(), rank, tuttiInvalidUsage, {"rank 1 called Recv (float32, count 7) from rank 0", "rank 0 called Send (float32, count 8) to rank 1"});
 }
 
 TEST_CASE("a Recv whose Send never comes names the peer at the deadline", "[fault]") {
@@ -133,4 +133,185 @@ TEST_CASE("a Recv whose Send never comes names the peer at the deadline", "[faul
     rank.check(tuttiCommDestroy(comm), "destroy");
   });
   check_failure(*board.get(), 1, tuttiRemoteError, {"rank 2", "1 s"});
+}
+
+// ---- calls that not all ranks' messages meet in: what is left over must never be taken for a later call's
+
+namespace {
+
+using RootedCall = tuttiResult_t (*)(tuttiComm_t comm, float* send, float* recv, int root);
+struct Rooted {
+  const char* name;
+  RootedCall call;
+};
+constexpr size_t kFew = 8;
+const Rooted kRooted[] = {
+    {"Broadcast", [](tuttiComm_t c, float* s, float* r, int root) { return tuttiBroadcast(s, r, kFew, tuttiFloat, root, c, nullptr); }},
+    {"Reduce", [](tuttiComm_t c, float* s, float* r, int root) { return tuttiReduce(s, r, kFew, tuttiFloat, tuttiSum, root, c, nullptr); }},
+    {"Gather", [](tuttiComm_t c, float* s, float* r, int root) { return tuttiGather(s, r, kFew, tuttiFloat, root, c, nullptr); }},
+    {"Scatter", [](tuttiComm_t c, float* s, float* r, int root) { return tuttiScatter(s, r, kFew, tuttiFloat, root, c, nullptr); }},
+};
+
+// What root's values of round k are, and what a rank must find after Broadcast k from rank 0.
+float value_of(int rank, int round) { return static_cast<float>(1000 * (rank + 1) + round); }
+
+World quick(int ranks) {
+  World world{.ranks = ranks};
+  world.deadline_s = 40;
+  world.environment = {{"TUTTI_TIMEOUT", "2"}};
+  return world;
+}
+
+}  // namespace
+
+TEST_CASE("one wrong root never shifts what comes later", "[fault]") {
+  for (const Rooted& rooted : kRooted)
+    for (const int ranks : {2, 4})
+      for (const int odd : {0, ranks - 1}) {
+        INFO(rooted.name << ", " << ranks << " ranks, rank " << odd << " names another root");
+        SharedBoard board;
+        run_with_faults(quick(ranks), -1, [&](Rank& rank) {
+          const tuttiComm_t comm = rank.join();
+          rank.meet(0);
+          std::vector<float> send(kFew * 4), recv(kFew * 4);
+          for (int round = 0; round < 40 && board->slots[rank.rank].result == tuttiSuccess; ++round) {
+            std::fill(send.begin(), send.end(), value_of(rank.rank, round));
+            std::fill(recv.begin(), recv.end(), -1.0f);
+            if (round == 3) {
+              board->take(rank.rank, rooted.call(comm, send.data(), recv.data(), rank.rank == odd ? 1 - odd % 2 : odd % 2));
+              continue;
+            }
+            const tuttiResult_t result = tuttiBroadcast(send.data(), recv.data(), kFew, tuttiFloat, 0, comm, nullptr);
+            board->take(rank.rank, result);
+            if (result == tuttiSuccess) expect(recv[0] == value_of(0, round), "a Broadcast succeeded with the data of another call");
+          }
+          board->take(rank.rank, tuttiBarrier(comm, nullptr));  // at the latest all hear of it
+          board->take(rank.rank, tuttiCommDestroy(comm));
+        });
+        for (int rank = 0; rank < ranks; ++rank)
+          check_failure(*board.get(), rank, tuttiInvalidUsage, {"ranks made different calls", "called", "communicator"});
+        std::string all;
+        for (int rank = 0; rank < ranks; ++rank) all += board->slots[rank].text;
+        INFO(all);
+        CHECK(all.find(", root 0") != std::string::npos);
+        CHECK(all.find(", root 1") != std::string::npos);
+        CHECK(all.find("[collective #4 of communicator ") != std::string::npos);
+      }
+}
+
+TEST_CASE("a call that a rank leaves out is told at the latest when it leaves", "[fault]") {
+  for (const bool late : {false, true}) {
+    INFO((late ? "the last call" : "a call in the middle") << " is left out");
+    SharedBoard board;
+    run_with_faults(quick(2), -1, [&](Rank& rank) {
+      const tuttiComm_t comm = rank.join();
+      float value[kFew] = {};
+      constexpr int kCalls = 6;
+      for (int round = 0; round < kCalls; ++round) {
+        if (rank.rank == 1 && round == (late ? kCalls - 1 : 2)) continue;
+        rank.check(tuttiBcast(value, kFew, tuttiFloat, 0, comm, nullptr), "bcast");
+      }
+      rank.meet(0);
+      if (rank.rank == 0) rank.wait_flag(1, 1);
+      board->take(rank.rank, tuttiCommDestroy(comm));
+      rank.raise_flag(1);
+    });
+    // Rank 1 leaves first, and sees what it has not received; then rank 0 sees it.
+    for (int rank : {0, 1})
+      if (rank == 1 || !std::getenv("TUTTI_TRANSPORTS"))
+        check_failure(*board.get(), rank, tuttiInvalidUsage,
+                      {"rank 0 called Broadcast (float32, root 0, count 8) [collective #6]", "rank 1 has left without receiving"});
+  }
+}
+
+TEST_CASE("a Send that nobody receives is told when ranks leave", "[fault]") {
+  const bool receiver_first = GENERATE(true, false);
+  INFO((receiver_first ? "the receiver" : "the sender") << " leaves first");
+  SharedBoard board;
+  run_with_faults(quick(2), -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    int values[kFew] = {};
+    rank.check(rank.rank == 0 ? tuttiSend(values, kFew, tuttiInt, 1, comm, nullptr) : tuttiRecv(values, kFew, tuttiInt, 0, comm, nullptr), "one");
+    if (rank.rank == 0) rank.check(tuttiSend(values, kFew, tuttiInt, 1, comm, nullptr), "a second send");
+    rank.check(tuttiBarrier(comm, nullptr), "barrier");  // and so the message is there
+    const bool first = (rank.rank == 1) == receiver_first;
+    if (!first) rank.wait_flag(1, 1);
+    board->take(rank.rank, tuttiCommFinalize(comm));
+    rank.raise_flag(1);
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  check_failure(*board.get(), 1, tuttiInvalidUsage, {"rank 0 called Send (int32, count 8) to rank 1 [#2]", "rank 1 has left without receiving"});
+  if (receiver_first && !std::getenv("TUTTI_TRANSPORTS")) check_failure(*board.get(), 0, tuttiInvalidUsage, {"Send (int32, count 8) to rank 1 [#2]"});
+}
+
+TEST_CASE("counts of AllToAllV that differ between two ranks are named, whatever their tiles", "[fault]") {
+  constexpr size_t kRight = 1 << 18;
+  for (const size_t wrong : {4 * kRight, kRight + 1, kRight / 4, size_t{0}}) {
+    INFO("rank 0 sends rank 1 " << wrong << " elements instead of " << kRight);
+    SharedBoard board;
+    run_with_faults(quick(2), -1, [&](Rank& rank) {
+      const tuttiComm_t comm = rank.join();
+      rank.meet(0);
+      std::vector<float> send(8 * kRight, 1), recv(8 * kRight, -1);
+      std::vector<size_t> sends(2, kRight), recvs(2, kRight);
+      if (rank.rank == 0) sends[1] = wrong;
+      for (int round = 0; round < 4 && board->slots[rank.rank].result == tuttiSuccess; ++round) {
+        board->take(rank.rank, tuttiAllToAllV(send.data(), sends.data(), nullptr, recv.data(), recvs.data(), nullptr, tuttiFloat, comm, nullptr));
+        sends[1] = kRight;
+        if (board->slots[rank.rank].result == tuttiSuccess) expect(rank.rank == 0 && round == 0, "a wrong AllToAllV went through");
+      }
+      rank.check(tuttiCommDestroy(comm), "destroy");
+    });
+    for (int rank : {0, 1})
+      check_failure(*board.get(), rank, tuttiInvalidUsage,
+                    {"AllToAllV", "sendcounts[1] = " + std::to_string(wrong), "recvcounts[0] = " + std::to_string(kRight), "elements"});
+  }
+}
+
+TEST_CASE("a Send and a Recv of other lengths over several tiles are named", "[fault]") {
+  constexpr size_t kRight = 1 << 18;
+  for (const size_t wrong : {4 * kRight, kRight - 1}) {
+    SharedBoard board;
+    run_with_faults(quick(2), -1, [&](Rank& rank) {
+      const tuttiComm_t comm = rank.join();
+      rank.meet(0);
+      std::vector<float> values(4 * kRight, 1);
+      board->take(rank.rank, rank.rank == 0 ? tuttiSend(values.data(), wrong, tuttiFloat, 1, comm, nullptr)
+                                            : tuttiRecv(values.data(), kRight, tuttiFloat, 0, comm, nullptr));
+      if (board->slots[rank.rank].result == tuttiSuccess) board->take(rank.rank, tuttiBarrier(comm, nullptr));
+      rank.check(tuttiCommDestroy(comm), "destroy");
+    });
+    for (int rank : {0, 1})
+      check_failure(*board.get(), rank, tuttiInvalidUsage, {"count " + std::to_string(wrong) + ") to rank 1", "count " + std::to_string(kRight) + ") from rank 0"});
+  }
+}
+
+TEST_CASE("a ring of Recvs is named", "[fault]") {
+  SharedBoard board;
+  World world = quick(3);
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    rank.meet(0);
+    float value = 0;
+    board->take(rank.rank, tuttiRecv(&value, 1, tuttiFloat, (rank.rank + 1) % 3, comm, nullptr));
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  for (int rank = 0; rank < 3; ++rank)
+    check_failure(*board.get(), rank, tuttiInvalidUsage,
+                  {"ranks 0, 1 and 2 wait for one another in a ring", "rank 2: in Recv (float32, count 1) from rank 0", "one group"});
+}
+
+TEST_CASE("a CommSplit that a rank does not call is named, and what that rank does instead", "[fault]") {
+  SharedBoard board;
+  World world = quick(3);
+  world.environment = {{"TUTTI_TIMEOUT", "20"}, {"TUTTI_INIT_TIMEOUT", "2"}};
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    rank.check(tuttiBarrier(comm, nullptr), "barrier");
+    tuttiComm_t child = nullptr;
+    board->take(rank.rank, rank.rank == 2 ? tuttiBarrier(comm, nullptr) : tuttiCommSplit(comm, 0, rank.rank, &child, nullptr));
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  for (int rank = 0; rank < 3; ++rank)
+    check_failure(*board.get(), rank, tuttiRemoteError, {"CommSplit of communicator ", "rank 2 has not called it", "rank 2: in Barrier [collective #2"});
 }

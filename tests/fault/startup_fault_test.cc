@@ -50,7 +50,7 @@ class HalfStarted {
     std::string introduction;
     for (const std::string& field : {terms, std::string("0"), std::string(), seats.whereabouts()}) append(introduction, field);
     for (const std::string& field : {introduction, std::string("0"), std::string(), address.value()}) append(blob, field);
-    const auto all = control_->all_gather(blob, Deadline::after_s(10));
+    const auto all = control_->all_gather(blob, Deadline::after_s(10), "a test");
     expect(all.ok(), all.status().text());
   }
 

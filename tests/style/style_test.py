@@ -36,7 +36,7 @@ ROOMS = {
 # A vendor's headers -> the only rooms that know them.
 VENDORS = {
     r'hwloc(\.h|/.*)': ['lib/topo', 'perf', 'tools', 'tests'],
-    r'sodium(\.h|/.*)': ['lib/boot', 'tests'],
+    r'sodium(\.h|/.*)': ['lib/base', 'tests'],
     r'(ucp|ucs|uct)/.*': ['transports/ucx'],
     r'(infiniband|rdma)/.*': ['transports/verbs'],
     r'(acl|hccl)/.*': ['transports/npu'],

@@ -1,6 +1,9 @@
 // memory: the heap that tuttiMemAlloc hands out, as its owner and as another process sees it.
 #include "lib/base/memory.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,14 +78,33 @@ TEST_CASE("another process writes to the heap through its file") {
   const HeapFile file = heap_file();
   REQUIRE(file.descriptor >= 0);
   const size_t offset = offset_of(block);
+  const int passed_on = dup(file.descriptor);  // as over a socket; the library's own is closed in a child
   CHECK(in_child([&] {
-    const std::unique_ptr<HeapView> view = HeapView::map(file.descriptor, file.bytes);
-    if (!view || HeapView::map(file.descriptor, file.bytes - 1)) return false;
+    const std::unique_ptr<HeapView> view = HeapView::map(passed_on, file.bytes);
+    if (!view || HeapView::map(passed_on, file.bytes - 1)) return false;
+    if (fcntl(file.descriptor, F_GETFD) >= 0 || ftruncate(passed_on, 0) == 0) return false;  // it is sealed
     view->base()[offset + 9999] = std::byte{7};
     return true;
   }));
   CHECK(block[9999] == std::byte{7});
+  close(passed_on);
   free_shared(block);
+}
+
+TEST_CASE("a file that can be cut off is not mapped") {
+  const int file = memfd_create("open", MFD_CLOEXEC);
+  REQUIRE(ftruncate(file, 4096) == 0);
+  CHECK(HeapView::map(file, 4096) == nullptr);
+  close(file);
+}
+
+TEST_CASE("memory is made within the limit of file sizes") {
+  CHECK(in_child([] {
+    const rlimit limit{64 << 20, 64 << 20};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    const Result<Descriptor> file = make_sealed_file("too long", 65 << 20);
+    return !file.ok() && file.status().text().find("ulimit -f") != std::string::npos && heap_file().bytes == 64 << 20;
+  }));
 }
 
 TEST_CASE("a forked child has a heap of its own, and lets go of its parent's memory without touching it") {

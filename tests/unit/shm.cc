@@ -13,7 +13,7 @@ using namespace tutti;
 namespace {
 
 constexpr size_t kBytes = 64 << 10;
-constexpr Wire kWire{0, 0, 7};
+constexpr Wire kWire{0, 0, 0, 7};
 
 // A reader, rank 0, and a writer, rank 1.
 class Pair {
@@ -72,7 +72,7 @@ TEST_CASE("what a thread offers is written there, once", "[shm]") {
   pair.to_reader().deliver(outgoing, kWire);
   REQUIRE(pair.to_writer().receive(incoming) == Progress::Done);
   CHECK(incoming.view.data == place.data());
-  CHECK(incoming.view.bytes == kBytes);
+  CHECK(bytes_of(incoming.view.stamp) == kBytes);
   CHECK_FALSE(incoming.lent);
   pair.to_writer().release(incoming);
 }

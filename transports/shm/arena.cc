@@ -3,10 +3,10 @@
 
 #include <linux/futex.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <ctime>
 #include <map>
@@ -35,6 +35,14 @@ LocalArenas& local_arenas() {
   return *arenas;
 }
 
+Result<std::byte*> map_arena(int descriptor, size_t bytes) {
+  void* const base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base != MAP_FAILED) return static_cast<std::byte*>(base);
+  const int error = errno;
+  return system_failure(concat("shm: cannot map ", bytes, " bytes of shared memory",
+                               error == ENOMEM ? "; the address space is limited (ulimit -v)" : ""), error);
+}
+
 }  // namespace
 
 ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(ranks_in) {
@@ -43,8 +51,8 @@ ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(rank
   // Of any 64 messages in a row, those in large slots have their 16th before read: so not more than every other of these.
   large_count = static_cast<uint32_t>(lanes * 2 * kLargeWindow + 256);
   large_slot_bytes = page_aligned(largest_message);
-  accesses = sizeof(ArenaHeader);
-  acks = page_aligned(accesses + ranks * sizeof(uint32_t));
+  words = sizeof(ArenaHeader);
+  acks = page_aligned(words + ranks * sizeof(PeerWords));
   offers = page_aligned(acks + lanes * sizeof(Acks));
   cells = page_aligned(offers + lanes * sizeof(Offers));
   small_slots = page_aligned(cells + lanes * kCells * sizeof(Cell));
@@ -53,20 +61,11 @@ ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(rank
 }
 
 Result<std::unique_ptr<Arena>> Arena::create(const ArenaLayout& layout, const Token& token) {
-  const int descriptor = memfd_create("tutti-arena", MFD_CLOEXEC);
-  if (descriptor < 0) return system_failure("shm: cannot make shared memory (memfd_create)", errno);
-  if (ftruncate(descriptor, static_cast<off_t>(layout.total)) != 0) {
-    Status status = system_failure(concat("shm: cannot size shared memory to ", layout.total, " bytes"), errno);
-    close(descriptor);
-    return status;
-  }
-  void* base = mmap(nullptr, layout.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (base == MAP_FAILED) {
-    Status status = system_failure(concat("shm: cannot map ", layout.total, " bytes of shared memory"), errno);
-    close(descriptor);
-    return status;
-  }
-  std::unique_ptr<Arena> arena(new Arena(layout, static_cast<std::byte*>(base), true, descriptor));
+  Result<Descriptor> file = make_sealed_file("tutti-arena", layout.total);
+  if (!file.ok()) return fail(file.status().code(), "shm: ", file.status().text());
+  Result<std::byte*> base = map_arena(file.value().get(), layout.total);
+  if (!base.ok()) return base.status();
+  std::unique_ptr<Arena> arena(new Arena(layout, base.value(), true, std::move(file.value())));
   arena->header().magic = kMagic;
   arena->header().token = token;
   LocalArenas& arenas = local_arenas();
@@ -81,30 +80,22 @@ Result<std::unique_ptr<Arena>> Arena::attach_local(const ArenaLayout& layout, co
   const auto found = arenas.by_token.find(token);
   if (found == arenas.by_token.end()) return fail(Code::RemoteError, "shm: the peer left during start-up");
   ++found->second.users;
-  return std::unique_ptr<Arena>(new Arena(layout, found->second.base, true, -1));
+  return std::unique_ptr<Arena>(new Arena(layout, found->second.base, true, Descriptor()));
 }
 
 Result<std::unique_ptr<Arena>> Arena::attach(const ArenaLayout& layout, const Token& token, int descriptor) {
-  struct stat file;
-  if (fstat(descriptor, &file) != 0) return system_failure("shm: fstat of a peer's memory", errno);
-  if (static_cast<size_t>(file.st_size) != layout.total)
-    return fail(Code::InternalError, "shm: a peer's memory has ", file.st_size, " bytes, expected ", layout.total);
-  void* base = mmap(nullptr, layout.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (base == MAP_FAILED) return system_failure("shm: cannot map a peer's memory", errno);
-  std::unique_ptr<Arena> arena(new Arena(layout, static_cast<std::byte*>(base), false, -1));
+  if (!is_sealed(descriptor, layout.total))
+    return fail(Code::InternalError, "shm: a peer's memory is not sealed, or has not the ", layout.total, " bytes that were expected");
+  Result<std::byte*> base = map_arena(descriptor, layout.total);
+  if (!base.ok()) return base.status();
+  std::unique_ptr<Arena> arena(new Arena(layout, base.value(), false, Descriptor()));
   // Plain looks: the owner wrote both before it sent the descriptor.
   if (arena->header().magic != kMagic || arena->header().token != token)
     return fail(Code::InternalError, "shm: a descriptor arrived that is not the peer's memory");
   return arena;
 }
 
-void Arena::close_descriptor() {
-  if (descriptor_ >= 0) close(descriptor_);
-  descriptor_ = -1;
-}
-
 Arena::~Arena() {
-  close_descriptor();
   if (listed_) {
     LocalArenas& arenas = local_arenas();
     std::lock_guard lock(arenas.mutex);

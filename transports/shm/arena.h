@@ -1,27 +1,27 @@
 // arena: the shared memory that one rank owns and its peers on the host map.
 //
-//   header | who reads what of mine | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
+//   header | a few words for each peer | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
-//  - cell (one of 64, see cell_of): signature, length, and either the payload itself (240 bytes at most) or where it is: in a slot
+//  - cell (one of 64, see cell_of): signature, and either the payload itself (240 bytes at most) or where it is: in a slot
 //    of the arena, in r's memory, where p reads it (in r's heap; or anywhere, if p runs in r's process), or where p wanted it. Then
-//    `stamp` = message + 1 with release; p's acquire of the stamp makes
-//    the cell, and what it speaks of, visible;
+//    `head`, with release: which message it is, how long, and of which call; p's acquire makes the cell, and what it speaks of, visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
 //  - offer (message % 64): where in its own heap, or in the process that both run in, p would like the message to be written,
 //    before r has sent it;
+//  - left: r has left: what others have sent to it and it has not read, it never will;
 //  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
-// The file is an unlinked memfd: it is gone with its last mapping, also after kill -9. Pages come into being when touched.
+// The file is an unlinked memfd of sealed length: it is gone with its last mapping, also after kill -9, and nobody can cut it off under
+// those who map it. Pages come into being when touched.
 #pragma once
-#include <sys/uio.h>
-
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
+#include "lib/base/memory.h"
 #include "lib/base/status.h"
 #include "lib/transport/transport.h"
 
@@ -63,14 +63,31 @@ struct Elsewhere {
   Lease lease;      // Heap, Memory: the reader takes it when it is about to read
 };
 
+// What a cell begins with: the lap of its message (how many messages were in this cell up to it, so that the one before, or nothing, has
+// another) and its stamp. All in one word, so that a peer that writes what it should not cannot change a length after it was looked at.
+struct Head {
+  static constexpr int kLapBits = 64 - kBytesBits - kCallBits;
+  static constexpr uint64_t kLaps = uint64_t{1} << kLapBits;
+
+  static uint64_t lap(uint32_t message) { return (message / kCells + 1) % kLaps; }
+  static uint64_t make(const Wire& wire, size_t bytes) { return (wire.call | bytes) << kLapBits | lap(wire.number); }
+  bool is(uint32_t message) const { return word % kLaps == lap(message); }
+  // Whether this very message has been read, to go by the ack of its cell.
+  bool was_read(uint32_t ack) const { return word % kLaps == ack / kCells % kLaps; }
+  uint64_t stamp() const { return word >> kLapBits; }
+
+  uint64_t word;
+};
+
 struct alignas(64) Cell {
-  std::atomic<uint32_t> stamp;
-  uint32_t length;      // bytes of payload
+  std::atomic<uint64_t> head;
   uint64_t signature;
   union {
-    std::byte payload[kInlineBytes];  // length <= kInlineBytes
+    std::byte payload[kInlineBytes];  // of kInlineBytes at most
     Elsewhere elsewhere;
   };
+
+  Head look() const { return {head.load(std::memory_order_acquire)}; }
 };
 static_assert(sizeof(Cell) == 256);
 
@@ -100,13 +117,16 @@ struct alignas(64) Doorbell {
   std::atomic<uint32_t> rings;
 };
 
-// What a peer in another process says in access(): it maps this rank's heap.
-inline constexpr uint32_t kMapsHeap = 1;
+struct PeerWords {
+  std::atomic<uint32_t> maps_heap;   // the peer maps the owner's heap; written by the peer when it connects
+  std::atomic<uint32_t> used_lanes;  // a bit for each lane on which the owner has sent to the peer; pages of other lanes are never touched
+};
 
 using Token = std::array<uint64_t, 2>;
 
 struct ArenaHeader {
   uint64_t magic;
+  std::atomic<uint32_t> left;  // the owner receives nothing any more
   Token token;   // names this arena; random
   Doorbell doorbell;
 };
@@ -117,7 +137,7 @@ struct ArenaLayout {
   uint32_t ranks;
   uint32_t small_count, large_count;  // of slots: enough for the windows of all lanes, so that slots never run out first
   size_t large_slot_bytes;
-  size_t accesses, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
+  size_t words, acks, offers, cells, small_slots, large_slots, total;  // offsets and size in bytes
 };
 
 // One mapping of an arena. Ranks of one process share the owner's mapping, others map the descriptor they were sent.
@@ -133,8 +153,8 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  int descriptor() const { return descriptor_; }  // the owner's, until close_descriptor(); else -1
-  void close_descriptor();
+  int descriptor() const { return descriptor_.get(); }  // the owner's, until close_descriptor(); else -1
+  void close_descriptor() { descriptor_.reset(); }
   ArenaHeader& header() const { return *reinterpret_cast<ArenaHeader*>(base_); }
   Cell* cells(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<Cell*>(base_ + layout_.cells) + (static_cast<size_t>(lane) * layout_.ranks + peer) * kCells;
@@ -145,21 +165,18 @@ class Arena {
   Offers& offers(uint8_t lane, uint32_t peer) const {
     return reinterpret_cast<Offers*>(base_ + layout_.offers)[static_cast<size_t>(lane) * layout_.ranks + peer];
   }
-  // Whether the peer maps the owner's heap (kMapsHeap). Written by the peer when it connects.
-  std::atomic<uint32_t>& access(uint32_t peer) const {
-    return reinterpret_cast<std::atomic<uint32_t>*>(base_ + layout_.accesses)[peer];
-  }
+  PeerWords& words(uint32_t peer) const { return reinterpret_cast<PeerWords*>(base_ + layout_.words)[peer]; }
   std::byte* at(uint64_t offset) const { return base_ + offset; }
   const ArenaLayout& layout() const { return layout_; }
 
  private:
-  Arena(const ArenaLayout& layout, std::byte* base, bool listed, int descriptor)
-      : layout_(layout), base_(base), listed_(listed), descriptor_(descriptor) {}
+  Arena(const ArenaLayout& layout, std::byte* base, bool listed, Descriptor descriptor)
+      : layout_(layout), base_(base), listed_(listed), descriptor_(std::move(descriptor)) {}
 
   const ArenaLayout layout_;
   std::byte* const base_;
   const bool listed_;
-  int descriptor_;
+  Descriptor descriptor_;
 };
 
 void wake(Doorbell& doorbell);

@@ -42,8 +42,10 @@ void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, in
   peer_ = &peer_arena;
   bell_ = &peer_arena.header().doorbell;
   sight_ = sight;
-  access_ = &sender.arena->access(static_cast<uint32_t>(peer));
-  peer_arena.access(static_cast<uint32_t>(rank)).store(sight.heap ? kMapsHeap : 0, std::memory_order_release);
+  words_ = &sender.arena->words(static_cast<uint32_t>(peer));
+  rank_ = rank;
+  peer_rank_ = peer;
+  peer_arena.words(static_cast<uint32_t>(rank)).maps_heap.store(sight.heap ? 1 : 0, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
     entry.out = sender.arena->cells(lane, static_cast<uint32_t>(peer));
@@ -68,6 +70,7 @@ void ShmEndpoint::learn(Lane& lane, uint32_t number) {
 // Whether the cell of message `number` is free: message number - 64 has been read.
 bool ShmEndpoint::look(Lane& lane, uint32_t number) {
   lane.free_line = UINT32_MAX;
+  if (!std::exchange(lane.used, true)) words_->used_lanes.fetch_or(1u << (&lane - lanes_), std::memory_order_release);
   // Now and then at what was sent last, so that few slots are in use.
   if (number % kAcksPerLine == 0 && lane.holds > 0) learn(lane, number - kAcksPerLine);
   const uint32_t cell = number % kCells, lap = number - cell;
@@ -96,10 +99,9 @@ bool ShmEndpoint::large_writable(Lane& lane, uint32_t number) {
 }
 
 void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
-  cell.length = static_cast<uint32_t>(bytes);
   cell.signature = wire.signature;
   // Pairs with receive(). Covers cell, slot, heap, and what was written where the peer wanted it.
-  cell.stamp.store(wire.number + 1, std::memory_order_release);
+  cell.head.store(Head::make(wire, bytes), std::memory_order_release);
   ring(*bell_);
 }
 
@@ -109,7 +111,7 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
 
 bool ShmEndpoint::shows(const void* at) const {
   return sight_.same_process ||
-         (access_->load(std::memory_order_relaxed) == kMapsHeap && sender_->in_heap(static_cast<const std::byte*>(at)));
+         (words_->maps_heap.load(std::memory_order_relaxed) != 0 && sender_->in_heap(static_cast<const std::byte*>(at)));
 }
 
 // Where the peer can read the payload itself; a slot if it cannot, or if a copy has been made for another reader already.
@@ -165,6 +167,7 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
   // given() has acquired both; if they have changed since, take() fails. A call of another length is not let at the memory.
   const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
   if (offer.bytes.load(std::memory_order_relaxed) != bytes) return nullptr;
+  if (!sight_.same_process && (bytes > sight_.heap_bytes || offset > sight_.heap_bytes - bytes)) return nullptr;
   if (!offer.lease.take(wire.number)) return nullptr;
   return sight_.same_process ? reinterpret_cast<std::byte*>(offset) : sight_.heap + offset;
 }
@@ -196,26 +199,52 @@ void ShmEndpoint::offer(Incoming& incoming) {
 
 Progress ShmEndpoint::receive(Incoming& incoming) {
   const uint32_t number = incoming.wire.number;
-  Lane& lane = lanes_[incoming.wire.channel];
-  Cell& cell = lane.in_cell(number);
-  if (cell.stamp.load(std::memory_order_acquire) != number + 1) return Progress::Again;
+  const Cell& cell = lanes_[incoming.wire.channel].in_cell(number);
+  const Head head = cell.look();
+  if (!head.is(number)) return Progress::Again;
   incoming.lent = false;
-  if (cell.length <= kInlineBytes) {
-    incoming.view.data = cell.payload;
-  } else if (cell.elsewhere.where == Where::Slot) {
-    incoming.view.data = peer_->at(cell.elsewhere.offset);
-  } else if (cell.elsewhere.where == Where::Landed) {
-    incoming.view.data = incoming.landing;
-  } else {
-    incoming.lent = true;
-    incoming.view.data = cell.elsewhere.where == Where::Heap ? sight_.heap + cell.elsewhere.offset
-                                                             : reinterpret_cast<const std::byte*>(cell.elsewhere.offset);
-  }
-  incoming.view.bytes = cell.length;
+  incoming.view.stamp = head.stamp();
   incoming.view.signature = cell.signature;
-  if (lane.offered[number % kCells]) {  // the sender is past it, whether it has seen it or not
-    lane.offered[number % kCells] = nullptr;
-    lane.in_offers->offers[number % kCells].lease.end();
+  if (bytes_of(head.stamp()) > kInlineBytes) return receive_elsewhere(cell, incoming);
+  incoming.view.data = cell.payload;
+  return Progress::Done;
+}
+
+// Where the payload is not in its cell. What the peer has written is read once, and not used before it is checked.
+[[gnu::noinline]] Progress ShmEndpoint::receive_elsewhere(const Cell& cell, Incoming& incoming) {
+  const size_t bytes = bytes_of(incoming.view.stamp);
+  const uint64_t offset = __atomic_load_n(&cell.elsewhere.offset, __ATOMIC_RELAXED);
+  const auto within = [&](uint64_t low, uint64_t high) { return offset >= low && offset <= high && bytes <= high - offset; };
+  bool found = false;
+  switch (__atomic_load_n(&cell.elsewhere.where, __ATOMIC_RELAXED)) {
+    case Where::Slot:
+      incoming.view.data = peer_->at(offset);
+      found = within(peer_->layout().small_slots, peer_->layout().total);
+      break;
+    case Where::Landed:
+      incoming.view.data = incoming.landing;
+      found = bytes == incoming.capacity;
+      break;
+    case Where::Heap:
+      incoming.lent = true;
+      incoming.view.data = sight_.heap + offset;
+      found = sight_.heap && within(0, sight_.heap_bytes);
+      break;
+    case Where::Memory:
+      incoming.lent = true;
+      incoming.view.data = reinterpret_cast<const std::byte*>(offset);
+      found = sight_.same_process;
+      break;
+  }
+  if (!found) {
+    failure_ = fail(Code::InternalError, "shm: rank ", peer_rank_, " has written that its message lies outside of its memory");
+    return Progress::Failed;
+  }
+  Lane& lane = lanes_[incoming.wire.channel];
+  const uint32_t index = incoming.wire.number % kCells;
+  if (lane.offered[index]) {  // the sender is past it, whether it has seen it or not
+    lane.offered[index] = nullptr;
+    lane.in_offers->offers[index].lease.end();
   }
   return Progress::Done;
 }
@@ -224,7 +253,7 @@ bool ShmEndpoint::begin(Incoming& incoming) {
   const uint32_t number = incoming.wire.number;
   Lane& lane = lanes_[incoming.wire.channel];
   if (!lane.in_cell(number).elsewhere.lease.take(number)) return false;
-  lane.taken[number % kCells] = true;
+  lane.taken[number % kCells] = uint64_t{number} + 1;
   incoming.lent = false;
   return true;
 }
@@ -232,24 +261,44 @@ bool ShmEndpoint::begin(Incoming& incoming) {
 void ShmEndpoint::release(Incoming& incoming) {
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number;
-  lane.taken[number % kCells] = false;
   // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
   // acquire loads in look(), learn() and reap().
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
   ring(*bell_);
   // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
   if (!lane.answered)
-    for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(incoming.view.bytes));
+    for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(bytes_of(incoming.view.stamp)));
   lane.answered = false;
+}
+
+void ShmEndpoint::add_untaken(std::vector<Untaken>& untaken) const {
+  const auto add_first = [&](uint8_t channel, int sender, int receiver, const auto& cell_of_message, const Acks& acks) {
+    for (uint32_t i = 0; i < kCells; ++i) {
+      const Cell& cell = cell_of_message(i);
+      const Head head = cell.look();
+      if (head.was_read(acks.released[i].load(std::memory_order_acquire))) continue;
+      untaken.push_back({sender, receiver, {i, channel, stamp_of(call_of(head.stamp())), cell.signature}});
+      return;
+    }
+  };
+  const uint32_t to_me = peer_->words(static_cast<uint32_t>(rank_)).used_lanes.load(std::memory_order_acquire);
+  const bool peer_left = peer_->header().left.load(std::memory_order_acquire) != 0;
+  for (uint8_t channel = 0; channel < kLanes; ++channel) {
+    const Lane& lane = lanes_[channel];
+    if (to_me >> channel & 1) add_first(channel, peer_rank_, rank_, [&](uint32_t i) -> const Cell& { return lane.in_cell(i); }, *lane.in_acks);
+    if (lane.used && peer_left && peer_rank_ != rank_)
+      add_first(channel, rank_, peer_rank_, [&](uint32_t i) -> const Cell& { return lane.out_cell(i); }, *lane.out_acks);
+  }
 }
 
 void ShmEndpoint::withdraw() {
   for (Lane& lane : lanes_) {
     for (uint32_t cell = 0; cell < kCells; ++cell) {
       // What was taken and will not be read any more.
-      if (std::exchange(lane.taken[cell], false)) {
-        const uint32_t number = lane.in_cell(cell).stamp.load(std::memory_order_relaxed) - 1;
-        lane.in_acks->released[cell].store(ack_of(number), std::memory_order_release);
+      if (lane.taken[cell] > 0) {
+        const uint32_t number = static_cast<uint32_t>(lane.taken[cell] - 1);
+        std::atomic<uint32_t>& ack = lane.in_acks->released[cell];
+        if (ack.load(std::memory_order_relaxed) == number - cell) ack.store(ack_of(number), std::memory_order_release);
       }
       if (lane.held[cell].reference && lane.out_cell(cell).elsewhere.lease.take_back(lane.held[cell].message))
         sender_->let_go(lane, cell);
@@ -278,9 +327,9 @@ void ShmEndpoint::settle(const Deadline& end) {
         sender_->let_go(lane, cell);
       }
       if (const Incoming* incoming = std::exchange(lane.offered[cell], nullptr)) {
-        const uint32_t stamp = incoming->wire.number + 1;
+        const uint32_t number = incoming->wire.number;
         // A peer that is stopped in the middle could go on at any time.
-        if (!wait_for([&] { return lane.in_cell(cell).stamp.load(std::memory_order_acquire) == stamp; }))
+        if (!wait_for([&] { return lane.in_cell(number).look().is(number); }))
           unshare(incoming->landing, incoming->capacity);
       }
     }

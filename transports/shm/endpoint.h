@@ -9,6 +9,7 @@ class ShmEndpoint final : public Endpoint {
   // How this rank sees the peer's memory.
   struct Sight {
     std::byte* heap;    // mapped here, or null
+    size_t heap_bytes;
     bool same_process;  // all of it
   };
   void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
@@ -21,9 +22,12 @@ class ShmEndpoint final : public Endpoint {
   void deliver(Outgoing& outgoing, const Wire& wire) override;
   bool begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
+  Status failure() const override { return failure_; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer in another process has not finished by the end it may go on reading, but not writing.
   void withdraw();
+  // When this rank leaves, and has said so in its arena.
+  void add_untaken(std::vector<Untaken>& untaken) const;
   void settle(const Deadline& end);
 
  private:
@@ -35,6 +39,7 @@ class ShmEndpoint final : public Endpoint {
   void learn(Lane& lane, uint32_t number);
   bool point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
+  Progress receive_elsewhere(const Cell& cell, Incoming& incoming);
   void count_post(Outgoing& outgoing);
   Where reference(const Outgoing& outgoing) const;
 
@@ -42,7 +47,9 @@ class ShmEndpoint final : public Endpoint {
   Arena* peer_ = nullptr;
   Doorbell* bell_ = nullptr;  // the peer's
   Sight sight_{};
-  std::atomic<uint32_t>* access_ = nullptr;  // the peer's to my memory
+  PeerWords* words_ = nullptr;  // in my arena
+  int rank_ = -1, peer_rank_ = -1;
+  Status failure_;
   Lane lanes_[kLanes];
 };
 

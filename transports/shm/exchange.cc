@@ -1,158 +1,44 @@
 // exchange: see exchange.h.
 #include "transports/shm/exchange.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <map>
+#include <numeric>
 
 #include "lib/topo/whereabouts.h"
 
 namespace tutti::shm {
 namespace {
 
-constexpr size_t kBatch = 64;  // ranks per message, of two descriptors each; the kernel's limit is 253
-constexpr int kSliceMs = 25;    // how soon `cancel` is seen
-constexpr int kBacklogMs = 2;   // between tries while the collector's backlog is full
-
-class Descriptor {
- public:
-  explicit Descriptor(int value = -1) : value_(value) {}
-  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(value_, other.value_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
+constexpr size_t kBatch = kMostDescriptors / 2;  // ranks per message, of two descriptors each
+constexpr size_t kMostGuests = 256;              // who have connected and proved nothing
 
 struct Hello {
-  Token admission;  // of the collector's arena
   int32_t rank;
+  Nonce nonce;
 };
-
-struct Batch {
+struct Challenge {
+  Nonce nonce;
+  Key proof;
+};
+struct Admission {  // with two descriptors
+  Key proof;
+};
+struct Batch {  // with two descriptors for each
   uint32_t count;
   int32_t ranks[kBatch];
 };
 
-socklen_t abstract_name(const Token& token, sockaddr_un& name) {
-  name = {};
-  name.sun_family = AF_UNIX;
-  // sun_path[0] stays 0: an abstract name, which leaves nothing in the file system. The name is derived from the token but
-  // does not show it.
-  const int length = std::snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "tutti-%016lx",
-                                   static_cast<unsigned long>(token[0] * 0x9e3779b97f4a7c15u));
-  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(length));
+Key proof_of(const Contact& collector, std::string_view side, const Hello& hello, const Nonce& nonce) {
+  return derive_key(collector.secret, side, concat(hello.rank, "|", view_of(hello.nonce), view_of(nonce)));
 }
-
-// Fails when waiting for `what` has to end.
-Status go_on(const Patience& patience, const char* what) {
-  if (patience.cancel.load(std::memory_order_acquire)) return fail(Code::RemoteError, "shm: ", what, " was cancelled");
-  if (patience.deadline.passed()) return fail(Code::RemoteError, "shm: ", what, " did not happen in time");
-  return {};
-}
-
-Status wait_for(int descriptor, short events, const Patience& patience, const char* what) {
-  for (;;) {
-    pollfd entry{descriptor, events, 0};
-    const int ready = poll(&entry, 1, patience.deadline.left_ms(kSliceMs));
-    if (ready > 0) return {};
-    if (ready < 0 && errno != EINTR) return system_failure(concat("shm: poll for ", what), errno);
-    TUTTI_TRY(go_on(patience, what));
-  }
-}
-
-// Without blocking: the kernel would wait for room in the backlog as long as the collector lives.
-Status connect_to(int socket, const Token& token, int rank, const Patience& patience) {
-  sockaddr_un name;
-  const socklen_t length = abstract_name(token, name);
-  while (connect(socket, reinterpret_cast<sockaddr*>(&name), length) != 0) {
-    if (errno != EAGAIN && errno != EINTR)
-      return system_failure(concat("shm: cannot reach rank ", rank, " on this host"), errno);
-    TUTTI_TRY(go_on(patience, "a connection to a rank on this host"));
-    poll(nullptr, 0, kBacklogMs);  // there is nothing to wait on
-  }
-  return {};
-}
-
-template <typename Message>
-Status send_with_descriptors(int socket, const Message& message, std::span<const int> descriptors, const Patience& patience) {
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int) * kBatch)] = {};
-  iovec data{const_cast<Message*>(&message), sizeof message};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  if (!descriptors.empty()) {
-    header.msg_control = control;
-    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
-    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
-  }
-  for (;;) {
-    const ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent == static_cast<ssize_t>(sizeof message)) return {};
-    if (sent >= 0) return fail(Code::SystemError, "shm: a short write on a unix socket");
-    if (errno != EAGAIN && errno != EINTR) return system_failure("shm: passing descriptors to a rank on this host", errno);
-    TUTTI_TRY(wait_for(socket, POLLOUT, patience, "passing descriptors"));
-  }
-}
-
-// Reads one message and the descriptors that came with it.
-template <typename Message>
-Status receive_with_descriptors(int socket, Message& message, std::vector<Descriptor>& descriptors,
-                               const Patience& patience) {
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int) * kBatch)];
-  iovec data{&message, sizeof message};
-  msghdr header{};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  for (;;) {
-    TUTTI_TRY(wait_for(socket, POLLIN, patience, "a message from a rank on this host"));
-    const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-    if (got < 0) return system_failure("shm: receiving descriptors", errno);
-    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, part)) {
-      if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-      const size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (size_t i = 0; i < count; ++i) {
-        int value;
-        std::memcpy(&value, CMSG_DATA(part) + i * sizeof(int), sizeof value);
-        descriptors.emplace_back(value);
-      }
-    }
-    if (header.msg_flags & MSG_CTRUNC)
-      return fail(Code::SystemError, "shm: descriptors were cut off; raise the limit of open files (ulimit -n)");
-    if (got != static_cast<ssize_t>(sizeof message)) return fail(Code::RemoteError, "shm: a rank on this host hung up");
-    return {};
-  }
-}
-
-bool from_this_user(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  return peer.uid == geteuid() || peer.uid == 0;
-}
+constexpr std::string_view kCollector = "shm collector", kMember = "shm member";
 
 // What a rank hands out. A rank without a heap sends its arena's descriptor twice, so that there are always two.
 struct Files {
@@ -165,27 +51,109 @@ struct Member {
   Files files;
 };
 
-// Accepts every other rank of this host. What does not show the right token is hung up on.
-Status collect(const Listener& listener, const Token& token, std::span<const int> expected, std::vector<Member>& members,
-               const Patience& patience) {
-  while (members.size() < expected.size()) {
-    TUTTI_TRY(wait_for(listener.descriptor(), POLLIN, patience, "the arrival of all ranks of this host"));
-    Descriptor socket(accept4(listener.descriptor(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (socket.get() < 0) {
-      if (errno == EMFILE || errno == ENFILE)
-        return system_failure("shm: too many open files for the ranks of this host; raise ulimit -n", errno);
+// The collector's side, until all have come.
+class Collection {
+ public:
+  Collection(std::span<const Contact> contacts, int rank, std::vector<int> expected)
+      : contacts_(contacts), rank_(rank), expected_(std::move(expected)) {}
+
+  Status collect(const Descriptor& listener, const Patience& patience);
+  std::vector<Member>& members() { return members_; }
+
+ private:
+  // Somebody who has connected.
+  struct Guest {
+    Descriptor socket;
+    uid_t user;
+    bool greeted = false;
+    Hello hello{};
+    Nonce nonce{};
+  };
+  Status accept_all(const Descriptor& listener);
+  // Done: it is a member now. Failed: it goes.
+  Progress hear(Guest& guest, Status& failure);
+  bool awaited(int rank) const;
+  bool make_room();
+
+  const std::span<const Contact> contacts_;
+  const int rank_;
+  const std::vector<int> expected_;
+  std::vector<Guest> guests_;  // in order of arrival
+  std::vector<Member> members_;
+};
+
+bool Collection::awaited(int rank) const {
+  return std::find(expected_.begin(), expected_.end(), rank) != expected_.end() &&
+         std::none_of(members_.begin(), members_.end(), [&](const Member& member) { return member.rank == rank; });
+}
+
+// The user who has most guests loses the oldest.
+bool Collection::make_room() {
+  std::map<uid_t, size_t> numbers;
+  for (const Guest& guest : guests_) ++numbers[guest.user];
+  const auto most = std::max_element(numbers.begin(), numbers.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == numbers.end()) return false;
+  guests_.erase(std::find_if(guests_.begin(), guests_.end(), [&](const Guest& guest) { return guest.user == most->first; }));
+  return true;
+}
+
+Status Collection::accept_all(const Descriptor& listener) {
+  for (;;) {
+    Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.open()) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno != EMFILE && errno != ENFILE) return {};
+      const int error = errno;
+      if (!make_room()) return system_failure("shm: too many open files for the ranks of this host (raise the limit with ulimit -n)", error);
       continue;
     }
-    if (!from_this_user(socket.get())) continue;
-    Hello hello{};
-    std::vector<Descriptor> descriptors;
-    // Members write their hello before they wait for anything, so a second is ample; a stranger cannot stall the others.
-    if (!receive_with_descriptors(socket.get(), hello, descriptors, {Deadline::after_s(1), patience.cancel}).ok()) continue;
-    if (hello.admission != token || descriptors.size() != 2) continue;
-    const auto is_same = [&](const Member& member) { return member.rank == hello.rank; };
-    if (std::find(expected.begin(), expected.end(), hello.rank) == expected.end()) continue;
-    if (std::any_of(members.begin(), members.end(), is_same)) continue;
-    members.push_back({hello.rank, std::move(socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
+    if (guests_.size() >= kMostGuests) (void)make_room();
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
+    guests_.push_back({std::move(socket), peer.uid});
+  }
+}
+
+Progress Collection::hear(Guest& guest, Status& failure) {
+  std::vector<Descriptor> descriptors;
+  if (!guest.greeted) {
+    const Progress progress = try_receive(guest.socket.get(), &guest.hello, sizeof guest.hello, descriptors, failure);
+    if (progress != Progress::Done) return progress;
+    if (!awaited(guest.hello.rank)) return Progress::Failed;
+    guest.greeted = true;
+    guest.nonce = random_nonce();
+    const Challenge challenge{guest.nonce, proof_of(contacts_[rank_], kCollector, guest.hello, guest.nonce)};
+    // The first that this socket takes: there is room.
+    const ssize_t sent = send(guest.socket.get(), &challenge, sizeof challenge, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent == static_cast<ssize_t>(sizeof challenge) ? Progress::Again : Progress::Failed;
+  }
+  Admission admission{};
+  const Progress progress = try_receive(guest.socket.get(), &admission, sizeof admission, descriptors, failure);
+  if (progress != Progress::Done) return progress;
+  const bool proved = equal(admission.proof, proof_of(contacts_[rank_], kMember, guest.hello, guest.nonce));
+  if (!proved || descriptors.size() != 2 || !awaited(guest.hello.rank)) return Progress::Failed;
+  members_.push_back({guest.hello.rank, std::move(guest.socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
+  return Progress::Done;
+}
+
+// All who have connected are heard as they speak, so that nobody who is silent holds up the others.
+Status Collection::collect(const Descriptor& listener, const Patience& patience) {
+  std::vector<pollfd> polls;
+  while (members_.size() < expected_.size()) {
+    TUTTI_TRY(go_on(patience, "the arrival of all ranks of this host"));
+    polls.assign(1, {listener.get(), POLLIN, 0});
+    for (const Guest& guest : guests_) polls.push_back({guest.socket.get(), POLLIN, 0});
+    if (poll(polls.data(), polls.size(), patience.deadline.left_ms(kSliceMs)) <= 0) continue;
+    size_t kept = 0;
+    for (size_t i = 0; i < guests_.size(); ++i) {
+      Status failure;
+      const Progress progress = polls[i + 1].revents ? hear(guests_[i], failure) : Progress::Again;
+      if (failure.code() == Code::SystemError) return failure;  // this process's own, whoever it was
+      if (progress == Progress::Again && kept++ != i) guests_[kept - 1] = std::move(guests_[i]);
+    }
+    guests_.erase(guests_.begin() + static_cast<ptrdiff_t>(kept), guests_.end());
+    if (polls[0].revents) TUTTI_TRY(accept_all(listener));
   }
   return {};
 }
@@ -201,13 +169,13 @@ Status distribute(const Member& to, std::span<const Contact> contacts, std::span
   Batch batch{};
   std::vector<int> descriptors;
   const auto flush = [&] {
-    Status status = send_with_descriptors(to.socket.get(), batch, descriptors, patience);
+    Status status = send_with_descriptors(to.socket.get(), &batch, sizeof batch, descriptors, patience);
     descriptors.clear();
     batch.count = 0;
     return status;
   };
   for (const Handout& one : all) {
-    if (same_process(contacts[one.rank], contacts[to.rank])) continue;
+    if (contacts[one.rank].process == contacts[to.rank].process) continue;
     batch.ranks[batch.count++] = one.rank;
     descriptors.insert(descriptors.end(), one.descriptors.begin(), one.descriptors.end());
     if (batch.count == kBatch) TUTTI_TRY(flush());
@@ -215,99 +183,140 @@ Status distribute(const Member& to, std::span<const Contact> contacts, std::span
   return flush();  // possibly empty, always shorter than a full batch: the end
 }
 
-Status attach(Neighbour& neighbour, const Contact& contact, const ArenaLayout& layout, int arena_descriptor, int heap_descriptor) {
-  Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contact.token, arena_descriptor);
+Status attach(Neighbour& neighbour, const Contact& contact, const ArenaLayout& layout, const Descriptor& arena_file, const Descriptor& heap_file) {
+  Result<std::unique_ptr<Arena>> arena = Arena::attach(layout, contact.token, arena_file.get());
   if (!arena.ok()) return arena.status();
   neighbour.arena = std::move(arena.value());
-  if (contact.heap_bytes > 0) neighbour.heap = HeapView::map(heap_descriptor, contact.heap_bytes);
+  if (contact.heap_bytes > 0) neighbour.heap = HeapView::map(heap_file.get(), contact.heap_bytes);
   return {};
+}
+
+// One rank's part in the exchange.
+class Exchange {
+ public:
+  Exchange(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, Arena& mine, std::vector<Neighbour>& neighbours,
+           const Patience& patience)
+      : rank_(rank), contacts_(contacts), self_(contacts[rank]), layout_(layout), mine_(mine), neighbours_(neighbours), patience_(patience) {}
+  Status run(const Descriptor& listener);
+
+ private:
+  bool same_process(int peer) const { return contacts_[peer].process == self_.process; }
+  bool may_be_here(int peer) const { return contacts_[peer].host == self_.host; }
+  Status attach_threads();
+  Status find_collector(int& collector, Descriptor& socket);
+  Status find_members(std::vector<int>& members);
+  Status collect(const Descriptor& listener);
+  Status be_collected(int collector, const Descriptor& socket);
+  std::array<int, 2> own_files() const {
+    return {mine_.descriptor(), self_.heap_bytes > 0 ? heap_file().descriptor : mine_.descriptor()};
+  }
+
+  const int rank_;
+  const std::span<const Contact> contacts_;
+  const Contact& self_;
+  const ArenaLayout& layout_;
+  Arena& mine_;
+  std::vector<Neighbour>& neighbours_;
+  const Patience& patience_;
+};
+
+// The ranks of this process.
+Status Exchange::attach_threads() {
+  for (int peer = 0; peer < static_cast<int>(contacts_.size()); ++peer) {
+    if (peer == rank_ || !same_process(peer)) continue;
+    Result<std::unique_ptr<Arena>> arena = Arena::attach_local(layout_, contacts_[peer].token);
+    if (!arena.ok()) return arena.status();
+    neighbours_[peer].arena = std::move(arena.value());
+  }
+  return {};
+}
+
+// The lowest rank that answers on this host; it may be this one.
+Status Exchange::find_collector(int& collector, Descriptor& socket) {
+  for (collector = 0; collector < rank_; ++collector) {
+    if (!may_be_here(collector)) continue;
+    Result<Descriptor> called = call(contacts_[collector].token, patience_);
+    if (!called.ok()) return called.status();
+    socket = std::move(called.value());
+    if (socket.open()) return {};
+  }
+  return {};
+}
+
+// Whom the lowest rank of a host has to wait for: all that answer here.
+Status Exchange::find_members(std::vector<int>& members) {
+  for (int peer = rank_ + 1; peer < static_cast<int>(contacts_.size()); ++peer) {
+    if (!may_be_here(peer)) continue;
+    const Result<Descriptor> called = call(contacts_[peer].token, patience_);
+    if (!called.ok()) return called.status();
+    if (called.value().open()) members.push_back(peer);
+  }
+  return {};
+}
+
+Status Exchange::collect(const Descriptor& listener) {
+  std::vector<int> expected;
+  TUTTI_TRY(find_members(expected));
+  Collection collection(contacts_, rank_, std::move(expected));
+  TUTTI_TRY(collection.collect(listener, patience_));
+  std::vector<Handout> all{{rank_, own_files()}};
+  for (const Member& member : collection.members()) all.push_back({member.rank, {member.files.arena.get(), member.files.heap.get()}});
+  for (const Member& member : collection.members()) {
+    TUTTI_TRY(distribute(member, contacts_, all, patience_));
+    if (same_process(member.rank)) continue;
+    TUTTI_TRY(attach(neighbours_[member.rank], contacts_[member.rank], layout_, member.files.arena, member.files.heap));
+  }
+  return {};
+}
+
+Status Exchange::be_collected(int collector, const Descriptor& socket) {
+  const Hello hello{rank_, random_nonce()};
+  TUTTI_TRY(send_with_descriptors(socket.get(), &hello, sizeof hello, {}, patience_));
+  Challenge challenge{};
+  std::vector<Descriptor> none;
+  TUTTI_TRY(receive_with_descriptors(socket.get(), &challenge, sizeof challenge, none, patience_));
+  if (!equal(challenge.proof, proof_of(contacts_[collector], kCollector, hello, challenge.nonce)))
+    return fail(Code::RemoteError, "shm: what answers as rank ", collector, " on this host is not of this communicator");
+  const Admission admission{proof_of(contacts_[collector], kMember, hello, challenge.nonce)};
+  TUTTI_TRY(send_with_descriptors(socket.get(), &admission, sizeof admission, own_files(), patience_));
+  for (;;) {
+    Batch batch{};
+    std::vector<Descriptor> descriptors;
+    TUTTI_TRY(receive_with_descriptors(socket.get(), &batch, sizeof batch, descriptors, patience_));
+    if (batch.count > kBatch || 2 * batch.count != descriptors.size())
+      return fail(Code::InternalError, "shm: rank ", collector, " sent descriptors that do not match their list");
+    for (uint32_t i = 0; i < batch.count; ++i) {
+      const int peer = batch.ranks[i];
+      if (peer < 0 || peer >= static_cast<int>(contacts_.size()) || same_process(peer) || neighbours_[peer].arena)
+        return fail(Code::InternalError, "shm: rank ", collector, " sent descriptors of rank ", peer, ", which were not expected");
+      TUTTI_TRY(attach(neighbours_[peer], contacts_[peer], layout_, descriptors[2 * i], descriptors[2 * i + 1]));
+    }
+    if (batch.count < kBatch) return {};
+  }
+}
+
+Status Exchange::run(const Descriptor& listener) {
+  TUTTI_TRY(attach_threads());
+  bool one_process = true;
+  for (int peer = 0; peer < static_cast<int>(contacts_.size()); ++peer) one_process = one_process && (same_process(peer) || !may_be_here(peer));
+  if (one_process) return {};
+  int collector = rank_;
+  Descriptor socket;
+  TUTTI_TRY(find_collector(collector, socket));
+  return collector == rank_ ? collect(listener) : be_collected(collector, socket);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> Listener::open(const Token& token) {
-  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (descriptor < 0) return system_failure("shm: cannot open a unix socket", errno);
-  std::unique_ptr<Listener> listener(new Listener(descriptor));
-  sockaddr_un name;
-  const socklen_t length = abstract_name(token, name);
-  if (bind(descriptor, reinterpret_cast<sockaddr*>(&name), length) != 0 || listen(descriptor, 1024) != 0)
-    return system_failure("shm: cannot listen on a unix socket", errno);
-  return listener;
+uint64_t host_hash() {
+  struct stat network;
+  const uint64_t number = stat("/proc/self/ns/net", &network) == 0 ? network.st_ino : 0;
+  return std::hash<std::string>()(concat(boot_id(), number));
 }
 
-Listener::~Listener() { close(descriptor_); }
-
-Contact contact_of_this_process() {
-  Contact contact{};
-  contact.host[0] = std::hash<std::string>()(boot_id());
-  struct stat netns;
-  contact.host[1] = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
-
-  // Random once per process; the pid tells a forked child from its parent.
-  static const std::array<uint64_t, 2> seed = [] {
-    std::array<uint64_t, 2> value{};
-    if (getrandom(value.data(), sizeof value, 0) != sizeof value) value = {static_cast<uint64_t>(now_ns()), 1};
-    return value;
-  }();
-  contact.process[0] = seed[0];
-  contact.process[1] = seed[1] ^ static_cast<uint64_t>(getpid());
-  return contact;
-}
-
-bool same_process(const Contact& a, const Contact& b) { return std::equal(a.process, a.process + 2, b.process); }
-
-Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<Neighbour>& neighbours, const Patience& patience) {
-  const Contact& self = contacts[rank];
-  std::vector<int> local;  // all ranks of this host
-  bool one_process = true;
-  for (int peer = 0; peer < static_cast<int>(contacts.size()); ++peer) {
-    if (!std::equal(self.host, self.host + 2, contacts[peer].host)) continue;
-    local.push_back(peer);
-    if (!same_process(self, contacts[peer])) {
-      one_process = false;
-      continue;
-    }
-    if (peer == rank) continue;
-    Result<std::unique_ptr<Arena>> arena = Arena::attach_local(layout, contacts[peer].token);
-    if (!arena.ok()) return arena.status();
-    neighbours[peer].arena = std::move(arena.value());
-  }
-  if (one_process) return {};
-
-  const std::array own{mine.descriptor(), self.heap_bytes > 0 ? heap_file().descriptor : mine.descriptor()};
-  const int collector = local.front();
-  if (rank == collector) {
-    std::vector<Member> members;
-    TUTTI_TRY(collect(listener, self.token, std::span(local).subspan(1), members, patience));
-    std::vector<Handout> all{{rank, own}};
-    for (const Member& member : members) all.push_back({member.rank, {member.files.arena.get(), member.files.heap.get()}});
-    for (const Member& member : members) {
-      TUTTI_TRY(distribute(member, contacts, all, patience));
-      Neighbour& neighbour = neighbours[member.rank];
-      if (neighbour.arena) continue;  // same process
-      TUTTI_TRY(attach(neighbour, contacts[member.rank], layout, member.files.arena.get(), member.files.heap.get()));
-    }
-    return {};
-  }
-
-  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.get() < 0) return system_failure("shm: cannot open a unix socket", errno);
-  TUTTI_TRY(connect_to(socket.get(), contacts[collector].token, collector, patience));
-  if (!from_this_user(socket.get())) return fail(Code::RemoteError, "shm: rank ", collector, " runs as another user");
-  TUTTI_TRY(send_with_descriptors(socket.get(), Hello{contacts[collector].token, rank}, own, patience));
-  for (;;) {
-    Batch batch{};
-    std::vector<Descriptor> descriptors;
-    TUTTI_TRY(receive_with_descriptors(socket.get(), batch, descriptors, patience));
-    if (2 * batch.count != descriptors.size()) return fail(Code::InternalError, "shm: descriptors do not match their list");
-    for (uint32_t i = 0; i < batch.count; ++i) {
-      const int peer = batch.ranks[i];
-      TUTTI_TRY(attach(neighbours[peer], contacts[peer], layout, descriptors[2 * i].get(), descriptors[2 * i + 1].get()));
-    }
-    if (batch.count < kBatch) return {};
-  }
+Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Descriptor& listener, Arena& mine,
+                       std::vector<Neighbour>& neighbours, const Patience& patience) {
+  return Exchange(rank, contacts, layout, mine, neighbours, patience).run(listener);
 }
 
 }  // namespace tutti::shm

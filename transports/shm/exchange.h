@@ -1,47 +1,39 @@
-// exchange: how the ranks of one host get each other's arenas and heaps, over an abstract unix socket.
+// exchange: how the ranks of one host find one another, and get each other's arenas and heaps, over unix sockets (door.h).
 //
-// Every rank publishes a Contact. The lowest rank of a host collects the descriptors of all others and hands every rank the
-// descriptors of the arenas and heaps in other processes. A connection must come from the same user (or root) and show the token of the
-// collector's arena, which only members of the communicator have been told.
+// Every rank publishes a Contact, and listens. Who has the same `host` may be on this host: that a rank is, shows when somebody answers
+// at its name. The lowest rank of a host collects the descriptors of all others there and hands every rank the descriptors of the
+// arenas and heaps in other processes:
+//   member -> collector   its rank, a nonce
+//   collector -> member   a nonce, a proof that it knows the collector's secret
+//   member -> collector   the same proof, its two descriptors
+//   collector -> member   the descriptors of all ranks in other processes, in batches
+// Secrets are known to the members of the communicator only. A stranger who connects gets no further than to a place among those who
+// have proved nothing; there are few such places, and a user who takes many of them loses his own first.
 #pragma once
-#include <atomic>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "lib/base/crypto.h"
 #include "lib/base/memory.h"
+#include "lib/base/process.h"
 #include "transports/shm/arena.h"
+#include "transports/shm/door.h"
 
 namespace tutti::shm {
 
-// What a rank tells all others; plain bytes.
+// What a rank tells all others; plain bytes, and not for strangers.
 struct Contact {
-  uint64_t host[2];       // hash of the boot id; the network namespace
-  uint64_t process[2];    // random per process (fork included)
-  Token token;            // of the arena
+  uint64_t host;         // hash of what the kernel says of this machine: others may say the same
+  ProcessToken process;
+  Token token;           // of the arena, and what this rank's socket is named by
+  Key secret;            // who knows it is of the communicator
   uint64_t arena_bytes;
-  uint64_t heap_bytes;    // 0: there is none
+  uint64_t heap_bytes;   // 0: there is none
 };
 
-class Listener {
- public:
-  // Listens under a name derived from the token.
-  static Result<std::unique_ptr<Listener>> open(const Token& token);
-  ~Listener();
-  int descriptor() const { return descriptor_; }
-
- private:
-  explicit Listener(int descriptor) : descriptor_(descriptor) {}
-  const int descriptor_;
-};
-
-Contact contact_of_this_process();
-
-// How long to wait: until the deadline, or soon after `cancel` is set by another thread.
-struct Patience {
-  Deadline deadline;
-  const std::atomic<bool>& cancel;
-};
+uint64_t host_hash();
 
 // What this process knows of another rank of the host.
 struct Neighbour {
@@ -51,8 +43,7 @@ struct Neighbour {
 
 // neighbours[p] is filled for every other rank p on this host. Blocks as long as `patience` lasts.
 // After a failure the caller closes the listener, so that ranks in its backlog hear of it.
-Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Listener& listener,
-                       Arena& mine, std::vector<Neighbour>& neighbours, const Patience& patience);
-bool same_process(const Contact& a, const Contact& b);
+Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Descriptor& listener, Arena& mine,
+                       std::vector<Neighbour>& neighbours, const Patience& patience);
 
 }  // namespace tutti::shm

@@ -42,6 +42,7 @@ class Shm final : public Transport {
     const Deadline deadline = Deadline::after_s(1);
     for (ShmEndpoint& endpoint : endpoints_) endpoint.settle(deadline);
   }
+  Status leave(Deadline deadline, std::vector<Untaken>& untaken) override;
   void arm() override;
   void sleep(int64_t max_ns) override;
   void wake() override;
@@ -52,7 +53,8 @@ class Shm final : public Transport {
   const ArenaLayout layout_;
   Token token_{};
   std::unique_ptr<Arena> mine_;
-  std::unique_ptr<Listener> listener_;
+  Key secret_{};
+  Descriptor listener_;
   std::vector<Arena*> arenas_;         // by rank; null: not on this host
   std::vector<Neighbour> neighbours_;  // what arenas_ points into, but for this rank's own
   Sender sender_;
@@ -65,7 +67,9 @@ Status Shm::open() {
   Result<std::unique_ptr<Arena>> arena = Arena::create(layout_, token_);
   if (!arena.ok()) return arena.status();
   mine_ = std::move(arena.value());
-  Result<std::unique_ptr<Listener>> listener = Listener::open(token_);
+  TUTTI_TRY(prepare_crypto());
+  secret_ = random_nonce();
+  Result<Descriptor> listener = listen_at(token_);
   if (!listener.ok()) return listener.status();
   listener_ = std::move(listener.value());
   sender_.arena = mine_.get();
@@ -80,33 +84,39 @@ Status Shm::open() {
 }
 
 Result<std::string> Shm::address() {
-  Contact contact = contact_of_this_process();
-  contact.token = token_;
-  contact.arena_bytes = layout_.total;
-  contact.heap_bytes = sender_.heap.bytes;
+  const Contact contact{host_hash(), process_token(), token_, secret_, layout_.total, sender_.heap.bytes};
   return std::string(reinterpret_cast<const char*>(&contact), sizeof contact);
 }
 
 Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   // Closed on return, whatever came of it: ranks that wait in the backlog see the end.
-  const std::unique_ptr<Listener> listener = std::move(listener_);
+  const Descriptor listener = std::move(listener_);
   std::vector<Contact> contacts(ranks_);
   for (int peer = 0; peer < ranks_; ++peer) {
     if (addresses[peer].size() != sizeof(Contact))
       return fail(Code::InvalidUsage, "shm: rank ", peer, " runs another version of Tutti");
     std::memcpy(&contacts[peer], addresses[peer].data(), sizeof(Contact));
   }
-  TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, *listener, *mine_, neighbours_, {deadline, cancel_}));
+  TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
   for (int peer = 0; peer < ranks_; ++peer) {
     Neighbour& neighbour = neighbours_[peer];
     arenas_[peer] = peer == rank_ ? mine_.get() : neighbour.arena.get();
     if (!arenas_[peer]) continue;
-    const bool mine = same_process(contacts[peer], contacts[rank_]);
+    const bool mine = contacts[peer].process == contacts[rank_].process;
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    endpoints_[peer].open(sender_, *arenas_[peer], {heap, mine}, rank_, peer);
+    endpoints_[peer].open(sender_, *arenas_[peer], {heap, contacts[peer].heap_bytes, mine}, rank_, peer);
   }
+  return {};
+}
+
+Status Shm::leave(Deadline, std::vector<Untaken>& untaken) {
+  mine_->header().left.store(1, std::memory_order_release);
+  // A peer that leaves at the same time: either it sees that this rank has left, or this rank sees what it has sent.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  for (int peer = 0; peer < ranks_; ++peer)
+    if (arenas_[peer]) endpoints_[peer].add_untaken(untaken);
   return {};
 }
 

@@ -1,14 +1,12 @@
 // address: see address.h.
 #include "transports/ucx/address.h"
 
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <functional>
 
-#include "lib/base/clock.h"
+#include "lib/base/process.h"
 #include "lib/topo/whereabouts.h"
 
 namespace tutti::ucx {
@@ -60,11 +58,7 @@ Contact contact_of_this_process() {
   const uint64_t network = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
   contact.at.host = std::hash<std::string>()(concat(boot_id(), network));
 
-  static const uint64_t seed = [] {
-    uint64_t value;
-    return getrandom(&value, sizeof value, 0) == sizeof value ? value : static_cast<uint64_t>(now_ns());
-  }();
-  contact.process = {seed, static_cast<uint64_t>(getpid())};
+  contact.process = process_token();
   return contact;
 }
 

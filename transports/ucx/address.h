@@ -1,14 +1,13 @@
 // address: what a rank tells the others about itself, and how it is written down.
 #pragma once
-#include <array>
-
+#include "lib/base/process.h"
 #include "transports/ucx/nic.h"
 
 namespace tutti::ucx {
 
 struct Contact {
   Whereabouts at;
-  std::array<uint64_t, 2> process{};  // random per process, and its pid
+  ProcessToken process{};
   uint32_t token = 0;                 // what messages to this rank have to show
   std::vector<std::string> workers;   // UCX's address of each NIC
 };

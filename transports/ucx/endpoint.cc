@@ -81,14 +81,14 @@ Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   }
   if (!std::exchange(link.unmarked, true)) common_->used.push_back(&link);
   Header header{wire.signature, wire.number, peer_token_, static_cast<uint32_t>(outgoing.bytes), 0,
-                static_cast<uint16_t>(common_->rank), wire.channel, 0, 0};
+                static_cast<uint16_t>(common_->rank), wire.channel, 0, call_of(wire.call)};
   do {
     if (!send_piece(link, header, outgoing, data + header.offset)) return verdict(link);
     header.offset += static_cast<uint32_t>(kPieceBytes);
   } while (header.offset < header.bytes);
 
   const uint32_t bytes = static_cast<uint32_t>(outgoing.bytes + kAroundBytes);
-  lane.bytes[wire.number % kWindow] = bytes;
+  lane.sent[wire.number % kWindow] = {bytes, call_of(wire.call), wire.signature};
   link.unacked += bytes;
   if (static_cast<int32_t>(wire.number + 1 - lane.next) > 0) lane.next = wire.number + 1;
   if (--outgoing.posts_left == 0 && outgoing.handle != 0) {
@@ -150,7 +150,8 @@ void UcxEndpoint::credit(const Header& header) {
   if (lane.next - header.number > kWindow) return;  // there is no such message
   // Credits may overtake one another.
   for (; static_cast<int32_t>(header.number - lane.told) > 0; ++lane.told)
-    link_of(lane.told).unacked -= lane.bytes[lane.told % kWindow];
+    link_of(lane.told).unacked -= lane.sent[lane.told % kWindow].bytes;
+  lane.final |= header.final != 0;
 }
 
 void UcxEndpoint::mark(Link& link) {
@@ -163,13 +164,14 @@ void UcxEndpoint::mark(Link& link) {
 
 bool UcxEndpoint::credits_due() const {
   for (const Outbound& lane : outbound_)
-    if (lane.next / kCreditEvery != lane.told / kCreditEvery) return true;
+    if (lane.next / kCreditEvery != lane.told / kCreditEvery && !lane.final) return true;
   return false;
 }
 
 // Who has never been heard of sends nothing, and so no credits either.
 bool UcxEndpoint::last_credits_due() const {
-  return heard_ && std::any_of(outbound_.begin(), outbound_.end(), [](const Outbound& lane) { return lane.next != lane.told; });
+  return heard_ && std::any_of(outbound_.begin(), outbound_.end(),
+                               [](const Outbound& lane) { return lane.next != lane.told && !lane.final; });
 }
 
 uint64_t UcxEndpoint::unacked_bytes() const {
@@ -191,6 +193,7 @@ void UcxEndpoint::begin(Slot& slot, Link& link, const Header& header) {
   slot.state = Slot::State::Gathers;
   slot.link = &link;
   slot.signature = header.signature;
+  slot.call = header.call;
   slot.bytes = header.bytes;
   slot.gathered = 0;
   if (slot.bytes <= sizeof slot.little) {
@@ -221,6 +224,7 @@ ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data
     slot.state = Slot::State::Here;
     slot.link = &links_[rail];
     slot.signature = header.signature;
+    slot.call = header.call;
     slot.bytes = bytes;
     slot.descriptor = data;
     slot.data = static_cast<const std::byte*>(data);
@@ -243,7 +247,7 @@ Progress UcxEndpoint::receive(Incoming& incoming) {
     slot.reader = &incoming;
     return link.broken == UCS_OK ? Progress::Again : verdict(link);
   }
-  incoming.view = {slot.data, slot.bytes, slot.signature};
+  incoming.view = {slot.data, stamp_of(slot.call, slot.bytes), slot.signature};
   return Progress::Done;
 }
 
@@ -263,22 +267,34 @@ void UcxEndpoint::release(Incoming& incoming) {
   lane.released |= uint64_t{1} << (incoming.wire.number - lane.base);
   const uint32_t before = lane.base;
   for (; lane.released & 1; lane.released >>= 1) ++lane.base;
-  if (lane.base / kCreditEvery != before / kCreditEvery) tell(channel);
+  if (lane.base / kCreditEvery != before / kCreditEvery) tell(channel, false);
 }
 
 // A peer that has left, and so is not there for its credit, has no use for it. (One that may still come waits for it in leave(): so
 // no connection is being made to a peer that is closing its own, which UCX 1.13 takes badly; see Ucx::linger().)
-void UcxEndpoint::tell(uint8_t channel) {
+void UcxEndpoint::tell(uint8_t channel, bool final) {
   Link& link = link_of(0);
   if (!connect(link)) return;
   Sending* const sending = common_->take();
-  sending->header = {0, inbound(channel).base, peer_token_, 0, 0, static_cast<uint16_t>(common_->rank), channel, 0, 0};
+  sending->header = {0, inbound(channel).base, peer_token_, 0, 0, static_cast<uint16_t>(common_->rank), channel, final, 0};
   (void)send(link, kCredit, sending, nullptr, 0);
 }
 
 void UcxEndpoint::settle() {
   for (uint8_t channel = 0; channel < kLanes; ++channel)
-    if (link_of(0).ep && inbound_[channel] && inbound_[channel]->base % kCreditEvery != 0) tell(channel);
+    if (link_of(0).ep && inbound_[channel]) tell(channel, true);
+}
+
+void UcxEndpoint::add_untaken(std::vector<Untaken>& untaken) const {
+  for (uint8_t channel = 0; channel < kLanes; ++channel) {
+    if (const Inbound* const lane = inbound_[channel].get()) {
+      const auto first = std::find_if(std::begin(lane->slots), std::end(lane->slots), [](const Slot& slot) { return slot.state != Slot::State::Empty; });
+      if (first != std::end(lane->slots)) untaken.push_back({peer_, common_->rank, {0, channel, stamp_of(first->call), first->signature}});
+    }
+    const Outbound& lane = outbound_[channel];
+    const Outbound::Sent& next = lane.sent[lane.told % kWindow];
+    if (lane.final && lane.told != lane.next) untaken.push_back({common_->rank, peer_, {lane.told, channel, stamp_of(next.call), next.signature}});
+  }
 }
 
 void UcxEndpoint::drop_messages() {

@@ -105,8 +105,9 @@ class UcxEndpoint final : public Endpoint {
   bool in_process() const { return in_process_; }
   // A connection that broke, or null.
   const Link* broken() const;
-  // Gives the last credits, if this rank has a connection to the peer.
+  // Gives the last credits, and says that they are, if this rank has a connection to the peer.
   void settle();
+  void add_untaken(std::vector<Untaken>& untaken) const;
   // Whether credits are still to come for what has been sent, whatever the peer does; and the last ones, when it leaves.
   bool credits_due() const;
   bool last_credits_due() const;
@@ -121,6 +122,7 @@ class UcxEndpoint final : public Endpoint {
     Link* link = nullptr;              // by which it came
     const Incoming* reader = nullptr;  // who has asked for it, while it was not here
     uint64_t signature = 0;
+    uint32_t call = 0;
     size_t bytes = 0, gathered = 0;
     std::byte* to = nullptr;           // Gathers
     const std::byte* data = nullptr;   // Here
@@ -134,9 +136,15 @@ class UcxEndpoint final : public Endpoint {
     Slot slots[kWindow];
   };
   struct Outbound {
+    struct Sent {
+      uint32_t bytes;  // with what goes around them
+      uint32_t call;
+      uint64_t signature;
+    };
     uint32_t told = 0;       // all before it are released, as far as is known
     uint32_t next = 0;       // after the last message posted
-    uint32_t bytes[kWindow] = {};  // of those posted, with what goes around them
+    bool final = false;      // the peer has left, and releases no more
+    Sent sent[kWindow] = {};
   };
 
   Inbound& inbound(uint8_t channel) {
@@ -150,7 +158,7 @@ class UcxEndpoint final : public Endpoint {
   bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
   void begin(Slot& slot, Link& link, const Header& header);
   void empty(Slot& slot);
-  void tell(uint8_t channel);
+  void tell(uint8_t channel, bool final);
   static void on_sent(void* request, ucs_status_t status, void* sending);
   static void on_broken(void* link, ucp_ep_h ep, ucs_status_t status);
 

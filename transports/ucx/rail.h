@@ -21,8 +21,9 @@ struct Header {
   uint32_t bytes;    // of the whole message
   uint32_t offset;   // of this piece in it
   uint16_t rank;     // the sender's
-  uint8_t channel, reserved;
-  uint32_t padding;
+  uint8_t channel;
+  uint8_t final;     // in a credit: 1 if it is the last, as its sender leaves
+  uint32_t call;     // as in a Wire
 };
 static_assert(sizeof(Header) == 32);
 

@@ -41,7 +41,7 @@ class Ucx final : public Transport, private Receiver {
   void sleep(int64_t max_ns) override;
   void wake() override { (void)ucp_worker_signal(common_.rails[0]->worker()); }
   Progress flushed() override;
-  Status leave(Deadline deadline) override;
+  Status leave(Deadline deadline, std::vector<Untaken>& untaken) override;
   void quiesce() override;
 
  private:
@@ -179,12 +179,12 @@ Progress Ucx::flushed() {
 // that are on their way are waited for, and the last ones, which tell that the peer has everything: but the peer gives those when it
 // leaves, which may be much later, and so not for longer than sending takes over the slowest of links. A peer in this process is not
 // waited for if this very thread may have to let it go on.
-Status Ucx::leave(Deadline deadline) {
+Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   constexpr double kSeconds = 0.1, kSlowBps = 1e6, kOwnSeconds = 1;
   const int64_t begin_ns = now_ns();
   const auto waited_s = [&] { return static_cast<double>(now_ns() - begin_ns) * 1e-9; };
   for (UcxEndpoint& endpoint : endpoints_)
-    if (!endpoint.in_process()) endpoint.settle();
+    endpoint.settle();
   const auto due = [&](const UcxEndpoint& endpoint) {
     if (endpoint.broken()) return false;
     if (endpoint.in_process()) return endpoint.credits_due() && waited_s() < kOwnSeconds;
@@ -198,6 +198,8 @@ Status Ucx::leave(Deadline deadline) {
     sleep(1'000'000);
   }
   if (cancel_.load(std::memory_order_acquire)) return {};  // that has its own reason
+  for (const UcxEndpoint& endpoint : endpoints_) endpoint.add_untaken(untaken);
+  if (!untaken.empty()) return {};
   for (int peer = 0; peer < ranks_; ++peer) {
     const UcxEndpoint& endpoint = endpoints_[static_cast<size_t>(peer)];
     if (endpoint.credits_due() && !endpoint.broken() && !endpoint.in_process())

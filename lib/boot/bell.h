@@ -1,42 +1,15 @@
-// descriptor: an owned file descriptor, and a bell: an eventfd by which one thread wakes another that sits in poll().
-//
-// All descriptors of this room are opened close-on-exec.
+// bell: an eventfd by which one thread wakes another that sits in poll().
 #pragma once
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
-#include <utility>
 
+#include "lib/base/descriptor.h"
 #include "lib/base/status.h"
 
 namespace tutti {
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  ~Descriptor() { reset(); }
-
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_ = -1;
-};
 
 class Bell {
  public:

@@ -1,0 +1,79 @@
+// descriptor: see descriptor.h.
+#include "lib/base/descriptor.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+
+namespace tutti {
+
+// All that are open, so that fork() can close them in the child. The mutex is held while a process forks.
+struct Descriptor::List {
+  std::mutex mutex;
+  Descriptor* first = nullptr;
+
+  static List& all() {
+    static List* const list = [] {
+      pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); }, [] { all().close_in_child(); });
+      return new List;  // never destroyed: descriptors are closed by static destructors, too
+    }();
+    return *list;
+  }
+
+  void add(Descriptor& one) {
+    one.before_ = nullptr;
+    one.after_ = first;
+    if (first) first->before_ = &one;
+    first = &one;
+  }
+  void remove(Descriptor& one) {
+    (one.before_ ? one.before_->after_ : first) = one.after_;
+    if (one.after_) one.after_->before_ = one.before_;
+  }
+  void close_in_child() {
+    for (Descriptor* one = first; one; one = one->after_) {
+      ::close(one->fd_);
+      one->fd_ = -1;
+    }
+    first = nullptr;
+    mutex.unlock();
+  }
+};
+
+Descriptor::Descriptor(int fd) {
+  if (fd >= 0 && fd <= 2) {
+    const int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    fd = moved;
+  }
+  if (fd < 0) return;
+  std::lock_guard lock(List::all().mutex);
+  fd_ = fd;
+  List::all().add(*this);
+}
+
+Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
+  if (this == &other) return *this;
+  reset();
+  if (!other.open()) return *this;
+  std::lock_guard lock(List::all().mutex);
+  List::all().remove(other);
+  fd_ = std::exchange(other.fd_, -1);
+  List::all().add(*this);
+  return *this;
+}
+
+void Descriptor::reset() {
+  if (!open()) return;
+  std::lock_guard lock(List::all().mutex);
+  List::all().remove(*this);
+  ::close(fd_);
+  fd_ = -1;
+}
+
+}  // namespace tutti

@@ -1,0 +1,58 @@
+// thread: see thread.h.
+#include "lib/base/thread.h"
+
+#include <csignal>
+#include <exception>
+
+namespace tutti {
+namespace {
+
+// Ours fit 64 KiB, as on callers' threads; the rest is for UCX, and for sanitizers.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr size_t kStackBytes = 2 << 20;
+#else
+constexpr size_t kStackBytes = 256 << 10;
+#endif
+
+}  // namespace
+
+Thread& Thread::operator=(Thread&& other) noexcept {
+  if (joinable_) std::terminate();
+  id_ = other.id_;
+  joinable_ = std::exchange(other.joinable_, false);
+  return *this;
+}
+
+Thread::~Thread() {
+  if (joinable_) std::terminate();
+}
+
+void Thread::join() {
+  pthread_join(id_, nullptr);
+  joinable_ = false;
+}
+
+void Thread::detach() {
+  pthread_detach(id_);
+  joinable_ = false;
+}
+
+Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void* argument) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  // Programs with much thread-local memory need more than this; then the system's own default has to do.
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int error = pthread_create(&thread->id_, &attributes, run, argument);
+  if (error == EINVAL) error = pthread_create(&thread->id_, nullptr, run, argument);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_attr_destroy(&attributes);
+  if (error != 0) return system_failure(concat("cannot start the thread ", name), error);
+  thread->joinable_ = true;
+  pthread_setname_np(thread->id_, name);
+  return {};
+}
+
+}  // namespace tutti

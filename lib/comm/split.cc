@@ -1,0 +1,108 @@
+// split: how ranks of a communicator come to the id of a new one.
+//
+// Two exchanges between all ranks. In the first each tells its color and key, and the open half of a key pair. In the second the first
+// rank of each color gives the new communicator's id: its secret sealed for each member of that color, so that ranks of other colors
+// cannot join.
+#include <algorithm>
+#include <cstring>
+
+#include "lib/base/crypto.h"
+#include "lib/comm/comm.h"
+
+namespace tutti {
+namespace {
+
+struct Choice {
+  int32_t color, key;
+  Key open;
+};
+
+constexpr std::string_view kHeader = "tutti split";
+
+// The id without its secret, then the secret for each member but the first, in their order.
+std::string seal_id(const UniqueId& id, const KeyPair& mine, std::span<const Choice> members) {
+  Key secret;
+  const UniqueId open = without_secret(id, &secret);
+  std::string sealed(open.data(), open.size());
+  for (const Choice& member : members.subspan(1)) {
+    const Result<Key> key = shared_key(mine, member.open);
+    sealed += key.ok() ? seal(key.value(), 0, kHeader, view_of(secret)) : std::string(sizeof secret + kSealBytes, '\0');
+  }
+  return sealed;
+}
+
+// By member number `index`, 1 at least.
+Result<UniqueId> unseal_id(const std::string& sealed, const KeyPair& mine, const Key& first, size_t index) {
+  constexpr size_t kEach = sizeof(Key) + kSealBytes;
+  UniqueId open;
+  if (sealed.size() < open.size() + index * kEach) return fail(Code::SystemError, "it could not open a rendezvous for the new communicator");
+  std::copy_n(sealed.begin(), open.size(), open.begin());
+  const Result<Key> key = shared_key(mine, first);
+  if (!key.ok()) return key.status();
+  const std::optional<std::string> bytes = unseal(key.value(), 0, kHeader, std::string_view(sealed).substr(open.size() + (index - 1) * kEach, kEach));
+  if (!bytes) return fail(Code::InternalError, "the id it gave was not made for this rank");
+  Key secret;
+  std::memcpy(secret.data(), bytes->data(), secret.size());
+  return with_secret(open, secret);
+}
+
+}  // namespace
+
+Result<CommOptions> Comm::split(int color, int key) {
+  CommOptions options;
+  options.timeout_s = timeout_s();
+  options.name = name();
+  if (!control_) {  // the only rank
+    options.ranks = color >= 0 ? 1 : 0;
+    return options;
+  }
+  struct Splitting {  // for who asks what this rank does
+    std::atomic<bool>& flag;
+    explicit Splitting(std::atomic<bool>& splits) : flag(splits) { flag = true; }
+    ~Splitting() { flag = false; }
+  } splitting(splits_);
+  const std::string what = concat("CommSplit of ", title());
+  const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
+  const KeyPair pair = random_key_pair();
+  const Choice mine{color, key, pair.open};
+  Result<std::vector<std::string>> choices =
+      control_->all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine), deadline, what);
+  if (!choices.ok()) return choices.status();
+  std::vector<std::pair<int, int>> order;  // (key, rank)
+  std::vector<Choice> all(static_cast<size_t>(ranks()));
+  for (int peer = 0; peer < ranks(); ++peer) {
+    Choice& choice = all[static_cast<size_t>(peer)];
+    if (choices.value()[peer].size() != sizeof choice) return fail(Code::InvalidUsage, "rank ", peer, " is not in ", what);
+    std::memcpy(&choice, choices.value()[peer].data(), sizeof choice);
+    if (color >= 0 && choice.color == color) order.emplace_back(choice.key, peer);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<Choice> members;
+  for (const auto& [their_key, peer] : order) members.push_back(all[static_cast<size_t>(peer)]);
+  options.ranks = static_cast<int>(order.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    if (order[i].second == rank()) options.rank = static_cast<int>(i);
+
+  // Everyone takes part in the exchange, ranks of no color, too.
+  std::string sealed;
+  const bool first = order.size() > 1 && options.rank == 0;
+  if (first) {
+    // An id made from TUTTI_COMM_ID would be the parent's.
+    const Result<UniqueId> made = make_child_id(settings_);
+    if (made.ok()) {
+      options.id = made.value();
+      sealed = seal_id(options.id, pair, members);
+    }
+  }
+  Result<std::vector<std::string>> ids = control_->all_gather(sealed, deadline, what);
+  if (!ids.ok()) return ids.status();
+  if (order.size() < 2) return options;
+  if (first && sealed.empty()) return fail(Code::SystemError, what, ": this rank could not open a rendezvous for the new communicator");
+  if (first) return options;
+  const Result<UniqueId> id = unseal_id(ids.value()[static_cast<size_t>(order[0].second)], pair, members[0].open, static_cast<size_t>(options.rank));
+  if (!id.ok()) return fail(id.status().code(), what, ": rank ", order[0].second, ": ", id.status().text());
+  options.id = id.value();
+  return options;
+}
+
+}  // namespace tutti

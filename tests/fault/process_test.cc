@@ -1,0 +1,358 @@
+// process: what a program may be, or may do to itself, while it uses the library: fork, change its user, close its standard files, have
+// small stacks and low limits, live under the same pid as its parent, calculate in another floating-point mode.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cfenv>
+
+#include "tests/fault/board.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+using namespace tutti::test;
+
+namespace {
+
+int sum_of_ones(Rank& rank, tuttiComm_t comm, const char* what) {
+  int one = 1, sum = 0;
+  rank.check(tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr), what);
+  return sum;
+}
+
+// Long enough to go through everything that a message can go through.
+void exchange(Rank& rank, tuttiComm_t comm, size_t bytes) {
+  std::vector<char> from(bytes, static_cast<char>(rank.rank + 1)), to(bytes);
+  rank.check(tuttiGroupStart(), "group");
+  rank.check(tuttiSend(from.data(), bytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "send");
+  rank.check(tuttiRecv(to.data(), bytes, tuttiInt8, 1 - rank.rank, comm, nullptr), "recv");
+  rank.check(tuttiGroupEnd(), "send and receive");
+  expect(std::all_of(to.begin(), to.end(), [&](char b) { return b == static_cast<char>(2 - rank.rank); }), "the message is wrong");
+}
+
+// A process of its own, for what cannot be undone. What `body` returns; no exception may leave it.
+template <typename Body>
+int in_process(Body body) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// Runs `body` in a thread with a stack of so many bytes.
+template <typename Body>
+void on_stack(size_t bytes, Body body) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, bytes);
+  pthread_t thread;
+  const auto run = [](void* argument) -> void* {
+    (*static_cast<Body*>(argument))();
+    return nullptr;
+  };
+  if (pthread_create(&thread, &attributes, run, &body) != 0) throw Failure{"no thread"};
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
+
+}  // namespace
+
+TEST_CASE("a death is noticed though a forked child lives on", "[fault]") {
+  const int victim = GENERATE(1, 0);
+  INFO("rank " << victim << " dies");
+  SharedBoard board;
+  run_with_faults({.ranks = 3}, victim, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    sum_of_ones(rank, comm, "the first AllReduce");
+    if (rank.rank == victim) {
+      if (fork() == 0) {  // a worker of a data loader, say
+        prctl(PR_SET_PDEATHSIG, 0);
+        usleep(5'000'000);
+        _exit(0);
+      }
+      usleep(100'000);
+      board->slots[victim].at_ns = tutti::now_ns();
+      kill(getpid(), SIGKILL);
+    }
+    int one = 1, sum = 0;
+    board->take(rank.rank, tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr));
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  for (int rank = 0; rank < 3; ++rank) {
+    if (rank == victim) continue;
+    check_failure(*board.get(), rank, tuttiRemoteError, {"rank " + std::to_string(victim), "died"});
+    CHECK(board->slots[rank].at_ns - board->slots[victim].at_ns < 1'000'000'000);
+  }
+}
+
+TEST_CASE("parent and child that have the same pid have memory of their own", "[fault]") {
+  // Pid 1 of a namespace, whose child is pid 1 of another.
+  const int code = in_process([] {
+    if (unshare(CLONE_NEWPID) != 0) return 77;
+    return in_process([] {
+      char* parents = nullptr;
+      if (tuttiMemAlloc(reinterpret_cast<void**>(&parents), 1 << 20) != tuttiSuccess || unshare(CLONE_NEWPID) != 0) return 77;
+      const int child = in_process([] {
+        char* own = nullptr;
+        if (getpid() != 1 || tuttiMemAlloc(reinterpret_cast<void**>(&own), 1 << 20) != tuttiSuccess) return 1;
+        std::memset(own, 0x77, 1 << 20);
+        return 0;
+      });
+      if (child != 0) return child;
+      char* fresh = nullptr;
+      if (getpid() != 1 || tuttiMemAlloc(reinterpret_cast<void**>(&fresh), 1 << 20) != tuttiSuccess) return 2;
+      return std::any_of(fresh, fresh + (1 << 20), [](char b) { return b != 0; }) ? 3 : 0;
+    });
+  });
+  if (code == 77) {
+    WARN("not tried: no right to make pid namespaces");
+    return;
+  }
+  CHECK(code == 0);
+}
+
+TEST_CASE("a rank may become another user, or undumpable, after init", "[fault]") {
+  if (geteuid() != 0) {
+    WARN("not tried: not root");
+    return;
+  }
+  const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    if (rank.rank == 1) expect(prctl(PR_SET_DUMPABLE, 0) == 0 && setuid(65534) == 0, "cannot become another user");
+    for (const size_t bytes : {size_t{8}, size_t{3000}, size_t{8} << 20}) exchange(rank, comm, bytes);
+    tuttiComm_t child = nullptr;  // meets anew
+    rank.check(tuttiCommSplit(comm, 0, rank.rank, &child, nullptr), "split");
+    exchange(rank, child, 100'000);
+    rank.check(tuttiCommDestroy(child), "destroy the child");
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  INFO(outcome.text());
+  CHECK(outcome.ok());
+}
+
+TEST_CASE("standard files that are closed are not taken for the library's", "[fault]") {
+  const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
+    for (const int standard : {0, 1, 2}) close(standard);
+    const tuttiComm_t comm = rank.join();
+    sum_of_ones(rank, comm, "AllReduce");
+    for (const int standard : {0, 1, 2}) {
+      const ssize_t written = write(standard, "what a program prints\n", 22);
+      expect(written < 0 || fcntl(standard, F_GETFL) >= 0, "");
+      expect(written < 0 && errno == EBADF, "standard file " + std::to_string(standard) + " is in use");
+    }
+    usleep(50'000);
+    expect(sum_of_ones(rank, comm, "AllReduce after output") == 2, "a wrong sum");
+    exchange(rank, comm, 1 << 20);
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  INFO(outcome.text());
+  CHECK(outcome.ok());
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose frames are larger
+TEST_CASE("64 KiB of stack are enough", "[fault]") {
+  const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
+    const tuttiUniqueId id = rank.id();
+    std::string failure;
+    on_stack(64 << 10, [&] {
+      try {
+        tuttiComm_t comm = nullptr, child = nullptr;
+        tuttiStream_t stream = nullptr;
+        tuttiRedOp_t op;
+        double factor = 0.5;
+        rank.check(tuttiCommInitRank(&comm, 2, id, rank.rank), "init");
+        rank.check(tuttiStreamCreate(&stream), "stream");
+        rank.check(tuttiRedOpCreatePreMulSum(&op, &factor, tuttiDouble, tuttiScalarHostImmediate, comm), "op");
+        for (const size_t count : {size_t{1}, size_t{1000}, size_t{1} << 18}) {
+          std::vector<double> in(2 * count, 1), out(2 * count);
+          for (const tuttiRedOp_t each : {tuttiSum, tuttiAvg, op})
+            rank.check(tuttiAllReduce(in.data(), out.data(), count, tuttiDouble, each, comm, nullptr), "AllReduce");
+          for (const tuttiDataType_t type : {tuttiFloat16, tuttiBfloat16, tuttiFloat8e4m3})
+            rank.check(tuttiAllReduce(in.data(), out.data(), count, type, tuttiSum, comm, nullptr), "AllReduce");
+          rank.check(tuttiReduceScatter(in.data(), out.data(), count, tuttiDouble, tuttiSum, comm, stream), "ReduceScatter");
+          rank.check(tuttiAlltoAll(in.data(), out.data(), count, tuttiDouble, comm, stream), "AlltoAll");
+          rank.check(tuttiStreamSynchronize(stream), "synchronize");
+        }
+        exchange(rank, comm, 1 << 20);
+        rank.check(tuttiCommSplit(comm, 0, rank.rank, &child, nullptr), "split");
+        rank.check(tuttiCommDestroy(child), "destroy the child");
+        rank.check(tuttiAllReduce(nullptr, nullptr, 1, tuttiInt, tuttiSum, comm, nullptr), "a bad argument", tuttiInvalidArgument);
+        rank.check(tuttiStreamDestroy(stream), "destroy the stream");
+        rank.check(tuttiCommDestroy(comm), "destroy");
+        tuttiComm_t both[2];
+        rank.check(tuttiCommInitAll(both, 2, nullptr), "init all");
+        for (const tuttiComm_t one : both) rank.check(tuttiCommAbort(one), "abort");
+      } catch (const Failure& caught) {
+        failure = caught.text;
+      }
+    });
+    expect(failure.empty(), failure);
+  });
+  INFO(outcome.text());
+  CHECK(outcome.ok());
+}
+#endif
+
+TEST_CASE("limits are an error that names them, never a signal", "[fault]") {
+  struct Limit {
+    int resource;
+    rlim_t value;
+    const char* words;
+  };
+  // Of file sizes; of the address space, in which two ranks' memory has no room.
+  for (const Limit& limit : {Limit{RLIMIT_FSIZE, 1 << 20, "ulimit -f"}, Limit{RLIMIT_AS, 0, "ulimit -v"}}) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    if (limit.resource == RLIMIT_AS) continue;  // they take all of it
+#endif
+    INFO(limit.words);
+    SharedBoard board;
+    const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
+      const tuttiUniqueId id = rank.id();
+      rlimit low{limit.value, limit.value};
+      if (limit.resource == RLIMIT_AS) {
+        std::ifstream statm("/proc/self/statm");
+        rlim_t pages = 0;
+        statm >> pages;
+        low.rlim_cur = low.rlim_max = pages * 4096 + (100 << 20);
+      }
+      expect(setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &low) == 0, "setrlimit");
+      tuttiComm_t comm = nullptr;
+      const double begin = now_s();
+      board->take(rank.rank, tuttiCommInitRank(&comm, 2, id, rank.rank));
+      expect(now_s() - begin < 5, "it took more than 5 s");
+      std::ifstream maps("/proc/self/maps");
+      for (std::string line; std::getline(maps, line);) expect(line.find("libucp") == std::string::npos, "UCX was loaded");
+    });
+    INFO(outcome.text());
+    CHECK(outcome.ok());
+    for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiSystemError, {limit.words, "TUTTI_TRANSPORTS=ucx"});
+  }
+}
+
+// ---- the floating-point mode
+
+namespace {
+
+enum class Mode { Default, Flush, Down, Up, Traps };
+
+void set_mode(Mode mode) {
+#if defined(__x86_64__)
+  if (mode == Mode::Flush) _mm_setcsr(_mm_getcsr() | 0x8040);
+#elif defined(__aarch64__)
+  if (mode == Mode::Flush) asm volatile("msr fpcr, %0" : : "r"(uint64_t{1} << 24));
+#endif
+  if (mode == Mode::Down) std::fesetround(FE_DOWNWARD);
+  if (mode == Mode::Up) std::fesetround(FE_UPWARD);
+  if (mode == Mode::Traps) feenableexcept(FE_INVALID | FE_DIVBYZERO | FE_OVERFLOW);
+}
+
+uint64_t hash_of(const void* data, size_t bytes) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001b3;
+  return hash;
+}
+
+constexpr size_t kCount = 3000;
+
+// Values that modes are about: subnormal ones, odd ones in the last place, the largest, infinities.
+std::vector<float> values_of(int rank) {
+  std::vector<float> values(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    const float base = i % 3 == 0 ? 1e-41f : i % 3 == 1 ? 1.0f + 0x1p-23f : i % 9 == 2 ? INFINITY : 3e38f;
+    values[i] = base * static_cast<float>(1 + (i + static_cast<size_t>(rank)) % 5);
+  }
+  return values;
+}
+
+// The bits of many results.
+uint64_t results_of(Rank& rank, tuttiComm_t comm, tuttiStream_t stream, const std::vector<float>& in) {
+  std::vector<float> out(kCount);
+  uint64_t hash = 0;
+  tuttiRedOp_t third;
+  float factor = 1.0f / 3;
+  rank.check(tuttiRedOpCreatePreMulSum(&third, &factor, tuttiFloat, tuttiScalarHostImmediate, comm), "op");
+  for (const tuttiRedOp_t op : {tuttiSum, tuttiAvg, tuttiProd, third}) {
+    rank.check(tuttiAllReduce(in.data(), out.data(), kCount, tuttiFloat, op, comm, stream), "AllReduce");
+    if (stream) rank.check(tuttiStreamSynchronize(stream), "synchronize");
+    hash = hash * 31 + hash_of(out.data(), kCount * sizeof(float));
+  }
+  rank.check(tuttiRedOpDestroy(third, comm), "destroy the op");
+  for (const tuttiDataType_t type : {tuttiFloat16, tuttiBfloat16, tuttiFloat8e5m2}) {
+    rank.check(tuttiAllReduce(in.data(), out.data(), kCount, type, tuttiSum, comm, nullptr), "AllReduce");
+    hash = hash * 31 + hash_of(out.data(), kCount);
+  }
+  return hash;
+}
+
+}  // namespace
+
+TEST_CASE("results do not depend on a caller's floating-point mode, which it keeps", "[fault]") {
+  uint64_t right = 0;
+  for (const Mode mode : {Mode::Default, Mode::Flush, Mode::Down, Mode::Up, Mode::Traps}) {
+    INFO("mode " << static_cast<int>(mode));
+    const Outcome outcome = run_ranks({.ranks = 3}, [&](Rank& rank) {
+      const std::vector<float> in = values_of(rank.rank);
+      if (rank.rank == 1) set_mode(mode);  // before the rest, so that it may have to do with the choice of algorithms, and with threads
+      const int rounding = std::fegetround(), traps = fegetexcept();
+      const tuttiComm_t comm = rank.join();
+      tuttiStream_t stream = nullptr;
+      rank.check(tuttiStreamCreate(&stream), "stream");
+      rank.record(results_of(rank, comm, nullptr, in));
+      rank.record(results_of(rank, comm, stream, in));
+      rank.check(tuttiStreamDestroy(stream), "destroy the stream");
+      rank.check(tuttiCommDestroy(comm), "destroy");
+      expect(std::fegetround() == rounding && fegetexcept() == traps, "the caller's mode has changed");
+      volatile float tiny = 1e-38f, half = 0.5f;
+      expect((tiny * half == 0) == (mode == Mode::Flush && rank.rank == 1), "the caller's mode has changed");
+    });
+    INFO(outcome.text());
+    REQUIRE(outcome.ok());
+    if (mode == Mode::Default) right = outcome.ranks[0].records.at(0);
+    for (const RankOutcome& one : outcome.ranks)
+      for (const uint64_t hash : one.records) CHECK(hash == right);
+  }
+}
+
+// ---- handles and streams after a failure
+
+TEST_CASE("a stream on which a call has failed says so until somebody has been told", "[fault]") {
+  run_with_faults({.ranks = 2}, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    tuttiStream_t stream = nullptr;
+    rank.check(tuttiStreamCreate(&stream), "stream");
+    float values[8] = {};
+    rank.check(tuttiAllReduce(values, values, rank.rank == 0 ? 8 : 4, tuttiFloat, tuttiSum, comm, stream), "a queued call");
+    tuttiResult_t result = tuttiInProgress;
+    wait_until([&] { return (result = tuttiStreamQuery(stream)) != tuttiInProgress; }, 10, "the end of the call");
+    expect(result == tuttiInvalidUsage, "a query after a failed call says " + std::to_string(result));
+    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "no sentence");
+    rank.check(tuttiStreamQuery(stream), "a second query", tuttiInvalidUsage);
+    rank.check(tuttiStreamSynchronize(stream), "synchronize", tuttiInvalidUsage);
+    rank.check(tuttiStreamQuery(stream), "a query after that");
+    rank.check(tuttiStreamDestroy(stream), "destroy the stream");
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+}
+
+TEST_CASE("abort and destroy may meet in two threads", "[fault]") {
+  run_with_faults({.ranks = 1}, -1, [&](Rank& rank) {
+    for (int round = 0; round < 60; ++round) {
+      tuttiComm_t comms[2];
+      rank.check(tuttiCommInitAll(comms, 2, nullptr), "init all");
+      std::thread waits([&] {  // alone in a call; destroys when that fails
+        int one = 1, sum = 0;
+        expect(tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comms[0], nullptr) != tuttiSuccess, "it succeeded");
+        rank.check(tuttiCommDestroy(comms[0]), "destroy");
+      });
+      usleep(static_cast<useconds_t>(round * 40));
+      rank.check(tuttiCommAbort(comms[0]), "abort");
+      waits.join();
+      rank.check(tuttiCommAbort(comms[1]), "abort of the other");
+    }
+  });
+}
