@@ -245,6 +245,8 @@ TEST_CASE("whereabouts: of this thread, and through a message") {
   for (size_t cut = 0; cut + 1 < text.size(); cut += 7) REQUIRE_FALSE(parse_whereabouts(text.substr(0, cut)).ok());
   REQUIRE_FALSE(parse_whereabouts(text + " 1").ok());
   REQUIRE_FALSE(parse_whereabouts("a 1 b 0 0 0 0 99999999 1").ok());
+  REQUIRE(parse_whereabouts("a 1 b 0 0 0 0 0 .").ok());
+  REQUIRE_FALSE(parse_whereabouts("a 01 b 0 0 0 0 0 .").ok());
 }
 
 }  // namespace tutti
