@@ -220,7 +220,8 @@ void Parser::resolve() {
 void Parser::add_hints() {
   const Cluster& cluster = reading_.cluster;
   const auto hint = [&](const Names& names, const std::string& name, const auto&... text) {
-    remark(reading_.hints, reading_.more_hints, names.known.at(name).second, text...);
+    const bool kept = reading_.hints.size() < kMaxRemarks;
+    remark(reading_.hints, reading_.more_hints, kept ? names.known.at(name).second : 0, text...);
   };
   std::map<std::string, size_t> owners;  // of NICs, by name
   std::vector<bool> has_rack(cluster.sites.size()), has_host(cluster.racks.size());
@@ -320,30 +321,33 @@ std::optional<size_t> HostNames::find(std::string_view name) const {
 }
 
 std::string text_of(const Cluster& cluster) {
-  std::ostringstream out;
+  std::string out;
+  const auto add_rate = [&](const std::optional<double>& uplink_bps) {
+    if (uplink_bps) out += " uplink=" + exact_text_of_rate(*uplink_bps);
+  };
   const auto end_line = [&](const std::optional<double>& latency_s) {
-    if (latency_s) out << " latency=" << exact_text_of_time(*latency_s);
-    out << "\n";
+    if (latency_s) out += " latency=" + exact_text_of_time(*latency_s);
+    out += '\n';
   };
   for (const Cluster::Site& site : cluster.sites) {
-    out << "site " << site.name;
-    if (site.uplink_bps) out << " uplink=" << exact_text_of_rate(*site.uplink_bps);
+    out += "site " + site.name;
+    add_rate(site.uplink_bps);
     end_line(site.latency_s);
   }
   for (const Cluster::Rack& rack : cluster.racks) {
-    out << "rack " << rack.name;
-    if (rack.site >= 0) out << " site=" << cluster.sites[static_cast<size_t>(rack.site)].name;
-    if (rack.uplink_bps) out << " uplink=" << exact_text_of_rate(*rack.uplink_bps);
+    out += "rack " + rack.name;
+    if (rack.site >= 0) out += " site=" + cluster.sites[static_cast<size_t>(rack.site)].name;
+    add_rate(rack.uplink_bps);
     end_line(rack.latency_s);
   }
   for (const Cluster::Host& host : cluster.hosts) {
-    out << "host " << host.name;
-    if (host.rack >= 0) out << " rack=" << cluster.racks[static_cast<size_t>(host.rack)].name;
-    for (const Cluster::Nic& nic : host.nics) out << " nic=" << nic.name << ":" << exact_text_of_rate(nic.bps);
-    if (host.ranks != 1) out << " ranks=" << host.ranks;
+    out += "host " + host.name;
+    if (host.rack >= 0) out += " rack=" + cluster.racks[static_cast<size_t>(host.rack)].name;
+    for (const Cluster::Nic& nic : host.nics) out.append(" nic=").append(nic.name).append(":").append(exact_text_of_rate(nic.bps));
+    if (host.ranks != 1) out += " ranks=" + std::to_string(host.ranks);
     end_line(host.latency_s);
   }
-  return out.str();
+  return out;
 }
 
 }  // namespace tutti

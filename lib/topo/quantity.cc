@@ -5,8 +5,6 @@
 #include <charconv>
 #include <span>
 
-#include "lib/base/status.h"
-
 namespace tutti {
 namespace {
 
@@ -41,15 +39,15 @@ std::string text_of(double value, std::span<const Unit> units) {
     if (value >= units[i].value * (1 - 1e-12)) unit = i;
   char digits[64];
   // 12 digits: more than a person writes, fewer than a division by a power of ten gets wrong.
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value / units[unit].value, std::chars_format::general, 12);
-  return concat(error == std::errc() ? std::string_view(digits, static_cast<size_t>(end - digits)) : "?", units[unit].name);
+  char* const end = std::to_chars(digits, digits + sizeof digits, value / units[unit].value, std::chars_format::general, 12).ptr;
+  return std::string(digits, end).append(units[unit].name);
 }
 
 // All digits, in the unit that is 1: a product with another one would be rounded.
 std::string all_digits_of(double value, std::string_view unit) {
   char digits[512];  // the smallest numbers have 324 zeros in front
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed);
-  return concat(error == std::errc() ? std::string_view(digits, static_cast<size_t>(end - digits)) : "?", unit);
+  char* const end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed).ptr;
+  return std::string(digits, end).append(unit);
 }
 
 }  // namespace
