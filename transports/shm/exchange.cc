@@ -301,9 +301,12 @@ Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaL
     Batch batch{};
     std::vector<Descriptor> descriptors;
     TUTTI_TRY(receive_with_descriptors(socket.get(), batch, descriptors, patience));
-    if (2 * batch.count != descriptors.size()) return fail(Code::InternalError, "shm: descriptors do not match their list");
+    if (batch.count > kBatch || 2 * batch.count != descriptors.size())
+      return fail(Code::InternalError, "shm: descriptors do not match their list");
     for (uint32_t i = 0; i < batch.count; ++i) {
       const int peer = batch.ranks[i];
+      const bool expected = std::binary_search(local.begin(), local.end(), peer) && !same_process(self, contacts[peer]);
+      if (!expected || neighbours[peer].arena) return fail(Code::InternalError, "shm: descriptors of a rank that was not waited for");
       TUTTI_TRY(attach(neighbours[peer], contacts[peer], layout, descriptors[2 * i].get(), descriptors[2 * i + 1].get()));
     }
     if (batch.count < kBatch) return {};
