@@ -25,7 +25,7 @@ constexpr long kMostKiB = 768 << 10;
 constexpr double kMostSeconds = 3;
 constexpr long kMostKiB = 256 << 10;
 #endif
-constexpr unsigned kPatienceS = 100;  // for a target that waits rather than works
+constexpr unsigned kPatienceS = 300;  // for a target that waits rather than works
 
 struct Limits {
   double seconds;
