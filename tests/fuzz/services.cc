@@ -69,10 +69,11 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::optional<Connection>& client = clients[input.byte() % kRanks];
     const Kind kind = static_cast<Kind>(input.byte());
     const std::string_view payload = input.take(input.two_bytes());
-    if (!client) continue;
-    client->send(kind, payload);
-    client->write_some();
+    if (client) client->send(kind, payload);
   }
+  // All at once: the server then mostly hears all of them before it goes on, and the same input does the same.
+  for (std::optional<Connection>& client : clients)
+    if (client) client->write_some();
   for (std::optional<Connection>& client : clients) {
     if (!client) continue;
     for (; client->unsent_bytes() > 0; client->write_some()) {
