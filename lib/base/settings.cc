@@ -34,6 +34,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
 }};
 
 constexpr double kMostSeconds = 1e9;  // thirty years; nanoseconds of it fit 64 bits
+constexpr double kMostBytes = 1e18;   // fits 64 bits
 constexpr double kLeastTile = 4096, kMostTile = 64 << 20;  // as transport.h has it
 
 // Set by tutti-run for the programs it starts; not settings of the library.
@@ -88,19 +89,21 @@ const std::array<SettingRow, kSettings>& setting_rows() { return kRows; }
 Result<uint64_t> parse_bytes(const std::string& text) {
   char* end = nullptr;
   const double value = std::strtod(text.c_str(), &end);
-  if (end == text.c_str() || !(value >= 0) || value > 1e18) return fail(Code::InvalidArgument, "'", text, "' is not a size");
+  const std::string_view rest = std::string_view(text).substr(static_cast<size_t>(end - text.c_str()));
+  if (end == text.c_str() || !(value >= 0)) return fail(Code::InvalidArgument, "'", text, "' is not a size");
   double unit = 1;
-  if (*end != '\0') {
-    switch (*end) {
+  if (!rest.empty()) {
+    switch (rest[0]) {
       case 'k': case 'K': unit = 1024; break;
       case 'm': case 'M': unit = 1024.0 * 1024; break;
       case 'g': case 'G': unit = 1024.0 * 1024 * 1024; break;
       default: return fail(Code::InvalidArgument, "'", text, "' is not a size: write bytes, or a number with K, M or G");
     }
-    const std::string rest = end + 1;
-    if (!rest.empty() && rest != "B" && rest != "iB" && rest != "b")
+    const std::string_view suffix = rest.substr(1);
+    if (!suffix.empty() && suffix != "B" && suffix != "iB" && suffix != "b")
       return fail(Code::InvalidArgument, "'", text, "' is not a size: write bytes, or a number with K, M or G");
   }
+  if (value * unit > kMostBytes) return fail(Code::InvalidArgument, "'", text, "' is not a size: more than ", kMostBytes, " bytes");
   return static_cast<uint64_t>(value * unit);
 }
 

@@ -109,15 +109,7 @@ Address fresh_unix_address() {
   return address;
 }
 
-Result<Address> parse_address(const std::string& text) {
-  if (constexpr std::string_view kPrefix = "unix:"; text.compare(0, kPrefix.size(), kPrefix) == 0) {
-    if (text.size() == kPrefix.size()) return fail(Code::InvalidArgument, "there is no name after unix:");
-    Address address;
-    address.family = Address::kUnix;
-    const Key name = hash_text("tutti unix socket", text.substr(kPrefix.size()));
-    std::copy_n(name.begin(), address.ip.size(), address.ip.begin());
-    return address;
-  }
+Result<HostPort> parse_host_port(const std::string& text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0) return fail(Code::InvalidArgument, "there is no host:port in it");
   std::string host = text.substr(0, colon);
@@ -130,7 +122,22 @@ Result<Address> parse_address(const std::string& text) {
     host = host.substr(1, host.size() - 2);
   else if (host.find(':') != std::string::npos)
     return fail(Code::InvalidArgument, "an IPv6 address needs brackets");
+  if (host.find('\0') != std::string::npos) return fail(Code::InvalidArgument, "a host has no byte 0 in its name");
+  return HostPort{std::move(host), static_cast<uint16_t>(number)};
+}
 
+Result<Address> parse_address(const std::string& text) {
+  if (constexpr std::string_view kPrefix = "unix:"; text.compare(0, kPrefix.size(), kPrefix) == 0) {
+    if (text.size() == kPrefix.size()) return fail(Code::InvalidArgument, "there is no name after unix:");
+    Address address;
+    address.family = Address::kUnix;
+    const Key name = hash_text("tutti unix socket", text.substr(kPrefix.size()));
+    std::copy_n(name.begin(), address.ip.size(), address.ip.begin());
+    return address;
+  }
+  const Result<HostPort> parts = parse_host_port(text);
+  if (!parts.ok()) return parts.status();
+  const std::string& host = parts.value().host;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -148,7 +155,7 @@ Result<Address> parse_address(const std::string& text) {
   freeaddrinfo(list);
   if (found.family == 0) return fail(Code::InvalidArgument, "the host '", host, "' has no IP address");
   if (found.ip == std::array<uint8_t, 16>{}) return fail(Code::InvalidArgument, "the address must name one host");
-  found.port = static_cast<uint16_t>(number);
+  found.port = parts.value().port;
   return found;
 }
 

@@ -30,6 +30,13 @@ struct Address {
 std::string to_text(const Address& address);  // "10.0.0.1:4242", "[fd00::2]:4242", "unix:0123..."
 Address address_of(const sockaddr_storage& storage);
 
+// "host:port" taken apart. No name is looked up; the brackets around an IPv6 address are gone.
+struct HostPort {
+  std::string host;
+  uint16_t port;
+};
+Result<HostPort> parse_host_port(const std::string& text);
+
 // The host and port of "host:port"; the host is a name, an IPv4 address or an IPv6 address in brackets. Or "unix:NAME", which ranks of
 // one host can meet at. A failure says what is wrong and leaves it to the caller to say where the text came from.
 Result<Address> parse_address(const std::string& text);

@@ -116,6 +116,7 @@ void Rendezvous::introduce() {
   const std::string payload = Writer().address(hub_).text(view_of(hub_salt_)).identity(rank0_).bytes();
   for (const Guest& guest : guests_) guest.peer->connection.send(Kind::Introduction, payload);
   finished_ = true;
+  deadline_ns_ = kNever;  // the last rank may have come just when the time was over
 }
 
 void Rendezvous::on_closed(Peer& peer) {

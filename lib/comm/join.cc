@@ -11,40 +11,12 @@
 #include "include/tutti/tutti.h"
 #include "lib/base/log.h"
 #include "lib/comm/comm.h"
+#include "lib/comm/fields.h"
 #include "lib/topo/machine.h"
 #include "lib/transport/faulty.h"
 
 namespace tutti {
 namespace {
-
-// Fields one after the other, each with its length in front.
-void append(std::string& to, const std::string& field) {
-  const uint32_t length = static_cast<uint32_t>(field.size());
-  to.append(reinterpret_cast<const char*>(&length), sizeof length);
-  to += field;
-}
-
-std::vector<std::string> fields_of(const std::string& from) {
-  std::vector<std::string> fields;
-  for (size_t at = 0; at + sizeof(uint32_t) <= from.size();) {
-    uint32_t length;
-    std::memcpy(&length, from.data() + at, sizeof length);
-    at += sizeof length;
-    if (length > from.size() - at) break;
-    fields.push_back(from.substr(at, length));
-    at += length;
-  }
-  return fields;
-}
-
-std::string field_of(Code code) { return std::to_string(static_cast<int>(code)); }
-
-// What is no code of ours counts as an error.
-Code code_of(const std::string& field) {
-  for (int code = 0; code < static_cast<int>(Code::InProgress); ++code)
-    if (field == std::to_string(code)) return static_cast<Code>(code);
-  return Code::InternalError;
-}
 
 // "a,b" -> whether `name` is among them; an empty list allows all.
 bool allowed(const std::string& list, const std::string& name) {

@@ -85,7 +85,7 @@ Status Seats::hear(const std::vector<std::string>& all) {
 std::string Seats::nics() const { return lowest_ ? std::to_string(static_cast<uint64_t>(usual_bps(nics_here(net_ifname_)))) : ""; }
 
 std::span<const Cluster::Nic> Seats::nics_written() const {
-  const std::optional<size_t> host = cluster_ ? find_host(*cluster_, whereabouts_here().host) : std::nullopt;
+  const std::optional<size_t> host = cluster_ ? HostNames(*cluster_).find(whereabouts_here().host) : std::nullopt;
   return host ? std::span<const Cluster::Nic>(cluster_->hosts[*host].nics) : std::span<const Cluster::Nic>();
 }
 

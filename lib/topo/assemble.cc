@@ -212,10 +212,11 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
   }
   // What a file says is about what is between hosts.
   if (hosts && houses.size() > 1) {
+    const HostNames names(*hosts);
     std::vector<size_t> indices;
     for (const int rank : lowest) {
       const std::string& name = all[static_cast<size_t>(rank)].host;
-      const std::optional<size_t> index = find_host(*hosts, name);
+      const std::optional<size_t> index = names.find(name);
       if (!index)
         return fail(Code::InvalidArgument, "the host '", name, "' of rank ", rank, " is not in the topology file, which has ",
                     names_of(*hosts));

@@ -6,52 +6,22 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <fstream>
 #include <map>
-#include <span>
 
+#include "lib/topo/names.h"
 #include "lib/topo/topology.h"
 
 namespace tutti {
 namespace {
 
 constexpr size_t kMaxFileBytes = 16 << 20;
-constexpr size_t kMaxPlaces = 1 << 16;  // of one kind
-constexpr size_t kMaxNics = 64;
+constexpr size_t kMaxPlaces = 1 << 16;           // of one kind
+constexpr size_t kMaxNamesBytes = kMaxFileBytes;  // of all names, written out
+constexpr size_t kMaxNics = 64;                  // of one host
+constexpr size_t kMaxAllNics = 1 << 19;
 constexpr size_t kMaxInterfaceName = 15;  // Linux has no longer ones
-constexpr double kMaxBps = 1e15, kMaxSeconds = 1000;
-
-struct Unit {
-  std::string_view name;
-  double value;
-};
-// The first is what a bare example in an error uses; text is written with the largest that leaves a number from 1 up.
-constexpr Unit kRates[] = {{"bit", 1}, {"kbit", 1e3}, {"mbit", 1e6}, {"gbit", 1e9}, {"tbit", 1e12}};
-constexpr Unit kTimes[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}};
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
-std::optional<double> parse_quantity(std::string_view text, std::span<const Unit> units, double most) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-  if (error != std::errc()) return {};
-  const std::string unit = lower(text.substr(static_cast<size_t>(end - text.data())));
-  for (const Unit& row : units)
-    if (unit == row.name && number >= 0 && number * row.value <= most) return number * row.value;
-  return {};
-}
-
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= 255 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '.' || c == '-' || c == '_';
-  });
-}
+constexpr size_t kMaxRemarkBytes = 512;   // longer ones are cut
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
@@ -75,16 +45,28 @@ class Parser {
     size_t first, last;  // places of the using kind, [first, last)
     std::string name;
   };
-  using Names = std::map<std::string, std::pair<size_t, int>>;  // name -> index, line
+  // The places of one kind.
+  struct Names {
+    std::map<std::string, std::pair<size_t, int>> known;  // name -> index, line
+    uint64_t said = 0;                                    // names, those that were said twice included
+  };
 
   template <typename... Args>
   void mistake(const Args&... args) {
-    reading_.mistakes.push_back({line_, concat(args...)});
+    remark(reading_.mistakes, reading_.more_mistakes, line_, args...);
+  }
+  // A remark that is not kept costs no text.
+  template <typename... Args>
+  static void remark(std::vector<Remark>& remarks, uint64_t& more, int line, const Args&... args) {
+    if (remarks.size() == kMaxRemarks) return void(++more);
+    std::string text = concat(args...);
+    if (text.size() > kMaxRemarkBytes) text.replace(kMaxRemarkBytes, std::string::npos, "...");
+    remarks.push_back({line, std::move(text)});
   }
   void statement(const std::vector<std::string_view>& words);
-  std::vector<std::string> expand(std::string_view name);
+  bool within_limits(std::string_view kind, const NameRange& range, size_t nics, Names& names);
   template <typename Place>
-  void declare(std::string_view kind, std::string_view name, const Place& place, std::vector<Place>& places, Names& names);
+  void declare(std::string_view kind, std::string_view word, const Place& place, size_t nics, std::vector<Place>& places, Names& names);
   bool set_common(std::string_view key, std::string_view value, std::optional<double>* uplink, std::optional<double>& latency);
   void add_nic(Cluster::Host& host, std::string_view value);
   void set_ranks(Cluster::Host& host, std::string_view value);
@@ -97,6 +79,7 @@ class Parser {
   Names sites_, racks_, hosts_;
   std::vector<Use> rack_uses_, site_uses_;
   std::vector<std::string> seen_;  // keys of this line
+  size_t names_bytes_ = 0, nics_ = 0;
   int line_ = 0;
 };
 
@@ -109,55 +92,33 @@ bool Parser::fresh(std::string_view key) {
   return true;
 }
 
-// "n[08-11]" -> n08 n09 n10 n11. Empty after a mistake.
-std::vector<std::string> Parser::expand(std::string_view name) {
-  const size_t open = name.find('['), close = name.find(']');
-  if (open == std::string_view::npos && close == std::string_view::npos) {
-    if (is_name(name)) return {std::string(name)};
-    mistake("'", name, "' is not a name: letters, digits, '.', '-' and '_'");
-    return {};
-  }
-  const auto wrong = [&] {
-    mistake("'", name, "' is not a range of names like n[0-31]");
-    return std::vector<std::string>{};
-  };
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return wrong();
-  const std::string_view before = name.substr(0, open), range = name.substr(open + 1, close - open - 1), after = name.substr(close + 1);
-  const size_t dash = range.find('-');
-  if (dash == std::string_view::npos) return wrong();
-  uint32_t first = 0, last = 0;
-  const auto number = [](std::string_view text, uint32_t& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  };
-  const std::string_view low = range.substr(0, dash), high = range.substr(dash + 1);
-  if (!number(low, first) || !number(high, last) || last < first) return wrong();
-  if (last - first >= kMaxPlaces) {
-    mistake("'", name, "' stands for more than ", kMaxPlaces, " places");
-    return {};
-  }
-  std::vector<std::string> names;
-  for (uint64_t i = first; i <= last; ++i) {
-    std::string digits = std::to_string(i);
-    digits.insert(0, low.size() > digits.size() ? low.size() - digits.size() : 0, '0');
-    names.push_back(concat(before, digits, after));
-    if (!is_name(names.back())) return wrong();
-  }
-  return names;
+// Whether a statement's names may be written out. They count even if they were declared before: else a range that is repeated in a
+// short text would be written out again and again.
+bool Parser::within_limits(std::string_view kind, const NameRange& range, size_t nics, Names& names) {
+  const uint64_t size = range.size();
+  if (size > kMaxPlaces - names.said) return mistake("more than ", kMaxPlaces, " names of '", kind, "'"), false;
+  if (size * range.longest_bytes() > kMaxNamesBytes - names_bytes_) return mistake("all names together are longer than 16 MiB"), false;
+  if (size * nics > kMaxAllNics - nics_) return mistake("more than ", kMaxAllNics, " NICs in all"), false;
+  names.said += size;
+  names_bytes_ += size * range.longest_bytes();
+  nics_ += size * nics;
+  return true;
 }
 
 template <typename Place>
-void Parser::declare(std::string_view kind, std::string_view name, const Place& place, std::vector<Place>& places, Names& names) {
-  for (std::string& one : expand(name)) {
-    const auto [it, fresh_name] = names.try_emplace(one, places.size(), line_);
+void Parser::declare(std::string_view kind, std::string_view word, const Place& place, size_t nics, std::vector<Place>& places,
+                     Names& names) {
+  const Result<NameRange> range = NameRange::parse(word);
+  if (!range.ok()) return mistake(range.status().text());
+  if (!within_limits(kind, range.value(), nics, names)) return;
+  for (uint64_t i = 0; i < range.value().size(); ++i) {
+    std::string name = range.value().name(i);
+    const auto [it, fresh_name] = names.known.try_emplace(name, places.size(), line_);
     if (!fresh_name) {
-      mistake(kind, " '", one, "' is declared twice; first in line ", it->second.second);
-    } else if (places.size() == kMaxPlaces) {
-      mistake("more than ", kMaxPlaces, " statements of '", kind, "'");
-      return;
+      mistake(kind, " '", name, "' is declared twice; first in line ", it->second.second);
     } else {
       places.push_back(place);
-      places.back().name = std::move(one);
+      places.back().name = std::move(name);
     }
   }
 }
@@ -166,12 +127,12 @@ void Parser::declare(std::string_view kind, std::string_view name, const Place& 
 bool Parser::set_common(std::string_view key, std::string_view value, std::optional<double>* uplink,
                         std::optional<double>& latency) {
   if (key == "uplink" && uplink) {
-    *uplink = parse_quantity(value, kRates, kMaxBps);
-    if (!*uplink || **uplink == 0) mistake("uplink='", value, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
+    *uplink = parse_rate(value);
+    if (!*uplink) mistake("uplink='", value, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
     return fresh(key), true;
   }
   if (key == "latency") {
-    latency = parse_quantity(value, kTimes, kMaxSeconds);
+    latency = parse_time(value);
     if (!latency) mistake("latency='", value, "' is not a time like 20us or 5ms");
     return fresh(key), true;
   }
@@ -182,8 +143,8 @@ void Parser::add_nic(Cluster::Host& host, std::string_view value) {
   const size_t colon = value.find(':');
   const std::string name = colon == std::string_view::npos ? concat("eth", host.nics.size()) : std::string(value.substr(0, colon));
   const std::string_view rate = colon == std::string_view::npos ? value : value.substr(colon + 1);
-  const std::optional<double> bps = parse_quantity(rate, kRates, kMaxBps);
-  if (!bps || *bps == 0) return mistake("nic='", value, "': '", rate, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
+  const std::optional<double> bps = parse_rate(rate);
+  if (!bps) return mistake("nic='", value, "': '", rate, "' is not a rate in bits per second like 500Mbit or 2.5Gbit");
   if (!is_name(name) || name.size() > kMaxInterfaceName || name == "lo")
     return mistake("nic='", value, "': '", name, "' is no name for an interface (at most ", kMaxInterfaceName, " characters, not lo)");
   for (const Cluster::Nic& nic : host.nics)
@@ -232,9 +193,9 @@ void Parser::statement(const std::vector<std::string_view>& words) {
   }
   Cluster& cluster = reading_.cluster;
   const size_t first = site ? cluster.sites.size() : rack ? cluster.racks.size() : cluster.hosts.size();
-  if (site) declare(kind, words[1], new_site, cluster.sites, sites_);
-  if (rack) declare(kind, words[1], new_rack, cluster.racks, racks_);
-  if (host) declare(kind, words[1], new_host, cluster.hosts, hosts_);
+  if (site) declare(kind, words[1], new_site, 0, cluster.sites, sites_);
+  if (rack) declare(kind, words[1], new_rack, 0, cluster.racks, racks_);
+  if (host) declare(kind, words[1], new_host, new_host.nics.size(), cluster.hosts, hosts_);
   if (!inside.empty()) (rack ? site_uses_ : rack_uses_).push_back({line_, first, rack ? cluster.racks.size() : cluster.hosts.size(), inside});
 }
 
@@ -242,8 +203,8 @@ void Parser::resolve() {
   Cluster& cluster = reading_.cluster;
   const auto look_up = [&](const Use& use, const char* kind, const Names& names, const auto& set) {
     line_ = use.line;
-    const auto it = names.find(use.name);
-    if (it == names.end()) return mistake(kind, " '", use.name, "' is not declared");
+    const auto it = names.known.find(use.name);
+    if (it == names.known.end()) return mistake(kind, " '", use.name, "' is not declared");
     for (size_t place = use.first; place < use.last; ++place) set(place, static_cast<int>(it->second.first));
   };
   for (const Use& use : site_uses_)
@@ -258,22 +219,25 @@ void Parser::resolve() {
 
 void Parser::add_hints() {
   const Cluster& cluster = reading_.cluster;
-  const auto hint = [&](const Names& names, const std::string& name, auto... text) {
-    reading_.hints.push_back({names.at(name).second, concat(text...)});
+  const auto hint = [&](const Names& names, const std::string& name, const auto&... text) {
+    const bool kept = reading_.hints.size() < kMaxRemarks;
+    remark(reading_.hints, reading_.more_hints, kept ? names.known.at(name).second : 0, text...);
   };
   std::map<std::string, size_t> owners;  // of NICs, by name
+  std::vector<bool> has_rack(cluster.sites.size()), has_host(cluster.racks.size());
   size_t stated = 0;
+  for (const Cluster::Rack& rack : cluster.racks)
+    if (rack.site >= 0) has_rack[static_cast<size_t>(rack.site)] = true;
   for (const Cluster::Host& host : cluster.hosts) {
+    if (host.rack >= 0) has_host[static_cast<size_t>(host.rack)] = true;
     stated += !host.nics.empty();
     for (const Cluster::Nic& nic : host.nics) ++owners[nic.name];
   }
   for (size_t i = 0; i < cluster.sites.size(); ++i)
-    if (std::none_of(cluster.racks.begin(), cluster.racks.end(), [&](const auto& rack) { return rack.site == static_cast<int>(i); }))
-      hint(sites_, cluster.sites[i].name, "site '", cluster.sites[i].name, "' has no rack");
+    if (!has_rack[i]) hint(sites_, cluster.sites[i].name, "site '", cluster.sites[i].name, "' has no rack");
   for (size_t i = 0; i < cluster.racks.size(); ++i) {
     const Cluster::Rack& rack = cluster.racks[i];
-    if (std::none_of(cluster.hosts.begin(), cluster.hosts.end(), [&](const auto& host) { return host.rack == static_cast<int>(i); }))
-      hint(racks_, rack.name, "rack '", rack.name, "' has no host");
+    if (!has_host[i]) hint(racks_, rack.name, "rack '", rack.name, "' has no host");
     if (rack.site < 0 && !cluster.sites.empty()) hint(racks_, rack.name, "rack '", rack.name, "' is in no site: it is one of its own");
   }
   for (const Cluster::Host& host : cluster.hosts) {
@@ -302,16 +266,6 @@ ClusterReading Parser::parse(std::string_view text) {
   std::stable_sort(reading_.mistakes.begin(), reading_.mistakes.end(), by_line);
   std::stable_sort(reading_.hints.begin(), reading_.hints.end(), by_line);
   return std::move(reading_);
-}
-
-std::string text_of_quantity(double value, std::span<const Unit> units, std::span<const std::string_view> names) {
-  size_t unit = 0;
-  for (size_t i = 0; i < units.size(); ++i)
-    if (value >= units[i].value * (1 - 1e-12)) unit = i;
-  char digits[64];
-  // 12 digits: more than a person writes, fewer than a division by a power of ten gets wrong.
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value / units[unit].value, std::chars_format::general, 12);
-  return concat(error == std::errc() ? std::string_view(digits, static_cast<size_t>(end - digits)) : "?", names[unit]);
 }
 
 }  // namespace
@@ -343,57 +297,57 @@ Result<Cluster> Cluster::read(const std::string& path) {
   ClusterReading reading = parse_cluster(text.value());
   if (reading.mistakes.empty()) return std::move(reading.cluster);
   const Remark& first = reading.mistakes.front();
-  const size_t more = reading.mistakes.size() - 1;
+  const uint64_t more = reading.mistakes.size() - 1 + reading.more_mistakes;
   return fail(Code::InvalidArgument, path, ":", first.line, ": ", first.text,
               more == 0 ? "" : concat(" (and ", more, " more; see tutti-topo lint)"));
 }
 
-std::string text_of_rate(double bps) {
-  constexpr std::string_view kNames[] = {"bit", "Kbit", "Mbit", "Gbit", "Tbit"};
-  return text_of_quantity(bps, kRates, kNames);
-}
-
-std::string text_of_time(double seconds) {
-  constexpr std::string_view kNames[] = {"ns", "us", "ms", "s"};
-  return text_of_quantity(seconds, kTimes, kNames);
-}
-
-std::optional<size_t> find_host(const Cluster& cluster, const std::string& name) {
-  const auto short_name = [](const std::string& text) { return text.substr(0, text.find('.')); };
-  std::optional<size_t> found;
+HostNames::HostNames(const Cluster& cluster) {
   for (size_t i = 0; i < cluster.hosts.size(); ++i) {
-    const std::string& host = cluster.hosts[i].name;
-    if (host == name) return i;
-    if (host == short_name(name) || short_name(host) == name) found = i;
+    const std::string_view name = cluster.hosts[i].name;
+    whole_.emplace(name, i);
+    if (const size_t dot = name.find('.'); dot != std::string_view::npos) up_to_dot_[name.substr(0, dot)] = i;
   }
-  return found;
+}
+
+std::optional<size_t> HostNames::find(std::string_view name) const {
+  const auto in = [](const auto& names, std::string_view one) -> std::optional<size_t> {
+    const auto it = names.find(one);
+    return it == names.end() ? std::nullopt : std::optional(it->second);
+  };
+  if (const std::optional<size_t> found = in(whole_, name)) return found;
+  const size_t dot = name.find('.');
+  return dot == std::string_view::npos ? in(up_to_dot_, name) : in(whole_, name.substr(0, dot));
 }
 
 std::string text_of(const Cluster& cluster) {
-  std::ostringstream out;
+  std::string out;
+  const auto add_rate = [&](const std::optional<double>& uplink_bps) {
+    if (uplink_bps) out += " uplink=" + exact_text_of_rate(*uplink_bps);
+  };
   const auto end_line = [&](const std::optional<double>& latency_s) {
-    if (latency_s) out << " latency=" << text_of_time(*latency_s);
-    out << "\n";
+    if (latency_s) out += " latency=" + exact_text_of_time(*latency_s);
+    out += '\n';
   };
   for (const Cluster::Site& site : cluster.sites) {
-    out << "site " << site.name;
-    if (site.uplink_bps) out << " uplink=" << text_of_rate(*site.uplink_bps);
+    out += "site " + site.name;
+    add_rate(site.uplink_bps);
     end_line(site.latency_s);
   }
   for (const Cluster::Rack& rack : cluster.racks) {
-    out << "rack " << rack.name;
-    if (rack.site >= 0) out << " site=" << cluster.sites[static_cast<size_t>(rack.site)].name;
-    if (rack.uplink_bps) out << " uplink=" << text_of_rate(*rack.uplink_bps);
+    out += "rack " + rack.name;
+    if (rack.site >= 0) out += " site=" + cluster.sites[static_cast<size_t>(rack.site)].name;
+    add_rate(rack.uplink_bps);
     end_line(rack.latency_s);
   }
   for (const Cluster::Host& host : cluster.hosts) {
-    out << "host " << host.name;
-    if (host.rack >= 0) out << " rack=" << cluster.racks[static_cast<size_t>(host.rack)].name;
-    for (const Cluster::Nic& nic : host.nics) out << " nic=" << nic.name << ":" << text_of_rate(nic.bps);
-    if (host.ranks != 1) out << " ranks=" << host.ranks;
+    out += "host " + host.name;
+    if (host.rack >= 0) out += " rack=" + cluster.racks[static_cast<size_t>(host.rack)].name;
+    for (const Cluster::Nic& nic : host.nics) out.append(" nic=").append(nic.name).append(":").append(exact_text_of_rate(nic.bps));
+    if (host.ranks != 1) out += " ranks=" + std::to_string(host.ranks);
     end_line(host.latency_s);
   }
-  return out.str();
+  return out;
 }
 
 }  // namespace tutti

@@ -7,14 +7,18 @@
 // RATE: bits per second, like 500Mbit, 2.5Gbit. TIME: 20us, 5ms. A name may stand for many: host n[0-31] rack=r0. Several nic=
 // are rails; those without a name are eth0, eth1, ... by their place in the line. latency: of one empty message between ranks
 // that part at such a place, on its way: what the kernel does for it at both ends comes on top. ranks: how many a simulation or a cluster of namespaces puts there.
+// Limits: 65536 places of a kind, 64 NICs of a host, 2^19 NICs and 16 MiB of names in all. Reading takes time and memory by the
+// length of the text and by what is within these limits, whatever the text is.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/topo/quantity.h"
 
 namespace tutti {
 
@@ -22,15 +26,18 @@ struct Cluster {
   struct Site {
     std::string name;
     std::optional<double> uplink_bps, latency_s;  // bits per second
+    bool operator==(const Site&) const = default;
   };
   struct Rack {
     std::string name;
     int site = -1;  // index, or none
     std::optional<double> uplink_bps, latency_s;
+    bool operator==(const Rack&) const = default;
   };
   struct Nic {
     std::string name;
     double bps;
+    bool operator==(const Nic&) const = default;
   };
   struct Host {
     std::string name;
@@ -38,12 +45,14 @@ struct Cluster {
     std::vector<Nic> nics = {};  // empty: not stated
     std::optional<double> latency_s = {};
     int ranks = 1;
+    bool operator==(const Host&) const = default;
   };
   std::vector<Site> sites;
   std::vector<Rack> racks;
   std::vector<Host> hosts;
 
   uint64_t ranks() const;  // of all hosts: they may be more than a topology can have
+  bool operator==(const Cluster&) const = default;
 
   // The error names the file, and line and text of the first mistake.
   static Result<Cluster> read(const std::string& path);
@@ -56,21 +65,28 @@ struct Remark {
 
 struct ClusterReading {
   Cluster cluster;               // of use only when there are no mistakes
-  std::vector<Remark> mistakes;  // all of them, by line
-  std::vector<Remark> hints;     // right, but hardly meant
+  std::vector<Remark> mistakes;  // by line; the first kMaxRemarks that were found
+  std::vector<Remark> hints;     // right, but hardly meant; the same
+  uint64_t more_mistakes = 0, more_hints = 0;  // beyond these
 };
+inline constexpr size_t kMaxRemarks = 100;
 ClusterReading parse_cluster(std::string_view text);
 
-// The index of a host by its name; "node7" is also "node7.example.org", on either side.
-std::optional<size_t> find_host(const Cluster& cluster, const std::string& name);
+// Finds hosts by their names; "node7" is also "node7.example.org", on either side. Refers to the cluster.
+class HostNames {
+ public:
+  explicit HostNames(const Cluster& cluster);
+  // The host's index. Of several that a short name fits, the last.
+  std::optional<size_t> find(std::string_view name) const;
+
+ private:
+  std::map<std::string_view, size_t> whole_, up_to_dot_;
+};
 
 // The whole text of a file. It must be smaller than 16 MiB.
 Result<std::string> read_text(const std::string& path);
 
-// The same cluster as a file's text.
+// The same cluster as a file's text: read again, it is equal.
 std::string text_of(const Cluster& cluster);
-// "2.5Gbit", "20us"; exact for what a file can say.
-std::string text_of_rate(double bps);
-std::string text_of_time(double seconds);
 
 }  // namespace tutti

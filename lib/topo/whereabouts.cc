@@ -165,7 +165,7 @@ Result<Whereabouts> parse_whereabouts(std::string_view text) {
   good = good && words <= kMaxCpus / 64;
   if (good) read.cpus.resize(words);
   for (uint64_t& mask : read.cpus) number(mask);
-  if (!good || rest != ".") return fail(Code::InternalError, "'", text, "' does not say where a rank is");
+  if (!good || rest != "." || text_of(read) != text) return fail(Code::InternalError, "'", text, "' does not say where a rank is");
   return read;
 }
 

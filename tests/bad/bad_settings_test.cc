@@ -51,8 +51,9 @@ void check_refused(const char* name, const char* value, std::initializer_list<co
 TEST_CASE("settings that cannot be read are refused by name", "[bad]") {
   for (const char* name : {"TUTTI_TIMEOUT", "TUTTI_INIT_TIMEOUT"})
     for (const char* value : {"abc", "", "0", "-1", "1x", "nan", "inf", "1e999"}) check_refused(name, value, {name, value});
-  for (const char* value : {"abc", "", "-4K", "4Q", "1e30", "4KiBs"})
+  for (const char* value : {"abc", "", "-4K", "4Q", "1e30", "1e18G", "4KiBs"})
     check_refused("TUTTI_TILE", value, {"TUTTI_TILE", value});
+  check_refused("TUTTI_CACHE", "1e18G", {"TUTTI_CACHE", "1e18G", "more than 1e+18 bytes"});
   for (const char* name : {"TUTTI_TILES_IN_FLIGHT", "TUTTI_SPIN_US"})
     for (const char* value : {"many", "", "-1", "3 "}) check_refused(name, value, {name, value});
   check_refused("TUTTI_DEBUG", "LOUD", {"TUTTI_DEBUG", "LOUD"});

@@ -163,10 +163,12 @@ TEST_CASE("assemble: rails are the NICs that all hosts have, or the first of eac
 
 TEST_CASE("a host is found by its name, or by that and a domain") {
   const Cluster cluster = cluster_of("host a.example.org\nhost b\nhost c.example.org\nhost c.example.net");
-  REQUIRE(find_host(cluster, "a") == 0);
-  REQUIRE(find_host(cluster, "b.example.org") == 1);
-  REQUIRE(find_host(cluster, "c.example.net") == 3);
-  REQUIRE(!find_host(cluster, "a.example.net"));
+  const HostNames names(cluster);
+  REQUIRE(names.find("a") == 0);
+  REQUIRE(names.find("b.example.org") == 1);
+  REQUIRE(names.find("c.example.net") == 3);
+  REQUIRE(names.find("c") == 3);
+  REQUIRE(!names.find("a.example.net"));
 }
 
 TEST_CASE("assemble: sites, and what is in none") {
@@ -243,6 +245,8 @@ TEST_CASE("whereabouts: of this thread, and through a message") {
   for (size_t cut = 0; cut + 1 < text.size(); cut += 7) REQUIRE_FALSE(parse_whereabouts(text.substr(0, cut)).ok());
   REQUIRE_FALSE(parse_whereabouts(text + " 1").ok());
   REQUIRE_FALSE(parse_whereabouts("a 1 b 0 0 0 0 99999999 1").ok());
+  REQUIRE(parse_whereabouts("a 1 b 0 0 0 0 0 .").ok());
+  REQUIRE_FALSE(parse_whereabouts("a 01 b 0 0 0 0 0 .").ok());
 }
 
 }  // namespace tutti

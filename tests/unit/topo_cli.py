@@ -60,6 +60,10 @@ def main():
         assert 'ranks: 4294967296' in linted.stdout and ':1: hint: ' in linted.stderr, linted
         assert 'more than 65536 ranks' in run(topo, 'show', many, expected=2).stderr
 
+        many.write_text('host n\n' * 300)
+        linted = run(topo, 'lint', many, expected=1).stderr.splitlines()
+        assert len(linted) == 102 and linted[100].endswith('and 199 more mistakes') and 'has 299 mistakes' in linted[101], linted[98:]
+
         assert 'over 131 ranks' in run(plan, '--topo', good, '--explain', 'allreduce', '1M').stdout
         assert 'because TUTTI_ALGO says so' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='ring').stdout
         assert 'nope' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='nope', expected=2).stderr

@@ -1,5 +1,6 @@
 // topology_file: the file a person writes: what it means, and that every mistake is told with its line.
 #include <catch2/catch.hpp>
+#include <ctime>
 
 #include "lib/topo/file.h"
 
@@ -74,6 +75,14 @@ TEST_CASE("topology file: a cluster written is the cluster read") {
   REQUIRE_THAT(text, Contains("host b rack=r0 nic=ib0:2.5Gbit nic=eth1:500Mbit latency=20us\n"));
 }
 
+TEST_CASE("topology file: a cluster of odd numbers is read as it was written") {
+  const Cluster cluster = parse_cluster(
+      "host a nic=1.2345678901234567Gbit nic=0.0000001bit nic=999.9999999999995Mbit latency=0.00000000000000000001s\n"
+      "host b nic=999999999999999.9bit latency=123.4567890123456789us").cluster;
+  REQUIRE(cluster.hosts.size() == 2);
+  REQUIRE(parse_cluster(text_of(cluster)).cluster == cluster);
+}
+
 TEST_CASE("topology file: quantities as text") {
   REQUIRE(text_of_rate(1e9) == "1Gbit");
   REQUIRE(text_of_rate(999e6) == "999Mbit");
@@ -111,7 +120,67 @@ TEST_CASE("topology file: every mistake names what is wrong") {
   REQUIRE_THAT(mistake_of("host n[0-"), Contains("not a range of names"));
   REQUIRE_THAT(mistake_of("host n]0-1["), Contains("not a range of names"));
   REQUIRE_THAT(mistake_of("host n[0-1][0-1]"), Contains("not a range of names"));
-  REQUIRE_THAT(mistake_of("host n[0-99999]"), Contains("more than 65536"));
+  REQUIRE_THAT(mistake_of("host n[0-99999]"), Contains("more than 65536 names of 'host'"));
+  REQUIRE_THAT(mistake_of("host n[0-4294967295]"), Contains("more than 65536 names of 'host'"));
+  REQUIRE_THAT(mistake_of("host b latency=-0s"), Contains("'-0s' is not a time"));
+}
+
+TEST_CASE("topology file: ranges of names") {
+  const auto names_of = [](const std::string& word) {
+    std::string names;
+    const ClusterReading reading = parse_cluster("host " + word);
+    for (const Cluster::Host& host : reading.cluster.hosts) names += host.name + " ";
+    return names;
+  };
+  REQUIRE(names_of("n[8-11]") == "n8 n9 n10 n11 ");
+  REQUIRE(names_of("n[08-11]x") == "n08x n09x n10x n11x ");
+  REQUIRE(names_of("[0-0]") == "0 ");
+  const std::string long_name(254, 'n');
+  REQUIRE(names_of(long_name + "[8-9]") == long_name + "8 " + long_name + "9 ");
+  REQUIRE(names_of(long_name + "[8-10]").empty());
+  REQUIRE(names_of("n[" + std::string(300, '0') + "-1]").empty());
+}
+
+TEST_CASE("topology file: as many places as there may be are read at once") {
+  const std::clock_t begin = std::clock();
+  const ClusterReading reading = parse_cluster("site s[0-65535]\nrack r[0-65535]\nhost h[0-65535]");
+  REQUIRE(std::clock() - begin < 20 * CLOCKS_PER_SEC);  // far more than it takes; comparing all with all takes a minute
+  REQUIRE(reading.mistakes.empty());
+  REQUIRE(reading.cluster.hosts.size() == 65536);
+  REQUIRE(reading.hints.size() == kMaxRemarks);
+  REQUIRE(reading.more_hints == 4 * 65536 - kMaxRemarks);  // a site without racks, a rack without hosts and site, a host without rack
+  REQUIRE(parse_cluster(text_of(reading.cluster)).cluster == reading.cluster);
+}
+
+TEST_CASE("topology file: what is too much for the limits is a mistake, and costs no memory") {
+  std::string text;
+  for (int i = 0; i < 250; ++i) text += "host n[0-65535]\n";
+  ClusterReading reading = parse_cluster(text);
+  REQUIRE(reading.mistakes.size() == kMaxRemarks);
+  REQUIRE(reading.more_mistakes == 249 - kMaxRemarks);
+  REQUIRE(reading.mistakes[0].line == 2);
+  REQUIRE_THAT(reading.mistakes[0].text, Contains("more than 65536 names of 'host'"));
+
+  text.clear();
+  for (int i = 0; i < 250; ++i) text += "host a\n";
+  reading = parse_cluster(text);
+  REQUIRE(reading.mistakes.size() == kMaxRemarks);
+  REQUIRE(reading.more_mistakes == 249 - kMaxRemarks);
+  REQUIRE_THAT(reading.mistakes[0].text, Contains("declared twice"));
+
+  std::string nics;
+  for (int i = 0; i < 9; ++i) nics += " nic=1bit";
+  REQUIRE_THAT(mistake_of("host n[0-65530]" + nics), Contains("more than 524288 NICs in all"));
+  const std::string long_name(250, 'n');
+  const std::string racks = "rack " + long_name + "[0-65535]\nhost a\n";
+  REQUIRE(parse_cluster(racks).mistakes.empty());
+  reading = parse_cluster(racks + "site " + long_name + "[0-999]");
+  REQUIRE(reading.mistakes.size() == 1);
+  REQUIRE_THAT(reading.mistakes[0].text, Contains("longer than 16 MiB"));
+}
+
+TEST_CASE("topology file: a remark on a long word is short") {
+  REQUIRE(mistake_of("host b " + std::string(100'000, 'x')).size() < 600);
 }
 
 TEST_CASE("topology file: all mistakes at once, by line") {

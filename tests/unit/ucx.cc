@@ -106,6 +106,13 @@ TEST_CASE("a rank's address comes back as it was, and damaged not at all", "[ucx
   CHECK(back.value().workers == contact.workers);
   for (size_t length = 0; length < bytes.size(); ++length) CHECK(!to_contact(bytes.substr(0, length)).ok());
   CHECK(!to_contact(bytes + "x").ok());
+  // A byte that is neither true nor false is damage, where it stands for one of these: named and the first loopback.
+  for (const size_t at : {size_t{16}, bytes.find("A1") + 2}) {
+    REQUIRE(bytes[at] == 0);
+    std::string damaged = bytes;
+    damaged[at] = 2;
+    CHECK(!to_contact(damaged).ok());
+  }
 }
 
 TEST_CASE("loading UCX leaves the program's signal handlers alone, and is not heard", "[ucx]") {

@@ -45,15 +45,20 @@ Json facts_of(const Cluster& cluster) {
   return {{"sites", sites}, {"racks", racks}, {"hosts", hosts}};
 }
 
+unsigned long long as_printed(uint64_t number) { return number; }
+
 // Mistakes and hints on stderr; whether the file can be used.
 Result<Cluster> read_aloud(const std::string& path, bool hints) {
   Result<std::string> text = read_text(path);
   if (!text.ok()) return text.status();
   ClusterReading reading = parse_cluster(text.value());
   for (const Remark& mistake : reading.mistakes) std::fprintf(stderr, "%s:%d: %s\n", path.c_str(), mistake.line, mistake.text.c_str());
-  if (hints)
+  if (reading.more_mistakes > 0) std::fprintf(stderr, "%s: and %llu more mistakes\n", path.c_str(), as_printed(reading.more_mistakes));
+  if (hints) {
     for (const Remark& hint : reading.hints) std::fprintf(stderr, "%s:%d: hint: %s\n", path.c_str(), hint.line, hint.text.c_str());
-  const size_t wrong = reading.mistakes.size();
+    if (reading.more_hints > 0) std::fprintf(stderr, "%s: and %llu more hints\n", path.c_str(), as_printed(reading.more_hints));
+  }
+  const uint64_t wrong = reading.mistakes.size() + reading.more_mistakes;
   if (wrong > 0) return fail(Code::InvalidUsage, path, " has ", wrong, wrong == 1 ? " mistake" : " mistakes");
   return std::move(reading.cluster);
 }
@@ -62,7 +67,7 @@ Status lint(const std::string& path) {
   const Result<Cluster> cluster = read_aloud(path, true);
   if (!cluster.ok()) return cluster.status();
   std::printf("%s: sites: %zu, racks: %zu, hosts: %zu, ranks: %llu\n", path.c_str(), cluster.value().sites.size(),
-              cluster.value().racks.size(), cluster.value().hosts.size(), static_cast<unsigned long long>(cluster.value().ranks()));
+              cluster.value().racks.size(), cluster.value().hosts.size(), as_printed(cluster.value().ranks()));
   return {};
 }
 

@@ -12,33 +12,12 @@
 #include <numeric>
 
 #include "lib/topo/whereabouts.h"
+#include "transports/shm/messages.h"
 
 namespace tutti::shm {
 namespace {
 
-constexpr size_t kBatch = kMostDescriptors / 2;  // ranks per message, of two descriptors each
-constexpr size_t kMostGuests = 256;              // who have connected and proved nothing
-
-struct Hello {
-  int32_t rank;
-  Nonce nonce;
-};
-struct Challenge {
-  Nonce nonce;
-  Key proof;
-};
-struct Admission {  // with two descriptors
-  Key proof;
-};
-struct Batch {  // with two descriptors for each
-  uint32_t count;
-  int32_t ranks[kBatch];
-};
-
-Key proof_of(const Contact& collector, std::string_view side, const Hello& hello, const Nonce& nonce) {
-  return derive_key(collector.secret, side, concat(hello.rank, "|", view_of(hello.nonce), view_of(nonce)));
-}
-constexpr std::string_view kCollector = "shm collector", kMember = "shm member";
+constexpr size_t kMostGuests = 256;  // who have connected and proved nothing
 
 // What a rank hands out. A rank without a heap sends its arena's descriptor twice, so that there are always two.
 struct Files {
@@ -123,7 +102,7 @@ Progress Collection::hear(Guest& guest, Status& failure) {
     if (!awaited(guest.hello.rank)) return Progress::Failed;
     guest.greeted = true;
     guest.nonce = random_nonce();
-    const Challenge challenge{guest.nonce, proof_of(contacts_[rank_], kCollector, guest.hello, guest.nonce)};
+    const Challenge challenge{guest.nonce, proof_of(contacts_[rank_].secret, kCollector, guest.hello, guest.nonce)};
     // The first that this socket takes: there is room.
     const ssize_t sent = send(guest.socket.get(), &challenge, sizeof challenge, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent == static_cast<ssize_t>(sizeof challenge) ? Progress::Again : Progress::Failed;
@@ -131,7 +110,7 @@ Progress Collection::hear(Guest& guest, Status& failure) {
   Admission admission{};
   const Progress progress = try_receive(guest.socket.get(), &admission, sizeof admission, descriptors, failure);
   if (progress != Progress::Done) return progress;
-  const bool proved = equal(admission.proof, proof_of(contacts_[rank_], kMember, guest.hello, guest.nonce));
+  const bool proved = equal(admission.proof, proof_of(contacts_[rank_].secret, kMember, guest.hello, guest.nonce));
   if (!proved || descriptors.size() != 2 || !awaited(guest.hello.rank)) return Progress::Failed;
   members_.push_back({guest.hello.rank, std::move(guest.socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
   return Progress::Done;
@@ -275,9 +254,9 @@ Status Exchange::be_collected(int collector, const Descriptor& socket) {
   Challenge challenge{};
   std::vector<Descriptor> none;
   TUTTI_TRY(receive_with_descriptors(socket.get(), &challenge, sizeof challenge, none, patience_));
-  if (!equal(challenge.proof, proof_of(contacts_[collector], kCollector, hello, challenge.nonce)))
+  if (!equal(challenge.proof, proof_of(contacts_[collector].secret, kCollector, hello, challenge.nonce)))
     return fail(Code::RemoteError, "shm: what answers as rank ", collector, " on this host is not of this communicator");
-  const Admission admission{proof_of(contacts_[collector], kMember, hello, challenge.nonce)};
+  const Admission admission{proof_of(contacts_[collector].secret, kMember, hello, challenge.nonce)};
   TUTTI_TRY(send_with_descriptors(socket.get(), &admission, sizeof admission, own_files(), patience_));
   for (;;) {
     Batch batch{};

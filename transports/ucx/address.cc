@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <concepts>
 #include <cstring>
 #include <functional>
 
@@ -14,10 +15,15 @@ namespace {
 
 constexpr uint64_t kMagic = 0x7563782d74757401;  // the last byte counts the formats
 
+// What any bytes are a value of.
+template <typename Number>
+concept Plain = std::unsigned_integral<Number> && !std::same_as<Number, bool>;
+
 class Writer {
  public:
-  template <typename Number>
-  void number(const Number& value) { text.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  template <Plain Number>
+  void number(Number value) { text.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  void flag(bool value) { number(static_cast<uint8_t>(value)); }
   void bytes(const std::string& value) {
     number(static_cast<uint32_t>(value.size()));
     text += value;
@@ -28,11 +34,17 @@ class Writer {
 class Reader {
  public:
   explicit Reader(const std::string& text) : text_(text) {}
-  template <typename Number>
+  template <Plain Number>
   void number(Number& value) {
     if (!has(sizeof value)) return;
     std::memcpy(&value, text_.data() + at_, sizeof value);
     at_ += sizeof value;
+  }
+  void flag(bool& value) {
+    uint8_t byte = 0;
+    number(byte);
+    good_ = good_ && byte <= 1;
+    value = byte == 1;
   }
   void bytes(std::string& value) {
     uint32_t length = 0;
@@ -66,8 +78,8 @@ std::string to_bytes(const Contact& contact) {
   Writer to;
   to.number(kMagic);
   to.number(contact.at.host);
-  to.number(contact.at.named);
-  to.number(contact.process);
+  to.flag(contact.at.named);
+  for (const uint64_t part : contact.process) to.number(part);
   to.number(contact.token);
   to.number(static_cast<uint32_t>(contact.at.nics.size()));
   for (size_t i = 0; i < contact.at.nics.size(); ++i) {
@@ -75,7 +87,7 @@ std::string to_bytes(const Contact& contact) {
     to.bytes(nic.name);
     to.bytes(nic.network);
     to.bytes(nic.ip);
-    to.number(nic.loopback);
+    to.flag(nic.loopback);
     to.number(nic.bytes_per_s);
     to.bytes(contact.workers[i]);
   }
@@ -89,8 +101,8 @@ Result<Contact> to_contact(const std::string& bytes) {
   uint32_t nics = 0;
   from.number(magic);
   from.number(contact.at.host);
-  from.number(contact.at.named);
-  from.number(contact.process);
+  from.flag(contact.at.named);
+  for (uint64_t& part : contact.process) from.number(part);
   from.number(contact.token);
   from.number(nics);
   if (magic != kMagic || nics == 0 || nics > kMostRails) return fail(Code::InvalidUsage, "is of another version of Tutti");
@@ -101,7 +113,7 @@ Result<Contact> to_contact(const std::string& bytes) {
     from.bytes(nic.name);
     from.bytes(nic.network);
     from.bytes(nic.ip);
-    from.number(nic.loopback);
+    from.flag(nic.loopback);
     from.number(nic.bytes_per_s);
     from.bytes(contact.workers[i]);
   }

@@ -1,0 +1,59 @@
+// introductions: what three ranks tell one another while a communicator comes up, as lib/comm/join.cc reads it: each rank's first
+// blob, its NICs, and what it found out, each with its length in front.
+#include "lib/comm/fields.h"
+#include "lib/comm/seats.h"
+#include "tests/fuzz/target.h"
+
+using namespace tutti;
+using namespace tutti::fuzz;
+
+namespace {
+
+constexpr int kRanks = 3;
+
+std::vector<std::string> blobs_of(Input& input) {
+  std::vector<std::string> blobs;
+  for (int rank = 0; rank < kRanks; ++rank) blobs.emplace_back(input.take(input.two_bytes()));
+  return blobs;
+}
+
+std::vector<std::string> checked_fields_of(const std::string& blob) {
+  const std::vector<std::string> fields = fields_of(blob);
+  std::string again;
+  for (const std::string& field : fields) append(again, field);
+  demand(fields.size() <= kMaxFields && (fields.empty() || again == blob), "fields that are read are written as they were");
+  return fields;
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const Result<Settings> settings = Settings::load();
+  Input input(data, size);
+  Seats seats;
+  demand(settings.ok() && seats.read(settings.value(), 1, kRanks).ok(), "there are settings");
+
+  std::vector<std::string> whereabouts;
+  for (const std::string& blob : blobs_of(input)) {
+    std::vector<std::string> fields = checked_fields_of(blob);
+    if (fields.size() != 4) return 0;
+    fields = checked_fields_of(fields[0]);
+    if (fields.size() != 4 || code_of(fields[1]) != Code::Success) return 0;
+    whereabouts.push_back(fields[3]);
+  }
+  if (!seats.hear(whereabouts).ok()) return 0;
+  if (seats.nics_matter()) seats.hear_nics(blobs_of(input));
+  if (!seats.place().ok()) return 0;
+  const std::string mine = seats.findings({});
+
+  std::vector<std::string> said;
+  for (const std::string& blob : blobs_of(input)) {
+    const std::vector<std::string> fields = checked_fields_of(blob);
+    if (fields.size() != 3) return 0;
+    // The hash of a topology cannot be guessed: what follows it is the input's.
+    said.push_back(fields[2].size() == mine.size() ? mine.substr(0, 8) + fields[2].substr(8) : fields[2]);
+  }
+  const Result<Topology> topology = seats.settle(said);
+  if (topology.ok()) demand(topology.value().ranks() == kRanks, "all ranks are in the topology");
+  return 0;
+}

@@ -1,0 +1,89 @@
+// services: the rendezvous (the first byte is r) or the hub hears three clients, who know the key and send the input as frames.
+//
+// Over a socket of this host without a name in the file system, since ports that were used would run out. Clients send all they have,
+// say that it was all, and wait for the end.
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <optional>
+
+#include "lib/boot/hub.h"
+#include "lib/boot/rendezvous.h"
+#include "tests/fuzz/target.h"
+
+using namespace tutti;
+using namespace tutti::fuzz;
+
+namespace {
+
+constexpr int kRanks = 3;
+constexpr int64_t kLeftNs = 1'000'000'000;
+
+Descriptor open_socket() {
+  Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  demand(fd.open(), "there are sockets");
+  return fd;
+}
+
+void wait_for(const Connection& connection, short events) {
+  pollfd entry{connection.fd(), events, 0};
+  poll(&entry, 1, 1000);
+}
+
+std::optional<Connection> meet(const sockaddr* name, socklen_t length, const Key& key) {
+  Descriptor fd = open_socket();
+  demand(connect(fd.get(), name, length) == 0, "a client can connect");
+  std::optional<Connection> connection(std::in_place, std::move(fd), Connection::Side::Client, key);
+  while (!connection->authenticated() && connection->link() == Connection::Link::Open) {
+    connection->write_some();
+    wait_for(*connection, POLLIN);
+    connection->read_some();
+  }
+  if (!connection->authenticated()) connection.reset();  // the service has ended
+  return connection;
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Input input(data, size);
+  const bool rendezvous = input.byte() == 'r';
+  demand(prepare_crypto().ok(), "there is cryptography");
+  const Key secret{1}, key = rendezvous ? rendezvous_key(secret) : secret;
+
+  Descriptor listener = open_socket();
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  socklen_t length = sizeof(sa_family_t);  // the kernel chooses a name
+  demand(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), length) == 0 && listen(listener.get(), kRanks) == 0, "a server can listen");
+  length = sizeof name;
+  demand(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0, "it has a name");
+  Result<std::unique_ptr<Server>> server =
+      rendezvous ? make_rendezvous(std::move(listener), secret, 0, 1, -1) : make_hub(std::move(listener), key, kRanks, kLeftNs);
+  demand(server.ok() && server.value()->start("fuzz").ok(), "a server can start");
+
+  std::vector<std::optional<Connection>> clients;
+  for (int rank = 0; rank < kRanks; ++rank) clients.push_back(meet(reinterpret_cast<sockaddr*>(&name), length, key));
+  while (!input.empty()) {
+    std::optional<Connection>& client = clients[input.byte() % kRanks];
+    const Kind kind = static_cast<Kind>(input.byte());
+    const std::string_view payload = input.take(input.two_bytes());
+    if (client) client->send(kind, payload);
+  }
+  // All at once: the server then mostly hears all of them before it goes on, and the same input does the same.
+  for (std::optional<Connection>& client : clients)
+    if (client) client->write_some();
+  for (std::optional<Connection>& client : clients) {
+    if (!client) continue;
+    for (; client->unsent_bytes() > 0; client->write_some()) {
+      wait_for(*client, POLLOUT);
+      (void)client->drain();
+    }
+    client->finish_writing();
+    while (client->drain()) wait_for(*client, POLLIN);
+  }
+  clients.clear();
+  server.value()->stop(false);
+  return 0;
+}

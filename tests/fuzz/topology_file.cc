@@ -1,0 +1,45 @@
+// topology_file: a topology file is read, written back, and made a topology of, alone and for ranks on its first and last host.
+#include "lib/topo/assemble.h"
+#include "tests/fuzz/target.h"
+
+using namespace tutti;
+using namespace tutti::fuzz;
+
+namespace {
+
+// Assembling more takes seconds under libFuzzer, which is better spent on more inputs; the replay does it.
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+constexpr uint64_t kManyRanks = 1 << 10;
+#else
+constexpr uint64_t kManyRanks = UINT64_MAX;
+#endif
+
+void check_remarks(const std::vector<Remark>& remarks, uint64_t more) {
+  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "a hundred remarks are kept, and the others counted");
+  const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
+  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks come by line");
+}
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const ClusterReading reading = parse_cluster(string_of(data, size));
+  check_remarks(reading.mistakes, reading.more_mistakes);
+  check_remarks(reading.hints, reading.more_hints);
+  if (!reading.mistakes.empty()) return 0;
+  const Cluster& cluster = reading.cluster;
+  demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written is read as it was");
+  demand(HostNames(cluster).find(cluster.hosts.back().name) == cluster.hosts.size() - 1, "a host is found by its name");
+
+  if (cluster.ranks() <= kManyRanks) {
+    const Result<Topology> alone = assemble(cluster);
+    if (alone.ok()) demand(static_cast<uint64_t>(alone.value().ranks()) == cluster.ranks(), "all ranks are in the topology");
+    demand(assemble(cluster, 4).ok() == alone.ok(), "so are they where all share a machine");
+  }
+  std::vector<Whereabouts> ranks(3);
+  ranks[1].network = 1;
+  ranks[0].host = ranks[2].host = cluster.hosts.front().name;
+  ranks[1].host = cluster.hosts.back().name;
+  demand(assemble(ranks, &cluster, {{1e-6, 1e9}, true}).ok(), "ranks on hosts of the file have a topology");
+  return 0;
+}

@@ -1,0 +1,30 @@
+// ucx_contact: what ranks tell one another of how UCX reaches them, each with its length in front, and the rails that come of it.
+#include "tests/fuzz/target.h"
+#include "transports/ucx/address.h"
+
+using namespace tutti;
+using namespace tutti::fuzz;
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Input input(data, size);
+  std::vector<ucx::Whereabouts> ranks;
+  while (!input.empty()) {
+    const std::string bytes(input.take(input.two_bytes()));
+    const Result<ucx::Contact> contact = ucx::to_contact(bytes);
+    if (!contact.ok()) continue;
+    demand(ucx::to_bytes(contact.value()) == bytes, "a contact that is read is written as it was");
+    ranks.push_back(contact.value().at);
+  }
+  if (ranks.empty()) return 0;
+  const std::vector<std::vector<uint32_t>> rails = ucx::match_rails(ranks);
+  demand(!rails.empty() && rails.size() <= ucx::kMostRails, "there are rails");
+  for (size_t rank = 0; rank < ranks.size(); ++rank) {
+    std::vector<uint64_t> rates;
+    for (const std::vector<uint32_t>& rail : rails) {
+      demand(rail.size() == ranks.size() && rail[rank] < ranks[rank].nics.size(), "a rail has an interface of every rank");
+      rates.push_back(ranks[rank].nics[rail[rank]].bytes_per_s);
+    }
+    for (const uint8_t rail : ucx::deal_rails(rates)) demand(rail < rails.size(), "messages are dealt to rails that are there");
+  }
+  return 0;
+}

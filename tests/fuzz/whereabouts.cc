@@ -1,0 +1,26 @@
+// whereabouts: what ranks say of where they run, a line for each, and the topology that is made of it.
+#include "lib/topo/whereabouts.h"
+
+#include "lib/topo/assemble.h"
+#include "tests/fuzz/target.h"
+
+using namespace tutti;
+using namespace tutti::fuzz;
+
+int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr size_t kMostRanks = 1024;
+  Input input(data, size);
+  std::vector<Whereabouts> ranks;
+  while (!input.empty() && ranks.size() < kMostRanks) {
+    const std::string text(input.up_to('\n'));
+    Result<Whereabouts> one = parse_whereabouts(text);
+    if (!one.ok()) continue;
+    demand(text_of(one.value()) == text, "only what text_of() writes is read");
+    ranks.push_back(std::move(one.value()));
+  }
+  if (ranks.empty()) return 0;
+  const Result<Topology> topology = assemble(ranks, nullptr, {{1e-6, 1e9}, true});
+  demand(topology.ok() && static_cast<size_t>(topology.value().ranks()) == ranks.size(), "ranks anywhere have a topology");
+  (void)hash_of(topology.value());
+  return 0;
+}
