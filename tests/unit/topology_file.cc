@@ -1,7 +1,6 @@
 // topology_file: the file a person writes: what it means, and that every mistake is told with its line.
-#include <catch2/catch.hpp>
-
 #include "lib/topo/file.h"
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {
