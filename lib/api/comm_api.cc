@@ -55,6 +55,12 @@ void take_back(tuttiComm_t* out) {
 // Whether another thread has aborted it: who was in a call then, and destroys because that has failed, does right.
 bool ended_by_abort(tuttiComm_t comm) { return comm_handles().take_end(reinterpret_cast<uintptr_t>(comm)); }
 
+// The members of a child wait for one another. When one of them fails before it has joined them, only the parent can tell the others.
+void fail_split(Comm& parent, const Status& failure) {
+  const Status told = fail(failure.code(), "CommSplit of ", parent.title(), ": rank ", parent.rank(), ": ", failure.text());
+  parent.fail_all(told.code(), parent.rank(), told.text());
+}
+
 Status run_init(Setup& setup) {
   Status status;
   {
@@ -63,6 +69,7 @@ Status run_init(Setup& setup) {
     if (setup.parent && guard) setup.parent->set_joining_child(guard.get());
     status = guard ? guard->init() : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
     if (setup.parent) setup.parent->set_joining_child(nullptr);
+    if (setup.parent && guard && !status.ok() && !guard->has_joined()) fail_split(*setup.parent, status);
   }
   if (!status.ok()) take_back(setup.out);
   return status;
@@ -78,8 +85,9 @@ void drop_init_and_id(Setup& setup) {
 
 // Makes the object and its handle; the setup then joins the others.
 Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings& settings) {
-  auto comm = std::make_unique<Comm>(std::move(options), settings);
   Setup setup;
+  setup.id = options.id;
+  auto comm = std::make_unique<Comm>(std::move(options), settings);
   setup.run = &run_init;
   setup.drop = &drop_init;
   setup.comm = comm.get();
@@ -134,6 +142,10 @@ Status run_split(Setup& setup) {
   if (!child.ok()) return child.status();
   child.value().parent = parent.get();
   return run_init(child.value());
+}
+
+void drop_split(Setup& setup) {
+  if (const CommGuard parent(reinterpret_cast<tuttiComm_t>(setup.handle)); parent) fail_split(*parent.get(), setup.status);
 }
 
 }  // namespace
@@ -214,6 +226,7 @@ tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* 
     if (!guard->ready()) return noted_in_group(guard->refusal());
     Setup setup;
     setup.run = &run_split;
+    setup.drop = &drop_split;
     setup.out = newcomm;
     setup.handle = reinterpret_cast<uintptr_t>(comm);
     setup.color = color;

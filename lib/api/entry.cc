@@ -32,11 +32,8 @@ tuttiResult_t answer_failure(const Status& status) noexcept {
 }
 
 tuttiResult_t answer_exception(const std::exception& error) noexcept {
-  try {
-    return answer_failure(fail(Code::InternalError, "unexpected exception: ", error.what()));
-  } catch (const std::exception&) {
-    return answer_failure(Status::out_of_memory());
-  }
+  const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  return answer_failure(noted_in_group(no_memory ? Status::out_of_memory() : fail(Code::InternalError, "unexpected exception: ", error.what())));
 }
 
 }  // namespace tutti

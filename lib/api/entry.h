@@ -79,6 +79,7 @@ Status bad_stream(const char* function);
 
 // Remembers a failure's sentence for tuttiGetLastError(NULL) of this thread, and returns its code.
 tuttiResult_t answer_failure(const Status& status) noexcept;
+// The same for what a bug has thrown, or an allocation; an open group fails with it.
 tuttiResult_t answer_exception(const std::exception& error) noexcept;
 inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSuccess : answer_failure(status); }
 
@@ -87,8 +88,6 @@ template <typename Body>
 tuttiResult_t enter_call(const Body& body) noexcept {
   try {
     return answer(body());
-  } catch (const std::bad_alloc&) {
-    return answer(Status::out_of_memory());
   } catch (const std::exception& error) {
     return answer_exception(error);
   }
@@ -116,11 +115,12 @@ inline Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tut
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
   Status (*run)(Setup& setup) = nullptr;
-  void (*drop)(Setup& setup) = nullptr;  // instead of run; null: nothing to undo
-  Comm* comm = nullptr;         // init: the new one; split: the parent
+  void (*drop)(Setup& setup) = nullptr;  // instead of run, or when it ends by an exception; `status` says why
+  Comm* comm = nullptr;         // init: the new one
   Comm* parent = nullptr;       // init, of a child of a split: what ends the parent ends it, too
   tuttiComm_t* out = nullptr;   // where the handle goes; NULL is written on failure
   uintptr_t handle = 0;         // init: the new one's; split: the parent's
+  UniqueId id{};                // init: of the communicator
   int color = 0, key = 0;
   double timeout_s = 0;
   std::string name;

@@ -40,21 +40,42 @@ Group& this_group() {
   return group;
 }
 
+// The others of a communicator that is being made cannot finish without one that has failed: they are told.
+void tell_others(std::vector<Setup>& setups, const Setup& failed, const Status& failure) {
+  for (const Setup& other : setups) {
+    if (&other == &failed || !other.comm || other.id != failed.id) continue;
+    if (const CommGuard comm(reinterpret_cast<tuttiComm_t>(other.handle)); comm) comm->end_joining(failure);
+  }
+}
+
+// No exception may leave a thread.
+void run_guarded(std::vector<Setup>& setups, Setup& setup) {
+  try {
+    setup.status = setup.run(setup);
+  } catch (const std::exception&) {
+    setup.status = Status::out_of_memory();
+    if (setup.drop) setup.drop(setup);
+  }
+  if (!setup.status.ok()) tell_others(setups, setup, setup.status);
+}
+
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
   const DefaultFloatMode mode;
-  if (setups.size() == 1) return setups[0].status = setups[0].run(setups[0]);
+  if (setups.size() == 1) {
+    run_guarded(setups, setups[0]);
+    return setups[0].status;
+  }
   std::vector<Thread> threads(setups.size());
   for (size_t i = 0; i < setups.size(); ++i) {
     Setup& setup = setups[i];
-    Status started = start_thread(&threads[i], "tutti-setup", [&setup] { setup.status = setup.run(setup); });
+    Status started = start_thread(&threads[i], "tutti-setup", [&setups, &setup] { run_guarded(setups, setup); });
     if (started.ok()) continue;
-    setup.status = std::move(started);
-    // Those under way cannot finish without this one: they are told.
-    for (size_t k = 0; k < i; ++k)
-      if (setups[k].comm) setups[k].comm->fail_all(setup.status.code(), -1, setup.status.text());
-    for (size_t k = i; k < setups.size(); ++k)
+    tell_others(setups, setup, started);
+    for (size_t k = i; k < setups.size(); ++k) {
+      setups[k].status = started;
       if (setups[k].drop) setups[k].drop(setups[k]);
+    }
     break;
   }
   for (Thread& thread : threads)

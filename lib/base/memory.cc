@@ -13,7 +13,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <vector>
 
 #include "lib/base/process.h"
 
@@ -153,17 +152,17 @@ HeapFile heap_file() {
 
 bool heap_is_shared() { return !g_unshared.load(std::memory_order_acquire); }
 
-void unshare(void* data, size_t bytes) {
+void unshare(void* data, size_t bytes) noexcept {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
   g_unshared = true;
   const uintptr_t first = reinterpret_cast<uintptr_t>(data) / kPage * kPage;
   const size_t whole = (reinterpret_cast<uintptr_t>(data) + bytes - first + kPage - 1) / kPage * kPage;
   void* const pages = reinterpret_cast<void*>(first);
-  const std::byte* const from = static_cast<const std::byte*>(pages);
-  const std::vector<std::byte> copy(from, from + whole);
-  if (mmap(pages, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
-    std::memcpy(pages, copy.data(), whole);
+  void* const copy = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (copy == MAP_FAILED) return;
+  std::memcpy(copy, pages, whole);
+  if (mremap(copy, whole, whole, MREMAP_MAYMOVE | MREMAP_FIXED, pages) == MAP_FAILED) munmap(copy, whole);
 }
 
 Result<Descriptor> make_sealed_file(const char* name, size_t bytes) {

@@ -35,7 +35,7 @@ bool is_sealed(int descriptor, size_t bytes);
 bool heap_is_shared();
 // For when a peer may write to [data, data + bytes) of the heap at any time but must not any more: from now on these pages are
 // this process's alone, as they are, and the heap is let to nobody again. Ranks in threads of this process write on.
-void unshare(void* data, size_t bytes);
+void unshare(void* data, size_t bytes) noexcept;
 
 // The heap of another process, or its absence.
 class HeapView {

@@ -14,7 +14,15 @@ Status Status::out_of_memory() noexcept {
   return status;
 }
 
-Status system_failure(const std::string& what, int error_number) {
+Status::Failure* Status::make(Code code, const std::string& text) noexcept {
+  try {
+    return new Failure{code, text};
+  } catch (const std::exception&) {
+    return &kOutOfMemory;
+  }
+}
+
+Status system_failure(const std::string& what, int error_number) noexcept {
   char buffer[128];
   return fail(Code::SystemError, what, ": ", strerror_r(error_number, buffer, sizeof buffer));
 }

@@ -2,9 +2,10 @@
 //
 // Status is a pointer that is null on success, so the good path costs one register. A failure carries a result code (the
 // C API's numbers) and one sentence for a person. Result<T> is a value or a Status. Failures are forwarded unchanged; the
-// first cause wins.
+// first cause wins. To make or copy a failure never throws: without memory for its sentence it becomes "out of memory".
 #pragma once
 #include <cassert>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -28,6 +29,7 @@ enum class Code : int {
 template <typename... Args>
 std::string concat(const Args&... args) {
   std::ostringstream out;
+  out.exceptions(std::ios::badbit);  // without memory it would be cut off silently
   (out << ... << args);
   return out.str();
 }
@@ -35,13 +37,13 @@ std::string concat(const Args&... args) {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(Code code, std::string text) : failure_(new Failure{code, std::move(text)}) {}
+  Status(Code code, const std::string& text) noexcept : failure_(make(code, text)) {}
   // SystemError, for where nothing can be allocated any more.
   static Status out_of_memory() noexcept;
   Status(Status&&) noexcept = default;
   Status& operator=(Status&&) noexcept = default;
-  Status(const Status& other) : failure_(copy_of(other.failure_.get())) {}
-  Status& operator=(const Status& other) {
+  Status(const Status& other) noexcept : failure_(copy_of(other.failure_.get())) {}
+  Status& operator=(const Status& other) noexcept {
     if (this != &other) *this = Status(other);
     return *this;
   }
@@ -64,17 +66,24 @@ class [[nodiscard]] Status {
     }
   };
   static Failure kOutOfMemory;
-  static Failure* copy_of(Failure* failure) { return !failure || failure == &kOutOfMemory ? failure : new Failure(*failure); }
+  static Failure* make(Code code, const std::string& text) noexcept;
+  static Failure* copy_of(Failure* failure) noexcept {
+    return !failure || failure == &kOutOfMemory ? failure : make(failure->code, failure->text);
+  }
 
   std::unique_ptr<Failure, Release> failure_;
 };
 
 template <typename... Args>
-Status fail(Code code, const Args&... args) {
-  return Status(code, concat(args...));
+Status fail(Code code, const Args&... args) noexcept {
+  try {
+    return Status(code, concat(args...));
+  } catch (const std::exception&) {
+    return Status::out_of_memory();
+  }
 }
 // A failed system call: the sentence ends with the text of `error_number`.
-Status system_failure(const std::string& what, int error_number);
+Status system_failure(const std::string& what, int error_number) noexcept;
 
 template <typename T>
 class [[nodiscard]] Result {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "lib/base/float_mode.h"
@@ -36,7 +37,8 @@ class Thread {
 // `name` has 15 characters at most. No exception may leave the body.
 template <typename Body>
 Status start_thread(Thread* thread, const char* name, Body body) {
-  auto own = std::make_unique<Body>(std::move(body));
+  std::unique_ptr<Body> own(new (std::nothrow) Body(std::move(body)));
+  if (!own) return Status::out_of_memory();
   const auto run = [](void* argument) -> void* {
     const std::unique_ptr<Body> mine(static_cast<Body*>(argument));
     const DefaultFloatMode mode;

@@ -103,9 +103,10 @@ void Connection::advance_handshake() {
 
 void Connection::send(Kind kind, std::string_view payload) {
   assert(authenticated() && payload.size() <= kMaxPayloadBytes);
-  const std::string header = header_of(kind, payload.size());
-  out_ += header;
-  out_ += seal(send_key_, sent_frames_++, header, payload);
+  std::string frame = header_of(kind, payload.size());
+  frame += seal(send_key_, sent_frames_, frame, payload);
+  out_ += frame;
+  ++sent_frames_;
 }
 
 void Connection::write_some() {

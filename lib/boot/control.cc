@@ -60,7 +60,10 @@ class ControlPlane final : public Control {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  template <typename Make>
+  void give_order(const Make& make) noexcept;
   void run();
+  bool run_once();
   void take_orders();
   void obey(Order order);
   void read_hub();
@@ -93,6 +96,7 @@ class ControlPlane final : public Control {
   std::vector<Order> orders_;
   bool stopping_ = false, leaving_ = false, leave_sent_ = false;
   bool abort_ordered_ = false, timeout_ordered_ = false;
+  bool out_of_memory_ = false;  // the connection is to end: the others hear of it as of a death
   std::optional<Cause> aborted_;
   uint32_t round_ = 0;
   std::vector<std::string> blobs_;
@@ -127,35 +131,46 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   return gather_broken_;
 }
 
+template <typename Make>
+void ControlPlane::give_order(const Make& make) noexcept {
+  try {
+    orders_.push_back(make());
+  } catch (const std::exception&) {
+    out_of_memory_ = true;
+  }
+  bell_.ring();
+}
+
 void ControlPlane::abort(const Cause& cause) {
   Lock lock(mutex_);
   if (leaving_ || aborted_ || abort_ordered_) return;
   abort_ordered_ = true;
-  orders_.push_back({Kind::Abort, Writer().cause(cause).bytes(), cause, cause});
-  bell_.ring();
+  give_order([&] { return Order{Kind::Abort, Writer().cause(cause).bytes(), cause, cause}; });
 }
 
 void ControlPlane::report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) {
   Lock lock(mutex_);
   if (leaving_ || aborted_ || timeout_ordered_) return;
   timeout_ordered_ = true;
-  Writer out;
-  const size_t count = std::min(suspects.size(), kMaxSuspects);
-  out.u64(entered).u32(static_cast<uint32_t>(count));
-  for (size_t i = 0; i < count; ++i) out.u32(static_cast<uint32_t>(suspects[i]));
-  out.text(std::string_view(text).substr(0, kMaxTextBytes / 2));
-  Cause gone{Code::RemoteError, suspects.empty() ? -1 : suspects.front(),
-             concat(text, suspects.empty() ? "" : concat(", waiting for ", rank_list(suspects)),
-                    " (rank 0 has left the communicator, so that nobody can ask the others)")};
-  orders_.push_back({Kind::Timeout, out.bytes(), silent_hub(text), std::move(gone)});
-  bell_.ring();
+  give_order([&] {
+    Writer out;
+    const size_t count = std::min(suspects.size(), kMaxSuspects);
+    out.u64(entered).u32(static_cast<uint32_t>(count));
+    for (size_t i = 0; i < count; ++i) out.u32(static_cast<uint32_t>(suspects[i]));
+    out.text(std::string_view(text).substr(0, kMaxTextBytes / 2));
+    Cause gone{Code::RemoteError, suspects.empty() ? -1 : suspects.front(),
+               concat(text, suspects.empty() ? "" : concat(", waiting for ", rank_list(suspects)),
+                      " (rank 0 has left the communicator, so that nobody can ask the others)")};
+    return Order{Kind::Timeout, out.bytes(), silent_hub(text), std::move(gone)};
+  });
 }
 
 void ControlPlane::report_mismatch(uint64_t number, const std::string& which, const Cause& seen) {
   Lock lock(mutex_);
   if (leaving_ || aborted_) return;
-  orders_.push_back({Kind::Mismatch, Writer().u64(number).text(which.substr(0, kMaxTextBytes / 8)).cause(seen).bytes(), seen, seen});
-  bell_.ring();
+  give_order([&] {
+    return Order{Kind::Mismatch, Writer().u64(number).text(which.substr(0, kMaxTextBytes / 8)).cause(seen).bytes(), seen, seen};
+  });
 }
 
 // Returns when the word is out, so that the process may exit at once, and no callback is under way.
@@ -163,8 +178,7 @@ void ControlPlane::leave() {
   Lock lock(mutex_);
   if (!leaving_) {
     leaving_ = true;
-    orders_.push_back({Kind::Leave, "", {}, {}});
-    bell_.ring();
+    give_order([] { return Order{Kind::Leave, "", {}, {}}; });
   }
   changed_.wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
 }
@@ -185,37 +199,49 @@ ControlPlane::~ControlPlane() {
 // ---------------------------------------------------------------- the control thread's side
 
 void ControlPlane::run() {
-  for (;;) {
-    take_orders();
-    if (connection_) connection_->write_some();
-    const bool all_sent = !connection_ || connection_->unsent_bytes() == 0;
-    {
-      Lock lock(mutex_);
-      if (stopping_) break;
-      if (leaving_ && all_sent && orders_.empty() && !leave_sent_) {
-        leave_sent_ = true;
-        changed_.notify_all();
-      }
+  for (bool goes_on = true; goes_on;) {
+    try {
+      goes_on = run_once();
+    } catch (const std::exception&) {  // the others hear of it as of a death
+      connection_.reset();
+      deliver({Code::SystemError, rank_, Status::out_of_memory().text()});
     }
-    const int64_t now = now_ns();
-    if (now >= answer_by_ns_) {
-      answer_by_ns_ = kNever;
-      deliver(*question_->if_silent);
-    }
-    pollfd fds[2] = {{bell_.fd(), POLLIN, 0}, {connection_ ? connection_->fd() : -1, POLLIN, 0}};
-    if (!all_sent) fds[1].events |= POLLOUT;
-    const int64_t left_ms = answer_by_ns_ == kNever ? 60'000 : std::max<int64_t>(answer_by_ns_ - now, 0) / 1'000'000 + 1;
-    poll(fds, 2, static_cast<int>(left_ms));
-    if (fds[0].revents) bell_.hush();
-    if (fds[1].revents & ~POLLOUT) read_hub();
   }
   close_connection();
+}
+
+// False when this thread is to end.
+bool ControlPlane::run_once() {
+  take_orders();
+  if (connection_) connection_->write_some();
+  const bool all_sent = !connection_ || connection_->unsent_bytes() == 0;
+  {
+    Lock lock(mutex_);
+    if (stopping_) return false;
+    if (leaving_ && all_sent && orders_.empty() && !leave_sent_) {
+      leave_sent_ = true;
+      changed_.notify_all();
+    }
+  }
+  const int64_t now = now_ns();
+  if (now >= answer_by_ns_) {
+    answer_by_ns_ = kNever;
+    deliver(*question_->if_silent);
+  }
+  pollfd fds[2] = {{bell_.fd(), POLLIN, 0}, {connection_ ? connection_->fd() : -1, POLLIN, 0}};
+  if (!all_sent) fds[1].events |= POLLOUT;
+  const int64_t left_ms = answer_by_ns_ == kNever ? 60'000 : std::max<int64_t>(answer_by_ns_ - now, 0) / 1'000'000 + 1;
+  poll(fds, 2, static_cast<int>(left_ms));
+  if (fds[0].revents) bell_.hush();
+  if (fds[1].revents & ~POLLOUT) read_hub();
+  return true;
 }
 
 void ControlPlane::take_orders() {
   std::vector<Order> orders;
   {
     Lock lock(mutex_);
+    if (std::exchange(out_of_memory_, false)) throw std::bad_alloc();
     orders.swap(orders_);
   }
   for (Order& order : orders) obey(std::move(order));

@@ -62,9 +62,24 @@ void Server::stop(bool in_peace) {
   thread_.join();
 }
 
+void Server::run() {
+  try {
+    serve();
+  } catch (const std::exception&) {  // what is closed without a word counts as dead
+    try {
+      service_->on_exhausted(Status::out_of_memory());
+      flush();
+    } catch (const std::exception&) {
+      // Then without a word.
+    }
+    peers_.clear();
+    close_listener();
+  }
+}
+
 // Frames are read, then the service decides, then the listener closes if it is no longer wanted, and only then something is
 // written: whoever has been told that all is complete finds no open listener of the past.
-void Server::run() {
+void Server::serve() {
   for (;;) {
     const Stop stop = stop_.load();
     if (stop != Stop::No) service_->on_stop(stop == Stop::InPeace);
@@ -185,7 +200,7 @@ void Server::close_listener() {
 
 void Server::flush() {
   const int64_t end = now_ns() + kFlushNs;
-  std::erase_if(peers_, [](const auto& peer) { return !peer->connection.authenticated(); });
+  std::erase_if(peers_, [](const auto& peer) { return !peer || !peer->connection.authenticated(); });
   std::vector<bool> closing(peers_.size(), false);
   while (!peers_.empty() && now_ns() < end) {
     std::vector<pollfd> fds;

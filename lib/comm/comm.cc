@@ -28,7 +28,7 @@ Status Comm::init() {
     status = Status::out_of_memory();
   }
   if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
-    on_abort({status.code(), -1, status.text()});  // abort() tells the others, and why
+    record(status);  // abort() tells the others, and why
   } else if (!status.ok()) {
     fail_all(status.code(), -1, status.text());
   }

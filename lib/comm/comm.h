@@ -108,6 +108,10 @@ class Comm {
   // While a child of a split joins: what ends this communicator ends that, too, as long as its ranks have not met. Then it hears of deaths
   // itself.
   void set_joining_child(Comm* child);
+  // Whether the others know of this rank, so that they hear how it ends. After init().
+  bool has_joined() const { return control_ != nullptr; }
+  // Ends init() with this failure of the parent, or of another rank of this process, as long as the ranks have not met. Any thread.
+  void end_joining(const Status& failure) noexcept;
   // Takes leave of the others. Init must have ended. Errors: what others will miss, what was sent in vain.
   Status finalize();
   // Fails everything here ("aborted") and on the other ranks. Any thread.
@@ -163,9 +167,8 @@ class Comm {
   void set_doorbells();
   std::optional<Indoors> indoors(const Seats& seats) const;
   Result<std::vector<std::string>> agree(const Status& mine, const std::string& say, Deadline deadline);
-  void on_abort(const Cause& cause) noexcept;
-  void record(const Cause& cause);
-  void end_joining(const Status& failure) noexcept;
+  void on_abort(const Cause& cause) noexcept { record(Status(cause.code, cause.text)); }
+  void record(const Status& failure) noexcept;
   Activity activity(uint64_t number) const;
   Status first_failure() const;
   std::string collective_text(uint64_t number) const;
@@ -249,11 +252,11 @@ class Comm {
   std::mutex turn_mutex_;  // for turn_changed_ only
   Condition turn_changed_;
 
-  // Guards failure_, ops_, regions_, joining_child_, parents_failure_, the making of control_, and that transports_ are complete once initialized_.
+  // Guards failure_, ops_, regions_, joining_child_, others_failure_, the making of control_, and that transports_ are complete once initialized_.
   mutable std::mutex mutex_;
   Status failure_;
   Comm* joining_child_ = nullptr;
-  Status parents_failure_;  // that ended the joining of a child
+  Status others_failure_;  // that ended joining
   std::atomic<bool> initialized_{false};
   std::vector<UserOp> ops_;
   std::vector<std::pair<uint64_t, std::pair<void*, size_t>>> regions_;

@@ -12,30 +12,25 @@ Status Comm::first_failure() const {
 }
 
 void Comm::fail_all(Code code, int guilty, const std::string& text) noexcept {
+  record(Status(code, text));
   try {
-    const Cause cause{code, guilty, text};
-    on_abort(cause);
-    if (control_) control_->abort(cause);
+    if (control_) control_->abort({code, guilty, text});
   } catch (const std::exception&) {
-    on_abort({code, guilty, ""});
+    // The others hear of it when this rank leaves without a word.
   }
 }
 
-void Comm::on_abort(const Cause& cause) noexcept {
+// The first failure counts.
+void Comm::record(const Status& failure) noexcept {
   std::lock_guard lock(mutex_);
   if (!failure_.ok()) return;
-  try {
-    record(cause);
-  } catch (const std::exception&) {
-    failure_ = Status::out_of_memory();
-    aborted_.store(true, std::memory_order_release);
-  }
-}
-
-void Comm::record(const Cause& cause) {
-  failure_ = cause.text.empty() ? Status::out_of_memory() : Status(cause.code, cause.text);
+  failure_ = failure;
   aborted_.store(true, std::memory_order_release);
-  log_warn(rank(), cause.text);
+  try {
+    log_warn(rank(), failure.text());
+  } catch (const std::exception&) {
+    // So be it.
+  }
   if (joining_child_) joining_child_->end_joining(failure_);
   if (!initialized_) return;  // nobody sleeps yet, and the transports are being made
   for (const auto& transport : transports_) transport->wake();
@@ -49,11 +44,7 @@ void Comm::set_joining_child(Comm* child) {
 
 void Comm::end_joining(const Status& failure) noexcept {
   std::lock_guard lock(mutex_);
-  try {
-    parents_failure_ = failure;
-  } catch (const std::exception&) {
-    parents_failure_ = Status::out_of_memory();
-  }
+  others_failure_ = failure;
   join_cancel_.store(true, std::memory_order_release);
 }
 

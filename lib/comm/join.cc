@@ -74,7 +74,7 @@ Status Comm::connect() {
         Control::join(settings_, options_.id, rank(), ranks(),
                       {[this](const Cause& cause) { on_abort(cause); }, [this](uint64_t asked) { return activity(asked); }}, join_cancel_);
     std::lock_guard lock(mutex_);  // abort() may look for it
-    if (!control.ok()) return parents_failure_.ok() ? control.status() : parents_failure_;
+    if (!control.ok()) return others_failure_.ok() ? control.status() : others_failure_;
     control_ = std::move(control.value());
     number_ = control_->number();
     if (!failure_.ok()) return failure_;

@@ -142,7 +142,7 @@ TEST_CASE("no allocation that fails ends the process", "[fault]") {
     INFO("allocation " << first << " of about " << all << (last == first ? " fails" : " and all after it fail"));
     const double begin = now_s();
     const int code = live_twice(first, last);
-    if (now_s() - begin > 1) WARN(first << (last==first?" one ":" all ") << now_s() - begin);
+    CHECK(now_s() - begin < 8);  // nobody waits for who has failed
     CHECK(code == 0);
     wrong += code != 0;
   }

@@ -23,7 +23,6 @@ size_t page_aligned(size_t bytes) { return (bytes + 4095) / 4096 * 4096; }
 // while a peer still reads from it. The only mutable state outside objects in this room; guarded by its mutex.
 struct Listed {
   std::byte* base;
-  size_t bytes;
   int users;
 };
 struct LocalArenas {
@@ -33,14 +32,6 @@ struct LocalArenas {
 LocalArenas& local_arenas() {
   static LocalArenas* arenas = new LocalArenas;  // never destroyed: communicators may outlive static destructors
   return *arenas;
-}
-
-Result<std::byte*> map_arena(int descriptor, size_t bytes) {
-  void* const base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (base != MAP_FAILED) return static_cast<std::byte*>(base);
-  const int error = errno;
-  return system_failure(concat("shm: cannot map ", bytes, " bytes of shared memory",
-                               error == ENOMEM ? "; the address space is limited (ulimit -v)" : ""), error);
 }
 
 }  // namespace
@@ -63,14 +54,15 @@ ArenaLayout::ArenaLayout(uint32_t ranks_in, size_t largest_message) : ranks(rank
 Result<std::unique_ptr<Arena>> Arena::create(const ArenaLayout& layout, const Token& token) {
   Result<Descriptor> file = make_sealed_file("tutti-arena", layout.total);
   if (!file.ok()) return fail(file.status().code(), "shm: ", file.status().text());
-  Result<std::byte*> base = map_arena(file.value().get(), layout.total);
-  if (!base.ok()) return base.status();
-  std::unique_ptr<Arena> arena(new Arena(layout, base.value(), true, std::move(file.value())));
+  std::unique_ptr<Arena> arena(new Arena(layout));
+  arena->descriptor_ = std::move(file.value());
+  TUTTI_TRY(arena->map(arena->descriptor()));
   arena->header().magic = kMagic;
   arena->header().token = token;
   LocalArenas& arenas = local_arenas();
   std::lock_guard lock(arenas.mutex);
-  arenas.by_token.emplace(token, Listed{arena->base_, layout.total, 1});
+  arenas.by_token.emplace(token, Listed{arena->base_, 1});
+  arena->listed_ = true;
   return arena;
 }
 
@@ -79,20 +71,33 @@ Result<std::unique_ptr<Arena>> Arena::attach_local(const ArenaLayout& layout, co
   std::lock_guard lock(arenas.mutex);
   const auto found = arenas.by_token.find(token);
   if (found == arenas.by_token.end()) return fail(Code::RemoteError, "shm: the peer left during start-up");
+  std::unique_ptr<Arena> arena(new Arena(layout));
+  arena->base_ = found->second.base;
+  arena->listed_ = true;
   ++found->second.users;
-  return std::unique_ptr<Arena>(new Arena(layout, found->second.base, true, Descriptor()));
+  return arena;
 }
 
 Result<std::unique_ptr<Arena>> Arena::attach(const ArenaLayout& layout, const Token& token, int descriptor) {
   if (!is_sealed(descriptor, layout.total))
     return fail(Code::InternalError, "shm: a peer's memory is not sealed, or has not the ", layout.total, " bytes that were expected");
-  Result<std::byte*> base = map_arena(descriptor, layout.total);
-  if (!base.ok()) return base.status();
-  std::unique_ptr<Arena> arena(new Arena(layout, base.value(), false, Descriptor()));
+  std::unique_ptr<Arena> arena(new Arena(layout));
+  TUTTI_TRY(arena->map(descriptor));
   // Plain looks: the owner wrote both before it sent the descriptor.
   if (arena->header().magic != kMagic || arena->header().token != token)
     return fail(Code::InternalError, "shm: a descriptor arrived that is not the peer's memory");
   return arena;
+}
+
+Status Arena::map(int descriptor) {
+  void* const base = mmap(nullptr, layout_.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+  if (base == MAP_FAILED) {
+    const int error = errno;
+    return system_failure(concat("shm: cannot map ", layout_.total, " bytes of shared memory",
+                                 error == ENOMEM ? "; the address space is limited (ulimit -v)" : ""), error);
+  }
+  base_ = static_cast<std::byte*>(base);
+  return {};
 }
 
 Arena::~Arena() {
@@ -103,7 +108,7 @@ Arena::~Arena() {
     if (--found->second.users > 0) return;
     arenas.by_token.erase(found);
   }
-  munmap(base_, layout_.total);
+  if (base_) munmap(base_, layout_.total);
 }
 
 void wake(Doorbell& doorbell) {

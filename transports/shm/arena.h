@@ -170,12 +170,12 @@ class Arena {
   const ArenaLayout& layout() const { return layout_; }
 
  private:
-  Arena(const ArenaLayout& layout, std::byte* base, bool listed, Descriptor descriptor)
-      : layout_(layout), base_(base), listed_(listed), descriptor_(std::move(descriptor)) {}
+  explicit Arena(const ArenaLayout& layout) : layout_(layout) {}
+  Status map(int descriptor);
 
   const ArenaLayout layout_;
-  std::byte* const base_;
-  const bool listed_;
+  std::byte* base_ = nullptr;
+  bool listed_ = false;  // this is one of those that the process's list counts
   Descriptor descriptor_;
 };
 
