@@ -66,7 +66,7 @@ Status check_transport_names(const std::string& list) {
     if (std::any_of(kinds.begin(), kinds.end(), [&](const TransportKind& kind) { return word == kind.name; })) continue;
     std::string known;
     for (const TransportKind& kind : kinds) known += concat(known.empty() ? "" : ", ", kind.name);
-    return fail(Code::InvalidArgument, "TUTTI_TRANSPORTS: there is no transport '", word, "'; known: ", known);
+    return fail(Code::InvalidArgument, "there is no transport '", word, "'; known: ", known);
   }
   return {};
 }
@@ -74,9 +74,9 @@ Status check_transport_names(const std::string& list) {
 }  // namespace
 
 Status Comm::check(const Settings& settings) {
-  TUTTI_TRY(check_transport_names(settings.text(Setting::Transports)));
-  TUTTI_TRY(ForcedAlgorithms::parse(settings.text(Setting::Algo)).status());
-  return check_faults(settings.text(Setting::Fault));
+  TUTTI_TRY(settings.about(Setting::Transports, check_transport_names(settings.text(Setting::Transports))));
+  TUTTI_TRY(settings.about(Setting::Algo, ForcedAlgorithms::parse(settings.text(Setting::Algo)).status()));
+  return settings.about(Setting::Fault, check_faults(settings.text(Setting::Fault)));
 }
 
 Status Comm::connect() {
@@ -111,7 +111,7 @@ Status Comm::connect() {
   least_exchanged_bytes_ = crowded_ && settings_.text(Setting::Cma) != "on" ? kLeastExchangedCrowded : kLeastExchanged;
   inline_polls_ = crowded_ ? 0 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
-  return plans_->check_forced();
+  return settings_.about(Setting::Algo, plans_->check_forced());
 }
 
 // What every rank says, by rank.

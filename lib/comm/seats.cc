@@ -51,7 +51,7 @@ Status Seats::read(const Settings& settings, int rank, int ranks) {
   }
   if (!file_.empty()) {
     Result<Cluster> cluster = Cluster::read(file_);
-    if (!cluster.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE: ", cluster.status().text());
+    if (!cluster.ok()) return settings.about(Setting::TopoFile, cluster.status());
     file_hash_ = hash_of(tutti::text_of(cluster.value()));
     cluster_ = std::move(cluster.value());
   }
@@ -93,7 +93,7 @@ void Seats::hear_nics(const std::vector<std::string>& all) {
 Status Seats::place() {
   if (told_) return {};
   Result<Topology> topology = assembled(kDefaultIndoors);
-  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE ", file_, ": ", topology.status().text());
+  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE='", file_, "': ", topology.status().text());
   topology_ = std::move(topology.value());
   return {};
 }

@@ -15,7 +15,7 @@ struct TransportModule {
 };
 
 // Counts the changes of transport.h, settings.h and status.h that a module would notice.
-inline constexpr uint32_t kModuleInterface = 2;
+inline constexpr uint32_t kModuleInterface = 3;
 // extern "C" const TransportModule* tutti_transport_module()
 inline constexpr const char* kModuleSymbol = "tutti_transport_module";
 

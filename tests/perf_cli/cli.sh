@@ -96,7 +96,7 @@ expect 0 'TUTTI_TIMEOUT  *7  *environment' env TUTTI_TIMEOUT=7 "$info"
 expect 0 '#(hidden)' env 'TUTTI_COMM_ID=127.0.0.1:1#word' "$info"
 expect 0 '"transports"' "$info" --json
 expect 1 'TUTTI_TIMEOUT' env TUTTI_TIMEOUT=soon "$info"
-expect 1 "TUTTI_TRANSPORTS: there is no transport 'nope'" env TUTTI_TRANSPORTS=nope "$info"
-expect 1 'TUTTI_TOPO_FILE: .*/nowhere cannot be read' env TUTTI_TOPO_FILE=/nowhere "$info"
+expect 1 "TUTTI_TRANSPORTS='nope' (environment): there is no transport 'nope'" env TUTTI_TRANSPORTS=nope "$info"
+expect 1 'TUTTI_TOPO_FILE=./nowhere. (environment): .*/nowhere cannot be read' env TUTTI_TOPO_FILE=/nowhere "$info"
 
 conclude
