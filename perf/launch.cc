@@ -15,6 +15,7 @@
 
 #include "perf/children.h"
 #include "perf/exchange.h"
+#include "perf/failure.h"
 #include "perf/pinning.h"
 #include "perf/pmix.h"
 
@@ -112,9 +113,9 @@ std::string torchrun_address() {
 }
 
 bool make_id(const std::string& program, tuttiUniqueId& id) {
-  if (tuttiGetUniqueId(&id) == tuttiSuccess) return true;
-  std::fprintf(stderr, "%s: tuttiGetUniqueId: %s\n", program.c_str(), tuttiGetLastError(nullptr));
-  return false;
+  const tuttiResult_t result = tuttiGetUniqueId(&id);
+  if (result != tuttiSuccess) std::fprintf(stderr, "%s: %s\n", program.c_str(), why(result, "tuttiGetUniqueId").c_str());
+  return result == tuttiSuccess;
 }
 
 // Memory shared by the forked processes. The id is written by child 0 before `ready` is set (release) and read after

@@ -73,40 +73,55 @@ class CallGuard {
   Comm* const object_;
 };
 
-Status bad_comm(const char* function);
-Status bad_stream(const char* function);
+Status bad_comm();
+Status bad_stream();
 
-// Remembers a failure's sentence for tuttiGetLastError(NULL) of this thread, and returns its code.
-tuttiResult_t answer_failure(const Status& status);
-inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSuccess : answer_failure(status); }
+// A failure that is the caller's, InvalidArgument or InvalidUsage, with the name of the function that was called before its sentence,
+// unless it names one already: that of a call in a group.
+Status named(const char* function, Status status);
+// Remembers a failure's sentence, named, for tuttiGetLastError(NULL) of this thread, and returns its code.
+tuttiResult_t answer_failure(const char* function, Status status);
 
-// Runs the body of an entry point; a bug that throws (or no memory) becomes a result.
+// Runs the body of an entry point, `function`; a bug that throws (or no memory) becomes a result. No sentence in a body has to begin
+// with the function's name.
 template <typename Body>
-tuttiResult_t enter(const Body& body) noexcept {
+tuttiResult_t enter(const char* function, const Body& body) noexcept {
   try {
-    return answer(body());
+    Status status = body();
+    return status.ok() ? tuttiSuccess : answer_failure(function, std::move(status));
   } catch (const std::bad_alloc&) {
-    return answer(fail(Code::SystemError, "out of memory"));
+    return answer_failure(function, fail(Code::SystemError, function, ": out of memory"));
   } catch (const std::exception& error) {
-    return answer(fail(Code::InternalError, "unexpected exception: ", error.what()));
+    return answer_failure(function, fail(Code::InternalError, function, ": unexpected exception: ", error.what()));
   }
 }
 
 // How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
 extern constinit thread_local int t_group_depth __attribute__((tls_model("initial-exec")));
 inline bool in_group() { return t_group_depth > 0; }
-// Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
-Status noted_in_group(Status status);
+// Names a failure, and remembers the first one inside a group: tuttiGroupEnd returns it and starts nothing.
+Status noted_in_group(const char* function, Status status);
+// enter(), for the calls that belong to a group if they are made in one.
+template <typename Body>
+tuttiResult_t enter_noting(const char* function, const Body& body) noexcept {
+  return enter(function, [&]() -> Status {
+    Status status = body();
+    if (!status.ok()) [[unlikely]]
+      return noted_in_group(function, std::move(status));
+    return status;
+  });
+}
 // Queues the call on a stream, or adds it to the group.
-Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call);
-// Runs the call now, or later. `function` is what the user called.
-inline Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+Status dispatch_later(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call);
+// Runs the call now, or later.
+inline Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (!stream && !in_group()) [[likely]]
     return object.run_in_turn({&call, 1});
-  return dispatch_later(function, comm, object, stream, std::move(call));
+  return dispatch_later(comm, object, stream, std::move(call));
 }
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
+  const char* function = nullptr;  // what was called
   Status (*run)(Setup& setup) = nullptr;
   void (*drop)(Setup& setup) = nullptr;  // instead of run; null: nothing to undo
   Comm* comm = nullptr;         // init: the new one; split: the parent

@@ -43,11 +43,15 @@ Group& this_group() {
 
 // Every setup needs the others to make progress: one thread each.
 Status run_setups(std::vector<Setup>& setups) {
-  if (setups.size() == 1) return setups[0].status = setups[0].run(setups[0]);
+  const auto run = [](Setup& setup) { setup.status = named(setup.function, setup.run(setup)); };
+  if (setups.size() == 1) {
+    run(setups[0]);
+    return setups[0].status;
+  }
   std::vector<std::thread> threads(setups.size());
   for (size_t i = 0; i < setups.size(); ++i) {
     Setup& setup = setups[i];
-    Status started = start_thread(&threads[i], "tutti-setup", [&setup] { setup.status = setup.run(setup); });
+    Status started = start_thread(&threads[i], "tutti-setup", [&setup, run] { run(setup); });
     if (started.ok()) continue;
     setup.status = std::move(started);
     // Those under way cannot finish without this one: they are told.
@@ -67,7 +71,7 @@ Status run_setups(std::vector<Setup>& setups) {
 // Calls on one communicator, now: like a single call.
 Status run_here(tuttiComm_t handle, std::span<const Call> calls) {
   const CallGuard comm(handle);
-  if (!comm) return bad_comm("tuttiGroupEnd");
+  if (!comm) return bad_comm();
   if (!comm->ready()) return comm->refusal();
   return comm->run_in_turn(calls);
 }
@@ -85,13 +89,13 @@ Status run_calls(Group& group) {
   for (size_t i = 0; i < group.calls.size(); ++i) {
     comms.push_back(std::make_unique<CommGuard>(group.places[i].comm));
     Comm* comm = comms.back()->get();
-    if (!comm) return bad_comm("tuttiGroupEnd");
+    if (!comm) return bad_comm();
     if (!comm->ready()) return comm->refusal();
     Stream* stream = nullptr;
     if (group.places[i].stream) {
       stream_guards.push_back(std::make_unique<StreamGuard>(group.places[i].stream));
       stream = stream_guards.back()->get();
-      if (!stream) return bad_stream("tuttiGroupEnd");
+      if (!stream) return bad_stream();
     }
     if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
     auto part = std::find_if(batch->parts.begin(), batch->parts.end(), [&](const Part& p) { return p.comm == comm; });
@@ -105,12 +109,14 @@ Status run_calls(Group& group) {
 
 constinit thread_local int t_group_depth = 0;
 
-Status noted_in_group(Status status) {
-  if (t_group_depth > 0 && this_group().first_failure.ok() && !status.ok()) this_group().first_failure = status;
+Status noted_in_group(const char* function, Status status) {
+  status = named(function, std::move(status));
+  const bool failed = !status.ok() && status.code() != Code::InProgress;
+  if (t_group_depth > 0 && failed && this_group().first_failure.ok()) this_group().first_failure = status;
   return status;
 }
 
-Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+Status dispatch_later(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
     Group& group = this_group();
     group.places.resize(group.calls.size());  // one more may be left from when memory ran out
@@ -119,7 +125,7 @@ Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tutt
     return {};
   }
   const StreamGuard guard(stream);
-  if (!guard) return bad_stream(function);
+  if (!guard) return bad_stream();
   auto batch = std::make_shared<Batch>();
   batch->parts.push_back(Part{&object, {}, 0});
   batch->parts[0].calls.push_back(std::move(call));
@@ -144,7 +150,7 @@ tuttiResult_t tuttiGroupStart(void) {
 }
 
 tuttiResult_t tuttiGroupEnd(void) {
-  return enter([]() -> Status {
+  return enter("tuttiGroupEnd", []() -> Status {
     if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group_depth > 0) return {};
     struct Cleared {  // also when memory runs out

@@ -29,17 +29,17 @@ void check_refused(const char* name, const char* value, std::initializer_list<co
     const Environment environment(name, value);
     tuttiComm_t comms[2] = {nullptr, nullptr};
     CHECK(tuttiCommInitAll(comms, 2, nullptr) == tuttiInvalidArgument);
-    check_sentence(words);
+    check_refusal("tuttiCommInitAll", words);
     CHECK(comms[0] == nullptr);
     CHECK(comms[1] == nullptr);
     CHECK(tuttiCommInitAll(comms, 1, nullptr) == tuttiInvalidArgument);
-    check_sentence(words);
+    check_refusal("tuttiCommInitAll", words);
     CHECK(comms[0] == nullptr);
     tuttiUniqueId id{};
     CHECK(tuttiGetUniqueId(&id) == tuttiInvalidArgument);
-    check_sentence(words);
+    check_refusal("tuttiGetUniqueId", words);
     CHECK(tuttiCommInitRank(&comms[0], 2, id, 0) == tuttiInvalidArgument);
-    check_sentence(words);
+    check_refusal("tuttiCommInitRank", words);
     CHECK(comms[0] == nullptr);
   }
   CHECK(entries_of("/proc/self/task") <= threads);  // one of an earlier case may have come to its end
@@ -104,7 +104,7 @@ TEST_CASE("a file of settings is refused by file, line and name", "[bad]") {
     tuttiComm_t comm = nullptr;
     INFO(text);
     CHECK(tuttiCommInitAll(&comm, 1, nullptr) == tuttiInvalidArgument);
-    check_sentence(words);
+    check_refusal("tuttiCommInitAll", words);
   };
   refused("# fine\nTUTTI_TIMEOUT = abc\n", {path, ":2", "TUTTI_TIMEOUT", "abc"});
   refused("TUTTI_TIMEOUTS=3\n", {path, ":1", "TUTTI_TIMEOUTS", "nearest: TUTTI_TIMEOUT"});
