@@ -34,7 +34,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found, at most 16M for each processor that shares it"},
     {Setting::Cma, "TUTTI_CMA", SettingKind::Text, "auto", "whether the kernel copies what processes of a host exchange: on, off, or auto (where it is fast)"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
-    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
+    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; as many ranks as the communicator has)"},
     {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file of sites, racks, hosts and their links (tutti-topo lint checks it); hosts are found by name"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Words, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};

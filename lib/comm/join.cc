@@ -88,7 +88,7 @@ Status Comm::connect() {
   if (!forced.ok()) return forced.status();
 
   Seats seats;
-  const Status placed = seats.read(settings_, rank(), ranks());
+  const Status placed = seats.read(settings_, rank(), ranks(), options_.split);
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
   const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
@@ -307,6 +307,7 @@ Result<CommOptions> Comm::split(int color, int key) {
     int color, key;
   };
   CommOptions options;
+  options.split = true;
   options.timeout_s = timeout_s();
   options.name = name();
   if (!control_) {  // the only rank

@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <fstream>
 
+#include "lib/base/status.h"
 #include "tests/bad/refused.h"
 
 using namespace tutti::test;
+using tutti::concat;
 
 namespace {
 
@@ -77,7 +79,30 @@ TEST_CASE("settings that name what does not exist are refused by name", "[bad]")
   check_refused("TUTTI_ALGO", "allreduce:nope", {"TUTTI_ALGO", "nope", "ring"});
   check_refused("TUTTI_ALGO", "nope:ring", {"TUTTI_ALGO='nope:ring' (environment): ", "known: allreduce, "});
   for (const char* value : {"x", "delay", "delay=", "delay=100", "delay=-1", "break=x", "seed=1,y=2"})
-    check_refused("TUTTI_FAULT", value, {"TUTTI_FAULT"});
+    check_refused("TUTTI_FAULT", value, {"TUTTI_FAULT='", value, "seed=N"});
+}
+
+TEST_CASE("TUTTI_TOPO for another number of ranks is refused, but where the communicator comes of a split", "[bad]") {
+  tuttiComm_t comms[3] = {nullptr, nullptr, nullptr};
+  {
+    const Environment environment("TUTTI_TOPO", "host:2 core:2");
+    for (int ranks : {1, 3})
+      REFUSED(tuttiCommInitAll(comms, ranks, nullptr), "TUTTI_TOPO='host:2 core:2' (environment): describes 4 ranks",
+              concat("communicator has ", ranks).c_str());
+    for (tuttiComm_t comm : comms) CHECK(comm == nullptr);
+  }
+  const Environment environment("TUTTI_TOPO", "host:3");
+  REQUIRE(tuttiCommInitAll(comms, 3, nullptr) == tuttiSuccess);
+  tuttiComm_t children[3] = {nullptr, nullptr, nullptr}, grandchildren[2] = {nullptr, nullptr};
+  REQUIRE(tuttiGroupStart() == tuttiSuccess);
+  for (int rank = 0; rank < 3; ++rank) CHECK(tuttiCommSplit(comms[rank], rank / 2, 0, &children[rank], nullptr) == tuttiSuccess);
+  CHECK(tuttiGroupEnd() == tuttiSuccess);
+  REQUIRE(tuttiGroupStart() == tuttiSuccess);
+  for (int rank = 0; rank < 2; ++rank) CHECK(tuttiCommSplit(children[rank], rank, 0, &grandchildren[rank], nullptr) == tuttiSuccess);
+  CHECK(tuttiGroupEnd() == tuttiSuccess);
+  for (tuttiComm_t comm : grandchildren) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
+  for (tuttiComm_t comm : children) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
+  for (tuttiComm_t comm : comms) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
 }
 
 TEST_CASE("a rendezvous that cannot be is refused by name", "[bad]") {
