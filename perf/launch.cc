@@ -53,9 +53,10 @@ std::optional<int> number_in(const char* name) {
   return static_cast<int>(value);
 }
 
+// Blanks are no value.
 bool is_set(const char* name) {
   const char* const text = std::getenv(name);
-  return text && *text;
+  return text && text[std::strspn(text, " \t\r\n\v\f")] != '\0';
 }
 
 bool speaks(const Launcher& row) { return number_in(row.rank) && number_in(row.ranks); }
@@ -139,6 +140,13 @@ int run_child(const std::string& program, Shared& shared, Job job, const std::fu
   return body(job);
 }
 
+// Whether the job is refused, which its first process says.
+bool refused(const std::string& program, const Launch& how, const Job& job) {
+  const std::string sentence = how.refuse ? how.refuse(job) : "";
+  if (!sentence.empty() && job.process == 0) std::fprintf(stderr, "%s: %s\n", program.c_str(), sentence.c_str());
+  return !sentence.empty();
+}
+
 int run_forked(const std::string& program, const Job& model, const std::function<int(const Job&)>& body) {
   void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
@@ -158,7 +166,8 @@ int run_forked(const std::string& program, const Job& model, const std::function
   return children.supervise();
 }
 
-int run_launched(const std::string& program, const Launcher& launcher, Job job, const std::function<int(const Job&)>& body) {
+int run_launched(const std::string& program, const Launch& how, const Launcher& launcher, Job job,
+                 const std::function<int(const Job&)>& body) {
   job.launcher = launcher.name;
   job.process = *number_in(launcher.rank);
   job.processes = *number_in(launcher.ranks);
@@ -168,6 +177,7 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
                  job.processes);
     return 2;
   }
+  if (refused(program, how, job)) return 2;
   const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
                         number_in(launcher.hosts).value_or(1) == 1;
   if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID"))
@@ -193,13 +203,13 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
 
 }  // namespace
 
-int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body) {
+int launch(const std::string& program, const Launch& how, const std::function<int(const Job&)>& body) {
   if (const std::string wrong = half_told(); !wrong.empty()) {
     std::fprintf(stderr, "%s: %s\n", program.c_str(), wrong.c_str());
     return 2;
   }
   const Launcher* launcher = find_launcher();
-  if (launcher && forked) {
+  if (launcher && how.forked) {
     if (*number_in(launcher->ranks) > 1) {
       std::fprintf(stderr, "%s: %s has started the processes: leave out -p\n", program.c_str(), launcher->name);
       return 2;
@@ -207,9 +217,10 @@ int launch(const std::string& program, int forked, Bind bind, const std::functio
     launcher = nullptr;
   }
   Job job;
-  if (bind == Bind::Always || (bind == Bind::IfFree && !(launcher && placed_by_launcher()))) job.cores = usable_cores();
-  if (launcher) return run_launched(program, *launcher, job, body);
-  job.processes = forked ? forked : 2;
+  if (how.bind == Bind::Always || (how.bind == Bind::IfFree && !(launcher && placed_by_launcher()))) job.cores = usable_cores();
+  if (launcher) return run_launched(program, how, *launcher, job, body);
+  job.processes = how.forked ? how.forked : 2;
+  if (refused(program, how, job)) return 2;
   if (job.processes > 1) return run_forked(program, job, body);
   if (!make_id(program, job.id)) return 1;
   return body(job);

@@ -35,7 +35,9 @@ def refuse(trial):
             (['--fault', 'cut:x@1s', '--', 'true'], 2, '--fault cut:x: there is no such host'),
             (['--fault', 'kill:2@1s', '--', 'true'], 2, '--fault kill:2: there are only 2 ranks'),
             (['--fault', 'kill:0@1s', '--shell'], 2, 'kill and stop are for ranks started here'),
-            (['--np', '0', '--', 'true'], 2, '--np is 1 to 4096'),
+            (['--np', '0', '--', 'true'], 2, '--np is 1 to 1024'),
+            (['--np', '1025', '--', 'true'], 2, '--np is 1 to 1024'),
+            (['--report', '/nowhere/report.json', '--', 'true'], 2, 'cannot write /nowhere/report.json: No such file or directory'),
             (['--timeout', '0', '--', 'true'], 2, '--timeout is above 0'),
             (['--timeout', 'nan', '--', 'true'], 2, '--timeout is above 0'),
             (['--patience', 'inf', '--', 'true'], 2, '--patience is 0 to'),
@@ -43,6 +45,10 @@ def refuse(trial):
             (['--', '/'], 126, '/: not a program')):
         got, out, err = trial.run(PAIR, *words)
         expect(f'{words} ends with {code} and "{sentence}"', got == code and sentence in err, f'{got}\n{out}{err}')
+    got, out, err = trial.run(PAIR, '--report', '/nowhere/report.json', '--', 'sh', '-c', 'echo ran')
+    expect('nothing runs before its report can be written', got == 2 and not out, f'{got}\n{out}{err}')
+    got, out, err = trial.run(PAIR, '--version')
+    expect('it knows its version', got == 0 and re.fullmatch(r'tutti-cluster \(Tutti\) \d+\.\d+\.\d+\n', out), f'{got}\n{out}{err}')
     got, _, err = trial.run('host a nic=fast\n', '--', 'true')
     expect('a mistake in the file is told with its line', got == 2 and 'topology.txt:1: ' in err, f'{got}\n{err}')
     with tempfile.TemporaryDirectory(dir='/dev/shm') as folder:

@@ -8,9 +8,11 @@ perf=$(dirname "$all_reduce")
 . "${0%/*}/expect.sh"
 
 # The command line.
-for program in "$all_reduce" "$floor" "$info"; do
+for program in "$all_reduce" "$floor" "$perf/startup" "$perf/idle" "$perf/kernel_bench"; do
   expect 2 'not expected: --bogus' "$program" --bogus
   expect 0 'Options' "$program" --help
+  expect 0 "^${program##*/} (Tutti) [0-9]*\.[0-9]*\.[0-9]*\$" "$program" --version
+  expect 1 'cannot write to standard output: No space left' sh -c '"$1" --help >/dev/full' sh "$program"
 done
 expect 2 "'foo' is none of int8" "$all_reduce" -d foo
 expect 2 "'bar' is none of sum" "$all_reduce" -o bar
@@ -18,11 +20,21 @@ expect 2 'above the largest' "$all_reduce" -b 2K -e 1K
 expect 2 'does not grow' "$all_reduce" -f 1
 expect 2 'not in range' "$all_reduce" -p 0
 expect 2 '1025 not in range' "$all_reduce" -p 1025
-expect 2 '2000 ranks: at most 1024' "$all_reduce" -p 2 -g 1000
-expect 2 'not above 0: 0; see' "$all_reduce" -T 0
-expect 2 'not in range' "$all_reduce" -i 0
-expect 2 'a root is a rank' "$broadcast" -r -3
-expect 2 'there are only 2 ranks' "$broadcast" -p 2 -r 2
+for way in '-p 2 -g 1000' '-p 2 -t 1000' '-p 20 -t 10 -g 10'; do
+  expect 2 "^all_reduce_perf: 2000 ranks (.*): at most 1024" "$all_reduce" $way
+  expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $way  # nothing else: no process was forked
+done
+for value in 0 -1 nan soon 1e10; do
+  expect 2 "'$value' is not above 0, and 1e9 at most; see" "$all_reduce" -T $value
+done
+for value in foo 4Q -5 1e30 99999999999999999999 K; do
+  expect 2 "^all_reduce_perf: --minbytes: '$value' is not a size: write bytes, or a number with K, M, G or T; see" "$all_reduce" -b "$value"
+done
+expect 2 "'x' is not a size" "$floor" --sizes 8,x
+expect 2 "'4' is less than 8 bytes" "$perf/kernel_bench" 4
+expect 2 "'0' is less than 1 bytes" "$all_reduce" -i 0
+expect 2 "'-3' is neither a rank nor 'all'" "$broadcast" -r -3
+expect 2 '^broadcast_perf: -r 2: there are only 2 ranks$' "$broadcast" -p 2 -r 2
 expect 2 'is required' "$run" true
 expect 2 'nothing to run' "$run" -n 2
 expect 2 'not expected: --bogus' "$run" -n 2 --bogus true
@@ -57,6 +69,32 @@ done
 expect 2 'barrier is no collective' "$floor" --bare barrier
 expect 0 '^ *5242880 .* mapped ' "$floor" -p 3 --sizes 96,5M -n 2 --mapped --bare none
 
+# Files that cannot be written are found before anything runs, and leave no trace; one that is there keeps its text until the end.
+folder=$(mktemp -d)
+mkdir "$folder/full"
+echo old >"$folder/old"
+# refused FILE REASON: nothing else is said.
+refused() {
+  expect 2 "^all_reduce_perf: -J: cannot write $1: $2\$" "$all_reduce" $small -p 2 -J "$1"
+  expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $small -p 2 -J "$1"
+}
+refused "$folder/none/x.json" 'No such file or directory'
+refused "$folder/full" 'Is a directory'
+refused "$folder/old/x.json" 'Not a directory'
+expect 2 "cannot write $folder/none/x" "$run" -n 2 "$all_reduce" $small -J "$folder/none/x"
+expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 2 -J "$folder/old"
+expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 2 -J "$folder/new"
+expect 0 '^full old *$' sh -c 'echo $(ls "$1"; [ "$(cat "$1/old")" = old ] || echo changed)' sh "$folder"
+seq 100000 >"$folder/old"
+expect 0 'OK' "$all_reduce" $small -p 2 -J "$folder/old"
+expect 0 '^}$' tail -n 1 "$folder/old"
+expect 0 '"wrong": 0' "$all_reduce" $small -p 2 -J /dev/stderr
+expect 1 'cannot write /dev/full: No space left on device' "$all_reduce" $small -p 2 -J /dev/full
+rm -r "$folder"
+for program in "$all_reduce $small -p 2" "$floor -p 2 --sizes 8 -n 1" "$perf/idle -n 1 -l 1"; do
+  expect 1 'cannot write to standard output: No space left on device' sh -c "$program >/dev/full"
+done
+
 # What TUTTI_DEBUG=INFO says of the choices.
 expect 0 'AllReduce from 65536 bytes on: .*, in mapped memory' env TUTTI_DEBUG=INFO "$all_reduce" -b 64K -e 64K -n 2 -p 2 -R 1
 topology=$(mktemp)
@@ -66,6 +104,8 @@ expect 0 "topology (TUTTI_TOPO_FILE=$topology): 3 x core" env TUTTI_DEBUG=INFO T
 expect 0 'AllReduce from 8 bytes on: ring, .*, forced by TUTTI_ALGO' env TUTTI_DEBUG=INFO TUTTI_ALGO=ring "$all_reduce" $small -p 3
 expect 0 'AllReduce from 8 bytes on: .*, TUTTI_ALGO=bruck does not apply' env TUTTI_DEBUG=INFO TUTTI_ALGO=bruck "$all_reduce" $small -p 3
 rm -f "$topology"
+
+expect 0 'transports: shm' env TUTTI_DEBUG=info "$all_reduce" $small -p 2
 
 # Launchers.
 expect 0 'Out of bounds values : 0 OK' "$run" -n 2 "$all_reduce" $small
