@@ -8,7 +8,7 @@ perf=$(dirname "$all_reduce")
 . "${0%/*}/expect.sh"
 
 # The command line.
-for program in "$all_reduce" "$floor" "$perf/startup" "$perf/idle" "$perf/kernel_bench"; do
+for program in "$all_reduce" "$floor" "$info" "$perf/startup" "$perf/idle" "$perf/kernel_bench"; do
   expect 2 'not expected: --bogus' "$program" --bogus
   expect 0 'Options' "$program" --help
   expect 0 "^${program##*/} (Tutti) [0-9]*\.[0-9]*\.[0-9]*\$" "$program" --version
@@ -91,7 +91,7 @@ expect 0 '^}$' tail -n 1 "$folder/old"
 expect 0 '"wrong": 0' "$all_reduce" $small -p 2 -J /dev/stderr
 expect 1 'cannot write /dev/full: No space left on device' "$all_reduce" $small -p 2 -J /dev/full
 rm -r "$folder"
-for program in "$all_reduce $small -p 2" "$floor -p 2 --sizes 8 -n 1" "$perf/idle -n 1 -l 1"; do
+for program in "$all_reduce $small -p 2" "$floor -p 2 --sizes 8 -n 1" "$perf/idle -n 1 -l 1" "$info"; do
   expect 1 'cannot write to standard output: No space left on device' sh -c "$program >/dev/full"
 done
 
@@ -135,8 +135,42 @@ expect 0 '^gone$' sh -c '
 expect 0 'TUTTI_TIMEOUT  *7  *environment' env TUTTI_TIMEOUT=7 "$info"
 expect 0 '#(hidden)' env 'TUTTI_COMM_ID=127.0.0.1:1#word' "$info"
 expect 0 '"transports"' "$info" --json
-expect 1 'TUTTI_TIMEOUT' env TUTTI_TIMEOUT=soon "$info"
-expect 1 "TUTTI_TRANSPORTS='nope' (environment): there is no transport 'nope'" env TUTTI_TRANSPORTS=nope "$info"
-expect 1 'TUTTI_TOPO_FILE=./nowhere. (environment): .*/nowhere cannot be read' env TUTTI_TOPO_FILE=/nowhere "$info"
+expect 0 'TUTTI_DEBUG  *INFO  *environment' env TUTTI_DEBUG=' info ' "$info"
+expect 0 'TUTTI_TIMEOUT  *600  *default' env TUTTI_TIMEOUT= "$info"
+# bad NAME VALUE TEXT: that row has its error, TEXT; the rest is shown still, as text and as JSON; and it is said.
+bad() {
+  expect 1 "^tutti-info: $1='$2' (environment).*$3" env "$1=$2" "$info"
+  expect 1 "^    WRONG: $1='$2' (environment).*$3" env "$1=$2" "$info"
+  expect 1 '^  TUTTI_SPIN_US  *200' env "$1=$2" "$info"
+  expect 1 '^  shm ' env "$1=$2" "$info"
+  expect 0 "^$1$" sh -c 'env "$1=$2" "$3" --json 2>/dev/null | python3 -c "
+import json, sys
+facts = json.load(sys.stdin)
+print(*[row[\"name\"] for row in facts[\"settings\"] if \"error\" in row])
+assert facts[\"transports\"] and facts[\"topology\"]"' sh "$1" "$2" "$info"
+}
+bad TUTTI_TIMEOUT soon 'must be a number of seconds above 0'
+bad TUTTI_TRANSPORTS nope "there is no transport 'nope'; known: shm"
+bad TUTTI_ALGO nope 'known: .*ring'
+bad TUTTI_FAULT nope 'seed=N'
+bad TUTTI_TOPO shelf:2 'unknown level'
+bad TUTTI_TOPO_FILE /nowhere '/nowhere cannot be read'
+bad TUTTI_CONF_FILE /nowhere 'cannot be read: No such file'
+expect 0 'TUTTI_TOPO  *host:2 core:3' env TUTTI_TOPO='host:2 core:3' "$info"
+expect 1 "TUTTI_COMM_ID=garbage .*there is no host:port" env 'TUTTI_COMM_ID=garbage#word' "$info"
+expect 1 "WRONG: TUTTI_SOCKET_IFNAME.*matches no interface" env TUTTI_SOCKET_IFNAME=nosuch0 "$info"
+expect 0 "WRONG: TUTTI_TIMEOUT.*WRONG: TUTTI_TILE" sh -c 'TUTTI_TIMEOUT=x TUTTI_TILE=x "$1" | grep WRONG | tr "\n" " "' sh "$info"
+
+# The secret shows nowhere.
+conf=$(mktemp)
+printf 'TUTTI_COMM_ID 127.0.0.1:9#sesame\nTUTTI_COM_ID=127.0.0.1:9#sesame\n' >"$conf"
+for value in '127.0.0.1:x#sesame' '#sesame' '127.0.0.1:99999#sesame'; do
+  for command in "$info" "$info --json" "$all_reduce -p 2"; do
+    for file in '' "$conf"; do
+      expect 0 '^0$' sh -c 'TUTTI_DEBUG=TRACE TUTTI_CONF_FILE="$1" TUTTI_COMM_ID="$2" $3 2>&1 | grep -c sesame; true' sh "$file" "$value" "$command"
+    done
+  done
+done
+rm "$conf"
 
 conclude
