@@ -81,6 +81,10 @@ def place(trial):
     expect('seeds differ', hosts['random:7'] != hosts['random:8'], hosts)
     _, out, _ = trial.run(FOUR, '--place', 'random:7', *tell)
     expect('a seed deals alike', ' '.join(line.split()[1] for line in sorted(out.splitlines())) == hosts['random:7'], out)
+    for set_by_user, wanted in (('', trial.folder / 'topology.txt'), (' ', trial.folder / 'topology.txt'), ('/x', '/x')):
+        _, out, _ = trial.run(PAIR, '--', 'sh', '-c', 'echo "$TUTTI_TOPO_FILE" $TUTTI_COMM_ID', TUTTI_TOPO_FILE=set_by_user)
+        expect(f'TUTTI_TOPO_FILE={set_by_user!r} and an id with a secret',
+               re.fullmatch(rf'({wanted} 10\.0\.0\.1:\d+#[0-9a-f]{{32}}\n){{2}}', out) and len(set(out.splitlines())) == 1, out)
     _, out, _ = trial.run(FOUR, '--np', '6', '--tag-output', '--', 'hostname')
     expect('--np and tags', sorted(out.split('\n')) == ['', '[0] a', '[1] a', '[2] b', '[3] b', '[4] c', '[5] d'], out)
 

@@ -14,6 +14,7 @@ for program in "$all_reduce" "$floor" "$info" "$perf/startup" "$perf/idle" "$per
   expect 0 "^${program##*/} (Tutti) [0-9]*\.[0-9]*\.[0-9]*\$" "$program" --version
   expect 1 'cannot write to standard output: No space left' sh -c '"$1" --help >/dev/full' sh "$program"
 done
+expect 0 '^tutti-run (Tutti) [0-9.]*$' "$run" --version
 expect 2 "'foo' is none of int8" "$all_reduce" -d foo
 expect 2 "'bar' is none of sum" "$all_reduce" -o bar
 expect 2 'above the largest' "$all_reduce" -b 2K -e 1K
@@ -37,6 +38,9 @@ expect 2 "'-3' is neither a rank nor 'all'" "$broadcast" -r -3
 expect 2 '^broadcast_perf: -r 2: there are only 2 ranks$' "$broadcast" -p 2 -r 2
 expect 2 'is required' "$run" true
 expect 2 'nothing to run' "$run" -n 2
+expect 2 '1025 not in range 1 to 1024' "$run" -n 1025 true
+expect 2 'x not in range' "$run" -np x true
+expect 2 '1 required N' "$run" -np
 expect 2 'not expected: --bogus' "$run" -n 2 --bogus true
 expect 2 'leave out -p' env PMI_RANK=0 PMI_SIZE=2 "$all_reduce" -p 2
 expect 1 'set TUTTI_COMM_ID' env -u TUTTI_COMM_ID OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 \
@@ -130,6 +134,23 @@ expect 0 '^gone$' sh -c '
     tries=$((tries + 1))
   done
   [ $tries -lt 10000 ] && echo gone' sh "$run"
+
+for ranks in '-n 2' '-np 2' '--np 2' '--np=2' '-np=2' '--bind -np 2'; do
+  expect 0 '^-np 7 of 2$' "$run" $ranks sh -c 'echo $1 $2 of $TUTTI_NRANKS' sh -np 7
+done
+
+# An id for ranks that are started otherwise.
+expect 0 '^TUTTI_COMM_ID=127\.0\.0\.1:[0-9]*#[0-9a-f]\{32\}$' env TUTTI_SOCKET_IFNAME=lo "$run" --print-id
+expect 0 '^TUTTI_COMM_ID=localhost:[0-9]*#[0-9a-f]\{32\}$' "$run" --print-id localhost
+expect 0 '^TUTTI_COMM_ID=localhost:9000#[0-9a-f]\{32\}$' "$run" --print-id localhost:9000
+expect 0 '^TUTTI_COMM_ID=\[::1\]:[0-9]*#' "$run" --print-id '[::1]'
+expect 2 "'no.such.host.invalid' is not known" "$run" --print-id no.such.host.invalid
+expect 2 "'localhost:0': port 0 is not in 1..65535" "$run" --print-id localhost:0
+expect 2 'excludes' "$run" --print-id -n 2 true
+expect 2 'starts nothing: leave out true' "$run" --print-id localhost true
+expect 0 'Out of bounds values : 0 OK' sh -c 'export "$("$1" --print-id 127.0.0.1)" MPI_LOCALNRANKS=1; shift
+  PMI_RANK=1 PMI_SIZE=2 "$@" & PMI_RANK=0 PMI_SIZE=2 "$@" && wait' sh "$run" "$all_reduce" $small
+[ "$("$run" --print-id localhost:1)" != "$("$run" --print-id localhost:1)" ] || { echo 'FAILED: secrets repeat'; failures=1; }
 
 # tutti-info.
 expect 0 'TUTTI_TIMEOUT  *7  *environment' env TUTTI_TIMEOUT=7 "$info"
