@@ -23,6 +23,7 @@ namespace tutti::perf {
 namespace {
 
 constexpr double kPatience_s = 2;  // for the other ranks to report a peer's death before they are ended
+constexpr size_t kLeastRunId = 16;  // characters that torchrun's run id has to have to be a secret
 
 // What a launcher sets, by launcher. key: names that together tell this job from others of the same user.
 struct Launcher {
@@ -105,12 +106,21 @@ std::string job_key(const Launcher& launcher) {
   return known ? key : key + ":parent " + std::to_string(getppid());
 }
 
-// Of rank 0's host, as torchrun tells it; its own store is at MASTER_PORT, so the next one is taken. "": it tells none.
-std::string torchrun_address() {
+// TUTTI_COMM_ID at rank 0's host, as torchrun tells it: its own store is at MASTER_PORT, so the next one is taken, and the secret is the
+// run's id. Sets `id` if torchrun tells all of that. Returns "" or why it must not be used.
+std::string torchrun_id(std::string& id) {
   const char* const run = std::getenv(kLaunchers[kTorchrun].key[0]);
   const std::optional<int> port = number_in("MASTER_PORT");
   if (!is_set("MASTER_ADDR") || !port || !run) return "";
-  return std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
+  if (std::strlen(run) < kLeastRunId) {
+    const bool none = !*run || std::strcmp(run, "none") == 0;
+    return std::string("whoever guesses the id of torchrun's run may join, and it has ") +
+           (none ? "none" : "only " + std::to_string(std::strlen(run)) + " characters") + ": set TUTTI_COMM_ID=host:port#secret, the same "
+           "for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs, or start torchrun with --rdzv-id and a random "
+           "value of " + std::to_string(kLeastRunId) + " characters at least";
+  }
+  id = std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
+  return "";
 }
 
 bool make_id(const std::string& program, tuttiUniqueId& id) {
@@ -180,15 +190,21 @@ int run_launched(const std::string& program, const Launch& how, const Launcher& 
   if (refused(program, how, job)) return 2;
   const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
                         number_in(launcher.hosts).value_or(1) == 1;
-  if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID"))
-    if (const std::string address = torchrun_address(); !address.empty()) setenv("TUTTI_COMM_ID", address.c_str(), 1);
+  if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID")) {
+    std::string comm_id;
+    if (const std::string why_not = torchrun_id(comm_id); !why_not.empty()) {
+      std::fprintf(stderr, "%s: rank %d: %s\n", program.c_str(), job.process, why_not.c_str());
+      return 1;
+    }
+    if (!comm_id.empty()) setenv("TUTTI_COMM_ID", comm_id.c_str(), 1);
+  }
   if (job.processes == 1 || is_set("TUTTI_COMM_ID")) {
     if (!make_id(program, job.id)) return 1;
     return body(job);
   }
   if (!one_host && !pmix_offered()) {
     std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret, the same "
-                 "for all, with a host where rank 0 runs\n", program.c_str(), launcher.name);
+                 "for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs\n", program.c_str(), launcher.name);
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;
