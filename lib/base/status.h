@@ -5,6 +5,7 @@
 // first cause wins.
 #pragma once
 #include <cassert>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -65,6 +66,8 @@ Status fail(Code code, const Args&... args) {
 }
 // A failed system call: the sentence ends with the text of `error_number`.
 Status system_failure(const std::string& what, int error_number);
+// What an exception says to a person: that memory ran out is not said in C++'s words.
+std::string reason_of(const std::exception& error);
 
 template <typename T>
 class [[nodiscard]] Result {

@@ -26,7 +26,7 @@ Status Comm::init() {
   try {
     status = connect();
   } catch (const std::exception& error) {  // out of memory
-    status = fail(Code::SystemError, "the communicator could not be made: ", error.what());
+    status = fail(Code::SystemError, "the communicator could not be made: ", reason_of(error));
   }
   if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
     on_abort({status.code(), -1, status.text()});  // abort() tells the others, and why
@@ -364,7 +364,7 @@ Status Comm::run(std::span<const Call> calls) {
 }
 
 void Comm::abandon(const std::exception& error) {
-  fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", error.what()));
+  fail_all(Code::SystemError, rank(), concat("rank ", rank(), " cannot go on: ", reason_of(error)));
   end_batch(first_failure());
 }
 

@@ -14,7 +14,7 @@ Status run_batch_guarded(Batch& batch) {
   try {
     return run_batch(batch);
   } catch (const std::exception& error) {
-    Status status = fail(Code::SystemError, "a queued call could not be run: ", error.what());
+    Status status = fail(Code::SystemError, "a queued call could not be run: ", reason_of(error));
     for (Part& part : batch.parts) part.comm->fail_all(status.code(), part.comm->rank(), status.text());
     return status;
   }

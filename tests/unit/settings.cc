@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <new>
+#include <stdexcept>
 
 #include "lib/base/interface.h"
 
@@ -160,6 +162,11 @@ TEST_CASE("a file of settings that cannot be read says why", "[settings]") {
     const Sources sources({{"TUTTI_CONF_FILE", path}}, "");
     CHECK(refusal() == concat("TUTTI_CONF_FILE='", path, "' (environment): cannot be read: ", why));
   }
+}
+
+TEST_CASE("an exception speaks to a person", "[settings]") {
+  CHECK(reason_of(std::bad_alloc()) == "out of memory");
+  CHECK(reason_of(std::runtime_error("no thread")) == "no thread");
 }
 
 TEST_CASE("a secret shows nowhere", "[settings]") {
