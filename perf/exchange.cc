@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kDefaultPatience_s = 120;
 constexpr double kMostPatience_s = 2e6;  // poll counts milliseconds with int
-constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret, the same for all (tutti-run --print-id HOST makes one)";
+constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret in the environment, the same for all (tutti-run --print-id HOST makes one)";
 using Clock = std::chrono::steady_clock;
 
 // FNV-1a: keeps the name within the socket's 107 bytes.

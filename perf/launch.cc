@@ -115,8 +115,8 @@ std::string torchrun_id(std::string& id) {
   if (std::strlen(run) < kLeastRunId) {
     const bool none = !*run || std::strcmp(run, "none") == 0;
     return std::string("whoever guesses the id of torchrun's run may join, and it has ") +
-           (none ? "none" : "only " + std::to_string(std::strlen(run)) + " characters") + ": set TUTTI_COMM_ID=host:port#secret, the same "
-           "for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs, or start torchrun with --rdzv-id and a random "
+           (none ? "none" : "only " + std::to_string(std::strlen(run)) + " characters") + ": set TUTTI_COMM_ID=host:port#secret in the "
+           "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs, or start torchrun with --rdzv-id and a random "
            "value of " + std::to_string(kLeastRunId) + " characters at least";
   }
   id = std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
@@ -203,8 +203,8 @@ int run_launched(const std::string& program, const Launch& how, const Launcher& 
     return body(job);
   }
   if (!one_host && !pmix_offered()) {
-    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret, the same "
-                 "for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs\n", program.c_str(), launcher.name);
+    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret in the "
+                 "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs\n", program.c_str(), launcher.name);
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;
