@@ -86,8 +86,8 @@ refused "$folder/none/x.json" 'No such file or directory'
 refused "$folder/full" 'Is a directory'
 refused "$folder/old/x.json" 'Not a directory'
 expect 2 "cannot write $folder/none/x" "$run" -n 2 "$all_reduce" $small -J "$folder/none/x"
-expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 2 -J "$folder/old"
-expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 2 -J "$folder/new"
+expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 1 -J "$folder/old"
+expect 1 'TUTTI_TILE' env TUTTI_TILE=x "$all_reduce" $small -p 1 -J "$folder/new"
 expect 0 '^full old *$' sh -c 'echo $(ls "$1"; [ "$(cat "$1/old")" = old ] || echo changed)' sh "$folder"
 seq 100000 >"$folder/old"
 expect 0 'OK' "$all_reduce" $small -p 2 -J "$folder/old"
@@ -186,7 +186,7 @@ expect 0 "WRONG: TUTTI_TIMEOUT.*WRONG: TUTTI_TILE" sh -c 'TUTTI_TIMEOUT=x TUTTI_
 conf=$(mktemp)
 printf 'TUTTI_COMM_ID 127.0.0.1:9#sesame\nTUTTI_COM_ID=127.0.0.1:9#sesame\n' >"$conf"
 for value in '127.0.0.1:x#sesame' '#sesame' '127.0.0.1:99999#sesame'; do
-  for command in "$info" "$info --json" "$all_reduce -p 2"; do
+  for command in "$info" "$info --json" "$all_reduce -p 1"; do
     for file in '' "$conf"; do
       expect 0 '^0$' sh -c 'TUTTI_DEBUG=TRACE TUTTI_CONF_FILE="$1" TUTTI_COMM_ID="$2" $3 2>&1 | grep -c sesame; true' sh "$file" "$value" "$command"
     done
