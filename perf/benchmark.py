@@ -1,13 +1,19 @@
-# benchmark: what the scripts of this folder share: to run a benchmark program and read its figures, to read sizes and to
-# count cores. Not a program.
+# benchmark: what the scripts of this folder share: to run a benchmark program and read its figures, to read sizes, to count cores, and
+# how they begin and end. Not a program.
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.dont_write_bytecode = True
+sys.path.append(str(ROOT / 'tools/cluster'))
+from output import cannot_fill, cannot_write, write_file  # noqa: E402
+
 UNITS = {'K': 1 << 10, 'M': 1 << 20, 'G': 1 << 30}
-BUILD = pathlib.Path(__file__).resolve().parent.parent / 'build'
+BUILD = ROOT / 'build'
 
 
 def run(command):
@@ -53,3 +59,24 @@ def require(build, program):
     if not path.exists():
         sys.exit(f'{pathlib.Path(sys.argv[0]).name}: {build} holds no built benchmarks: run tools/demo.sh first, or say --build DIR')
     return path
+
+
+def add_version(parser):
+    """--version, of the tree that the script belongs to."""
+    numbers = re.findall(r'^#define TUTTI_(?:MAJOR|MINOR|PATCH) (\d+)', (ROOT / 'include/tutti/tutti.h').read_text(), re.MULTILINE)
+    parser.add_argument('--version', action='version', version=f'%(prog)s (Tutti) {".".join(numbers)}')
+
+
+def require_writable(parser, files=(), folder=None):
+    """Ends the program with a sentence, before anything is run, unless all that is given can be written."""
+    for trouble in [cannot_write(file) for file in files if file] + ([cannot_fill(folder)] if folder else []):
+        if trouble:
+            parser.error(trouble)
+
+
+def write(path, text):
+    """Whether it could be written; a sentence if not."""
+    trouble = write_file(path, text)
+    if trouble:
+        print(f'{pathlib.Path(sys.argv[0]).name}: {trouble}', file=sys.stderr)
+    return not trouble

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <exception>
 
 #include "perf/children.h"
 #include "perf/failure.h"
@@ -49,12 +48,7 @@ int run_ranks(const std::string& program, const Board& board, bool bind, const s
   for (int rank = 0; rank < board.ranks(); ++rank) {
     const bool forked = children.start([&] {
       if (!cores.empty()) (void)pin_to(cores[static_cast<size_t>(rank) % cores.size()]);
-      try {
-        body(rank);
-      } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s: %s\n", program.c_str(), error.what());
-        return 1;
-      }
+      body(rank);
       return 0;
     });
     if (!forked) {

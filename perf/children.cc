@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "perf/tool.h"
+
 namespace tutti::perf {
 namespace {
 
@@ -65,7 +67,7 @@ bool Children::start(const std::function<int()>& body) {
       dup2(pipes[1][1], STDERR_FILENO);
     }
     sigprocmask(SIG_SETMASK, &old_mask_, nullptr);
-    const int code = body();
+    const int code = guarded(settings_.program, body);
     std::fflush(nullptr);
     _exit(code);
   }

@@ -36,7 +36,7 @@ import sys
 sys.dont_write_bytecode = True
 import libraries  # noqa: E402
 import picture  # noqa: E402
-from benchmark import run, size_text  # noqa: E402
+from benchmark import BUILD, add_version, require_writable, run, size_text, write  # noqa: E402
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'sendrecv']
 REDUCING = ['all_reduce', 'reduce_scatter', 'reduce']
@@ -234,10 +234,11 @@ def parse_arguments():
                         help=f'which to compare with, by comma; "": none (default: {",".join(libraries.PEERS)})')
     parser.add_argument('--mpich-crowded', action='store_true', help='MPICH even where ranks outnumber cores')
     parser.add_argument('--timeout', type=int, default=600, help='seconds until a program that does not end is given up')
-    parser.add_argument('--build', type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent / 'build')
+    parser.add_argument('--build', type=pathlib.Path, default=BUILD)
     parser.add_argument('--out', type=pathlib.Path, help='write <collective>-<ranks>.json and .svg to this folder')
     parser.add_argument('--json', type=pathlib.Path, help='write the figures of a single comparison to this file')
     parser.add_argument('--svg', type=pathlib.Path, help='write the picture of a single comparison to this file')
+    add_version(parser)
     arguments = parser.parse_args()
     arguments.collectives = COLLECTIVES if arguments.all else arguments.collectives or ['all_reduce']
     for what, given, known in (('collective', arguments.collectives, COLLECTIVES), ('peer', arguments.peers, libraries.PEERS)):
@@ -251,14 +252,36 @@ def parse_arguments():
     for collective in arguments.collectives:
         if not (arguments.build / f'perf/{collective}_perf').exists():
             sys.exit(f'compare: {arguments.build} holds no built benchmarks: run tools/demo.sh first, or say --build DIR')
+    require_writable(parser, [arguments.json, arguments.svg, *files_of(arguments)], arguments.out)
     return arguments
+
+
+def stem_of(arguments, collective, ranks):
+    return arguments.out / f'{collective}-{ranks}'
+
+
+def files_of(arguments):
+    """That are there already, in --out FOLDER."""
+    stems = [stem_of(arguments, collective, ranks) for collective in arguments.collectives for ranks in arguments.ranks] if arguments.out else []
+    return [path for stem in stems for path in (stem.with_suffix('.json'), stem.with_suffix('.svg')) if path.exists()]
+
+
+def write_figures(arguments, figures, collective, ranks):
+    """Whether all that was asked for could be written."""
+    written = []
+    stem = stem_of(arguments, collective, ranks) if arguments.out else None
+    if stem:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+    for path in filter(None, (arguments.json, stem and stem.with_suffix('.json'))):
+        written.append(write(path, json.dumps(figures, indent=1) + '\n'))
+    for path in filter(None, (arguments.svg, stem and stem.with_suffix('.svg'))):
+        written.append(write(path, picture.draw(figures)))
+    return all(written)
 
 
 def main():
     arguments = parse_arguments()
     all_figures, any_failed = [], False
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
     for ranks in arguments.ranks:
         for collective in arguments.collectives:
             figures, left_out, failed = measure(arguments, collective, ranks)
@@ -270,11 +293,7 @@ def main():
                 continue
             print_table(figures)
             all_figures.append(figures)
-            stem = arguments.out / f'{collective}-{ranks}' if arguments.out else None
-            for path in filter(None, (arguments.json, stem and stem.with_suffix('.json'))):
-                path.write_text(json.dumps(figures, indent=1) + '\n')
-            for path in filter(None, (arguments.svg, stem and stem.with_suffix('.svg'))):
-                path.write_text(picture.draw(figures), encoding='utf-8')
+            any_failed = not write_figures(arguments, figures, collective, ranks) or any_failed
     print_summary(all_figures)
     return 1 if any_failed or not all_figures else 0
 

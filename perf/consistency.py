@@ -17,7 +17,7 @@ import pathlib
 import statistics
 import sys
 
-from benchmark import BUILD, cores, require, run_json, size_of, size_text
+from benchmark import BUILD, add_version, cores, require, require_writable, run_json, size_of, size_text, write
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'gather', 'scatter', 'barrier']
 MOCKUPS = {
@@ -173,6 +173,7 @@ def main():
     parser.add_argument('--slack', type=float, default=10, help='per cent by which the left side may be above the right')
     parser.add_argument('--build', type=pathlib.Path, default=BUILD)
     parser.add_argument('--json', type=pathlib.Path, help='write all cases to this file')
+    add_version(parser)
     arguments = parser.parse_args()
     unknown = set(arguments.collectives) - set(COLLECTIVES)
     if unknown:
@@ -180,6 +181,7 @@ def main():
     if not 1 <= arguments.min <= arguments.max or arguments.factor < 2 or arguments.rounds < 1 or arguments.slack <= -100:
         parser.error('sizes: 1 <= -b <= -e; a factor of 2 at least; one round at least; a slack above -100 per cent')
     arguments.collectives = arguments.collectives or COLLECTIVES
+    require_writable(parser, [arguments.json])
 
     available = cores()
     crowded = lambda ranks: ranks > available
@@ -190,10 +192,9 @@ def main():
         rounds.run()
     verdict = judge(rounds, arguments, crowded)
     print_verdict(verdict, arguments, crowded)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({'slack_percent': arguments.slack, 'rounds': arguments.rounds,
-                                              'cases': verdict.cases}, indent=1) + '\n')
-    return 1 if verdict.violations() else 0
+    written = not arguments.json or write(arguments.json, json.dumps(
+        {'slack_percent': arguments.slack, 'rounds': arguments.rounds, 'cases': verdict.cases}, indent=1) + '\n')
+    return 1 if verdict.violations() or not written else 0
 
 
 if __name__ == '__main__':

@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kDefaultPatience_s = 120;
 constexpr double kMostPatience_s = 2e6;  // poll counts milliseconds with int
-constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret, the same for all";
+constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret in the environment, the same for all (tutti-run --print-id HOST makes one)";
 using Clock = std::chrono::steady_clock;
 
 // FNV-1a: keeps the name within the socket's 107 bytes.
@@ -31,14 +31,15 @@ uint64_t hash_of(const std::string& text) {
   return hash;
 }
 
-// A value that is no number of seconds is the library's to refuse, when it is called.
+// A value that is no number of seconds is the library's to refuse, when it is called. Blanks around one are passed over, as there.
 std::chrono::milliseconds patience() {
   const char* const text = std::getenv("TUTTI_INIT_TIMEOUT");
   double seconds = kDefaultPatience_s;
-  if (text && *text) {
+  if (text) {
     char* end = nullptr;
     const double given = std::strtod(text, &end);
-    if (*end == '\0' && given > 0) seconds = std::min(given, kMostPatience_s);
+    end += std::strspn(end, " \t\r\n\v\f");
+    if (end != text && *end == '\0' && given > 0) seconds = std::min(given, kMostPatience_s);
   }
   return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }

@@ -11,11 +11,15 @@ struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Why the call `what` failed, with its name in front.
+inline std::string why(tuttiResult_t result, const std::string& what) {
+  std::string sentence = tuttiGetLastError(nullptr);
+  if (sentence.empty()) sentence = tuttiGetErrorString(result);
+  return sentence.compare(0, what.size(), what) == 0 ? sentence : what + ": " + sentence;
+}
+
 inline void check(tuttiResult_t result, const char* what, int rank) {
-  if (result == tuttiSuccess) return;
-  const std::string sentence = tuttiGetLastError(nullptr);
-  throw Failure("rank " + std::to_string(rank) + ": " + what + ": " +
-                (sentence.empty() ? tuttiGetErrorString(result) : sentence));
+  if (result != tuttiSuccess) throw Failure("rank " + std::to_string(rank) + ": " + why(result, what));
 }
 
 }  // namespace tutti::perf

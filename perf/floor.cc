@@ -18,10 +18,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <new>
 
 #include "perf/children.h"
+#include "perf/failure.h"
 #include "perf/floor_rank.h"
 #include "perf/pinning.h"
 #include "perf/tool.h"
@@ -34,8 +37,7 @@ int run_floor(const FloorConfig& config) {
   const size_t size = FloorShared::bytes(config.ranks);
   void* const memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
-    std::perror("floor: no shared memory");
-    return 1;
+    throw Failure(std::string("no shared memory: ") + std::strerror(errno));
   }
   FloorShared& shared = *new (memory) FloorShared;
   std::byte* mapped = nullptr;
@@ -43,8 +45,7 @@ int run_floor(const FloorConfig& config) {
     const size_t whole = 2 * static_cast<size_t>(config.ranks) * mapped_bytes(config);
     void* const buffers = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (buffers == MAP_FAILED) {
-      std::perror("floor: no memory to map");
-      return 1;
+      throw Failure(std::string("no memory to map: ") + std::strerror(errno));
     }
     (void)madvise(buffers, whole, MADV_HUGEPAGE);  // as tuttiMemAlloc
     mapped = static_cast<std::byte*>(buffers);
@@ -57,8 +58,7 @@ int run_floor(const FloorConfig& config) {
       return 0;
     });
     if (!forked) {
-      std::perror("floor: cannot fork");
-      return 1;
+      throw Failure("cannot fork process " + std::to_string(r) + ": " + std::strerror(errno));
     }
   }
   return children.supervise();
@@ -72,14 +72,11 @@ int main(int argc, char** argv) {
   FloorConfig config;
   CLI::App app{"Prints what this machine can do at all: a hand-over between cores, concurrent copies, concurrent pulls."};
   app.option_defaults()->always_capture_default();
-  const auto size = CLI::AsSizeValue(false);
   app.add_option("-p,--processes", config.ranks, "processes")->check(CLI::Range(1, kMaxRanks));
-  app.add_option("-b,--minbytes", config.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
-  app.add_option("-e,--maxbytes", config.max_bytes, "largest message")->transform(size);
+  take_sizes(app.add_option("-b,--minbytes", config.min_bytes, "smallest message; K, M, G are powers of 1024"));
+  take_sizes(app.add_option("-e,--maxbytes", config.max_bytes, "largest message"));
   app.add_option("-f,--stepfactor", config.factor, "factor from size to size")->check(CLI::Range(2, 1024));
-  app.add_option("--sizes", config.sizes, "these messages, by comma, instead of -b, -e and -f")
-      ->transform(size)
-      ->delimiter(',');
+  take_sizes(app.add_option("--sizes", config.sizes, "these messages, by comma, instead of -b, -e and -f")->delimiter(','));
   app.add_option("-n,--iters", config.samples, "samples per size")->check(CLI::Range(1, 1000000));
   app.add_option("--bare", config.bare,
                  "time the plainest all_reduce, all_gather, reduce_scatter, broadcast, reduce, alltoall or sendrecv, too, or none")

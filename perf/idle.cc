@@ -10,10 +10,12 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <vector>
 
 #include "perf/board.h"
+#include "perf/failure.h"
 #include "perf/tool.h"
 
 namespace tutti::perf {

@@ -4,14 +4,15 @@
 // Prints GB/s of all bytes that move: every source read once, the destination written once. memcpy reads one and writes
 // one. Each figure is the best of several rounds; buffers are written before each series so that every page is there.
 #include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/dtype/kernels.h"
+#include "perf/tool.h"
 
 namespace {
 
@@ -83,12 +84,15 @@ void bench(size_t bytes, const Kernels& kernels) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::vector<size_t> sizes;
-  for (int i = 1; i < argc; ++i) sizes.push_back(std::strtoull(argv[i], nullptr, 0));
-  if (sizes.empty()) sizes = {64 << 10, 64 << 20};
-  const KernelChoice choice = supported_kernels();
-  for (const size_t bytes : sizes) {
-    for (int isa = 0; isa < choice.count; ++isa) bench(bytes, *choice.tables[isa]);
-  }
-  return 0;
+  std::vector<size_t> sizes{64 << 10, 64 << 20};
+  CLI::App app{"Prints how fast one core combines, per type, operation and number of sources, against memcpy."};
+  app.option_defaults()->always_capture_default();
+  perf::take_sizes(app.add_option("bytes", sizes, "bytes per buffer; K, M, G are powers of 1024"), 8);
+  return perf::run_tool("kernel_bench", app, argc, argv, [&] {
+    const KernelChoice choice = supported_kernels();
+    for (const size_t bytes : sizes) {
+      for (int isa = 0; isa < choice.count; ++isa) bench(bytes, *choice.tables[isa]);
+    }
+    return 0;
+  });
 }

@@ -15,6 +15,7 @@
 
 #include "perf/children.h"
 #include "perf/exchange.h"
+#include "perf/failure.h"
 #include "perf/pinning.h"
 #include "perf/pmix.h"
 
@@ -22,6 +23,7 @@ namespace tutti::perf {
 namespace {
 
 constexpr double kPatience_s = 2;  // for the other ranks to report a peer's death before they are ended
+constexpr size_t kLeastRunId = 16;  // characters that torchrun's run id has to have to be a secret
 
 // What a launcher sets, by launcher. key: names that together tell this job from others of the same user.
 struct Launcher {
@@ -52,9 +54,10 @@ std::optional<int> number_in(const char* name) {
   return static_cast<int>(value);
 }
 
+// Blanks are no value.
 bool is_set(const char* name) {
   const char* const text = std::getenv(name);
-  return text && *text;
+  return text && text[std::strspn(text, " \t\r\n\v\f")] != '\0';
 }
 
 bool speaks(const Launcher& row) { return number_in(row.rank) && number_in(row.ranks); }
@@ -103,18 +106,27 @@ std::string job_key(const Launcher& launcher) {
   return known ? key : key + ":parent " + std::to_string(getppid());
 }
 
-// Of rank 0's host, as torchrun tells it; its own store is at MASTER_PORT, so the next one is taken. "": it tells none.
-std::string torchrun_address() {
+// TUTTI_COMM_ID at rank 0's host, as torchrun tells it: its own store is at MASTER_PORT, so the next one is taken, and the secret is the
+// run's id. Sets `id` if torchrun tells all of that. Returns "" or why it must not be used.
+std::string torchrun_id(std::string& id) {
   const char* const run = std::getenv(kLaunchers[kTorchrun].key[0]);
   const std::optional<int> port = number_in("MASTER_PORT");
   if (!is_set("MASTER_ADDR") || !port || !run) return "";
-  return std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
+  if (std::strlen(run) < kLeastRunId) {
+    const bool none = !*run || std::strcmp(run, "none") == 0;
+    return std::string("whoever guesses the id of torchrun's run may join, and it has ") +
+           (none ? "none" : "only " + std::to_string(std::strlen(run)) + " characters") + ": set TUTTI_COMM_ID=host:port#secret in the "
+           "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs, or start torchrun with --rdzv-id and a random "
+           "value of " + std::to_string(kLeastRunId) + " characters at least";
+  }
+  id = std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
+  return "";
 }
 
 bool make_id(const std::string& program, tuttiUniqueId& id) {
-  if (tuttiGetUniqueId(&id) == tuttiSuccess) return true;
-  std::fprintf(stderr, "%s: tuttiGetUniqueId: %s\n", program.c_str(), tuttiGetLastError(nullptr));
-  return false;
+  const tuttiResult_t result = tuttiGetUniqueId(&id);
+  if (result != tuttiSuccess) std::fprintf(stderr, "%s: %s\n", program.c_str(), why(result, "tuttiGetUniqueId").c_str());
+  return result == tuttiSuccess;
 }
 
 // Memory shared by the forked processes. The id is written by child 0 before `ready` is set (release) and read after
@@ -138,6 +150,13 @@ int run_child(const std::string& program, Shared& shared, Job job, const std::fu
   return body(job);
 }
 
+// Whether the job is refused, which its first process says.
+bool refused(const std::string& program, const Launch& how, const Job& job) {
+  const std::string sentence = how.refuse ? how.refuse(job) : "";
+  if (!sentence.empty() && job.process == 0) std::fprintf(stderr, "%s: %s\n", program.c_str(), sentence.c_str());
+  return !sentence.empty();
+}
+
 int run_forked(const std::string& program, const Job& model, const std::function<int(const Job&)>& body) {
   void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
@@ -157,7 +176,8 @@ int run_forked(const std::string& program, const Job& model, const std::function
   return children.supervise();
 }
 
-int run_launched(const std::string& program, const Launcher& launcher, Job job, const std::function<int(const Job&)>& body) {
+int run_launched(const std::string& program, const Launch& how, const Launcher& launcher, Job job,
+                 const std::function<int(const Job&)>& body) {
   job.launcher = launcher.name;
   job.process = *number_in(launcher.rank);
   job.processes = *number_in(launcher.ranks);
@@ -167,17 +187,24 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
                  job.processes);
     return 2;
   }
+  if (refused(program, how, job)) return 2;
   const bool one_host = number_in(launcher.local_ranks).value_or(job.processes) == job.processes &&
                         number_in(launcher.hosts).value_or(1) == 1;
-  if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID"))
-    if (const std::string address = torchrun_address(); !address.empty()) setenv("TUTTI_COMM_ID", address.c_str(), 1);
+  if (!one_host && &launcher == &kLaunchers[kTorchrun] && !is_set("TUTTI_COMM_ID")) {
+    std::string comm_id;
+    if (const std::string why_not = torchrun_id(comm_id); !why_not.empty()) {
+      std::fprintf(stderr, "%s: rank %d: %s\n", program.c_str(), job.process, why_not.c_str());
+      return 1;
+    }
+    if (!comm_id.empty()) setenv("TUTTI_COMM_ID", comm_id.c_str(), 1);
+  }
   if (job.processes == 1 || is_set("TUTTI_COMM_ID")) {
     if (!make_id(program, job.id)) return 1;
     return body(job);
   }
   if (!one_host && !pmix_offered()) {
-    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret, the same "
-                 "for all, with a host where rank 0 runs\n", program.c_str(), launcher.name);
+    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret in the "
+                 "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs\n", program.c_str(), launcher.name);
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;
@@ -192,13 +219,13 @@ int run_launched(const std::string& program, const Launcher& launcher, Job job, 
 
 }  // namespace
 
-int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body) {
+int launch(const std::string& program, const Launch& how, const std::function<int(const Job&)>& body) {
   if (const std::string wrong = half_told(); !wrong.empty()) {
     std::fprintf(stderr, "%s: %s\n", program.c_str(), wrong.c_str());
     return 2;
   }
   const Launcher* launcher = find_launcher();
-  if (launcher && forked) {
+  if (launcher && how.forked) {
     if (*number_in(launcher->ranks) > 1) {
       std::fprintf(stderr, "%s: %s has started the processes: leave out -p\n", program.c_str(), launcher->name);
       return 2;
@@ -206,9 +233,10 @@ int launch(const std::string& program, int forked, Bind bind, const std::functio
     launcher = nullptr;
   }
   Job job;
-  if (bind == Bind::Always || (bind == Bind::IfFree && !(launcher && placed_by_launcher()))) job.cores = usable_cores();
-  if (launcher) return run_launched(program, *launcher, job, body);
-  job.processes = forked ? forked : 2;
+  if (how.bind == Bind::Always || (how.bind == Bind::IfFree && !(launcher && placed_by_launcher()))) job.cores = usable_cores();
+  if (launcher) return run_launched(program, how, *launcher, job, body);
+  job.processes = how.forked ? how.forked : 2;
+  if (refused(program, how, job)) return 2;
   if (job.processes > 1) return run_forked(program, job, body);
   if (!make_id(program, job.id)) return 1;
   return body(job);

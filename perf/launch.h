@@ -25,8 +25,16 @@ struct Job {
 // IfFree: pin unless a launcher has placed the process: it may use fewer processors than there are.
 enum class Bind { Never, IfFree, Always };
 
-// Runs `body` in every process and returns the exit code of this one. forked: processes asked for by -p, 0: not given.
+struct Launch {
+  int forked = 0;  // processes asked for by -p, 0: not given
+  Bind bind = Bind::Never;
+  // Why so many processes cannot run this, or "". Asked before any is forked or has met others; of a launcher's processes each is asked,
+  // and the first one says it.
+  std::function<std::string(const Job&)> refuse = {};
+};
+
+// Runs `body` in every process and returns the exit code of this one; 2 if there is nothing to run.
 // REQUIRES: no threads yet.
-int launch(const std::string& program, int forked, Bind bind, const std::function<int(const Job&)>& body);
+int launch(const std::string& program, const Launch& how, const std::function<int(const Job&)>& body);
 
 }  // namespace tutti::perf

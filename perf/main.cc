@@ -1,11 +1,11 @@
 // main: one benchmark program per collective; the build names it by PERF_COLLECTIVE.
 //
 // Options, then processes (launch), then threads, each with a driver that goes through the same list of cases; rank 0's
-// reports. Exit code: 0 all is well, 1 wrong results or a failed call, 2 a command line that makes no sense.
+// reports. Exit code: 0 all is well, 1 wrong results, a failed call, or a report that could not be written in the end, 2 a command line
+// that makes no sense, among them a file that cannot be written.
 #include <unistd.h>
 
 #include <algorithm>
-#include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -16,8 +16,10 @@
 #include "perf/measure.h"
 #include "perf/mockups.h"
 #include "perf/options.h"
+#include "perf/output.h"
 #include "perf/pinning.h"
 #include "perf/report.h"
+#include "perf/tool.h"
 
 namespace tutti::perf {
 namespace {
@@ -83,25 +85,26 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
   return verdict[1] > 0 ? -1 : static_cast<int64_t>(verdict[0]);
 }
 
+// Why the options do not fit so many processes, or "".
+std::string refuse(const Options& options, const Collective& collective, const Job& job) {
+  const int64_t ranks = int64_t{job.processes} * options.threads * options.ranks_per_thread;
+  if (ranks > kMostRanks)
+    return std::to_string(ranks) + " ranks (processes, times -t, times -g): at most " + std::to_string(kMostRanks) +
+           " can be in one communicator";
+  if (collective.rooted && options.root >= ranks)
+    return "-r " + std::to_string(options.root) + ": there are only " + std::to_string(ranks) + " ranks";
+  const bool writes = job.process == 0 && !options.json_path.empty() && options.json_path != "-";
+  const std::string trouble = writes ? cannot_write(options.json_path) : "";
+  return trouble.empty() ? "" : "-J: " + trouble;
+}
+
 int run_process(const Options& options, const Collective& collective, const Job& job) {
-  const int64_t wanted = int64_t{job.processes} * options.threads * options.ranks_per_thread;
-  if (wanted > kMostRanks) {
-    if (job.process == 0)
-      std::fprintf(stderr, "%s_perf: %" PRId64 " ranks: at most %d can be in one communicator\n", collective.name, wanted, kMostRanks);
-    return 2;
-  }
-  const int ranks = static_cast<int>(wanted);
-  if (collective.rooted && options.root >= ranks) {
-    if (job.process == 0)
-      std::fprintf(stderr, "%s_perf: -r %d: there are only %d ranks\n", collective.name, options.root, ranks);
-    return 2;
-  }
   const auto guarded = [&](int thread) {
     try {
       return run_thread(options, collective, job, thread) == 0;
     } catch (const std::exception& error) {
       std::fflush(stdout);
-      std::fprintf(stderr, "%s_perf: %s\n", collective.name, error.what());
+      std::fprintf(stderr, "%s_perf: %s\n", collective.name, sentence_of(error).c_str());
       // Other threads may wait for this one's ranks in the library.
       _exit(1);
     }
@@ -125,7 +128,8 @@ int main(int argc, char** argv) {
   const Options& options = *parsed.options;
   const Collective measured = options.as.empty() ? collective : mockup(collective, options.as);
   // The library's own deadline: a call that does not finish becomes an error that names the ranks that lag.
-  if (options.timeout_s > 0) setenv("TUTTI_TIMEOUT", std::to_string(options.timeout_s).c_str(), 1);
-  return launch(PERF_COLLECTIVE "_perf", options.processes, options.bind,
-                [&](const Job& job) { return run_process(options, measured, job); });
+  if (!options.timeout_s.empty()) setenv("TUTTI_TIMEOUT", options.timeout_s.c_str(), 1);
+  const Launch how{options.processes, options.bind, [&](const Job& job) { return refuse(options, measured, job); }};
+  const char* const program = PERF_COLLECTIVE "_perf";
+  return guarded(program, [&] { return launch(program, how, [&](const Job& job) { return run_process(options, measured, job); }); });
 }

@@ -7,9 +7,12 @@
 #include <iostream>
 
 #include "perf/mockups.h"
+#include "perf/tool.h"
 
 namespace tutti::perf {
 namespace {
+
+constexpr double kMostSeconds = 1e9;  // of TUTTI_TIMEOUT
 
 constexpr const char* kTypeNames[tuttiNumTypes] = {"int8", "uint8", "int32",  "uint32",   "int64",  "uint64",
                                                    "half", "float", "double", "bfloat16", "f8e4m3", "f8e5m2"};
@@ -41,11 +44,10 @@ constexpr Deaf kDeaf[] = {
     {"-x,--cta_policy", "thread blocks"},
 };
 
-void check_ranges(const Collective& collective, const Options& o) {
+void check_ranges(const Options& o) {
   if (o.min_bytes > o.max_bytes) throw CLI::ValidationError("-b", "the smallest size is above the largest (-e)");
   if (o.step_bytes == 0 && o.step_factor < 2 && o.min_bytes != o.max_bytes)
     throw CLI::ValidationError("-f", "a factor below 2 does not grow; give -i BYTES for steps");
-  if (collective.rooted && o.root < kAllRoots) throw CLI::ValidationError("-r", "a root is a rank, or 'all'");
   if (!o.as.empty() && (o.ranks_per_thread > 1 || o.aggregate > 1 || !o.stream_null))
     throw CLI::ValidationError("--as", "its calls use each other's results: not in groups or on a stream (-g, -m, -y 0)");
 }
@@ -62,7 +64,8 @@ const char* name_of(tuttiRedOp_t op) {
 size_t next_size(const Options& options, size_t bytes) {
   if (options.step_bytes) return bytes + options.step_bytes;
   if (options.step_factor < 2) return 0;
-  return bytes ? bytes * options.step_factor : 1;
+  size_t next = 1;
+  return bytes && __builtin_mul_overflow(bytes, options.step_factor, &next) ? 0 : next;
 }
 
 Parsed parse_options(const Collective& collective, int argc, char** argv) {
@@ -75,14 +78,13 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   std::string type = "float", op = "sum", root = "0";
   int average = 1;
   int blocking = 1, stream_null = 1;
-  const auto size = CLI::AsSizeValue(false);
   app.add_option("-p,--processes", o.processes, "processes to fork on this host (default: 2)")->check(CLI::Range(1, kMostRanks));
   app.add_option("-t,--nthreads", o.threads, "threads per process")->check(CLI::Range(1, 1024));
   app.add_option("-g,--ngpus", o.ranks_per_thread, "ranks per thread, driven through groups")->check(CLI::Range(1, 1024));
-  app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024")->transform(size);
-  app.add_option("-e,--maxbytes", o.max_bytes, "largest message")->transform(size);
-  auto* const step = app.add_option("-i,--stepbytes", o.step_bytes, "bytes from size to size")->transform(size);
-  step->check(CLI::Range(size_t{1}, size_t{1} << 40));
+  take_sizes(app.add_option("-b,--minbytes", o.min_bytes, "smallest message; K, M, G are powers of 1024"));
+  take_sizes(app.add_option("-e,--maxbytes", o.max_bytes, "largest message"));
+  auto* const step = app.add_option("-i,--stepbytes", o.step_bytes, "bytes from size to size");
+  take_sizes(step, 1);
   app.add_option("-f,--stepfactor", o.step_factor, "factor from size to size")->excludes(step);
   app.add_option("-n,--iters", o.iterations, "timed samples per size: calls, or batches of 20 below 32 KiB")
       ->check(CLI::Range(1, 1000000));
@@ -98,7 +100,11 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   app.add_option("-z,--blocking", blocking, "on a stream: 1: wait for each call, 0: for the last of a sample")
       ->check(CLI::Range(0, 1));
   app.add_option("-T,--timeout", o.timeout_s, "seconds until a call that does not finish is an error")
-      ->check([](const std::string& text) { return std::strtod(text.c_str(), nullptr) > 0 ? "" : "not above 0: " + text; });
+      ->check([](const std::string& text) {
+        const double seconds = std::strtod(text.c_str(), nullptr);
+        return seconds > 0 && seconds <= kMostSeconds ? "" : "'" + text + "' is not above 0, and 1e9 at most";
+      })
+      ->check(CLI::Number);
   app.add_option("-R,--local_register", o.registration, "1, 2: memory from tuttiMemAlloc, registered")
       ->check(CLI::Range(0, 2));
   if (const std::vector<std::string> names = mockups_of(collective); !names.empty())
@@ -113,8 +119,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   std::vector<CLI::Option*> deaf;
   for (const Deaf& row : kDeaf) deaf.push_back(app.add_option(row.flags, ignored)->group(""));
 
-  try {
-    app.parse(argc, argv);
+  const auto check = [&] {
     o.types = chosen<tuttiDataType_t>(type, kTypeNames, "-d");
     o.ops = chosen<tuttiRedOp_t>(op, kOpNames, "-o");
     if (!collective.reduces) o.ops = {tuttiSum};
@@ -125,15 +130,11 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
     if (root == "all" || root == "-1")
       o.root = kAllRoots;
     else if (!CLI::detail::lexical_cast(root, o.root) || o.root < 0)
-      throw CLI::ValidationError("-r", "a root is a rank, or 'all'");
-    check_ranges(collective, o);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return {};
-  } catch (const CLI::Error& error) {
-    std::cerr << collective.name << "_perf: " << error.what() << "; see --help\n";
-    return {std::nullopt, 2};
-  }
+      throw CLI::ValidationError("-r", "'" + root + "' is neither a rank nor 'all'");
+    check_ranges(o);
+  };
+  if (const std::optional<int> end = parse_arguments(app, std::string(collective.name) + "_perf", argc, argv, check))
+    return {std::nullopt, *end};
   for (size_t i = 0; i < deaf.size(); ++i)
     if (deaf[i]->count())
       std::cerr << collective.name << "_perf: " << kDeaf[i].flags << " (" << kDeaf[i].about

@@ -1,12 +1,10 @@
 // report: see report.h.
 #include "perf/report.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
-#include <iostream>
 #include <nlohmann/json.hpp>
+
+#include "perf/output.h"
 
 namespace tutti::perf {
 namespace {
@@ -173,15 +171,12 @@ bool Report::write_json() const {
   // A host's name may be any bytes: they must not throw.
   const std::string text = json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   if (!table()) {
-    std::cout << text << std::endl;
-    return static_cast<bool>(std::cout);
+    std::printf("%s\n", text.c_str());
+    return true;
   }
-  std::ofstream file(o.json_path);
-  file << text << '\n';
-  file.close();
-  if (file) return true;
-  std::fprintf(stderr, "%s_perf: cannot write %s: %s\n", collective_.name, o.json_path.c_str(), std::strerror(errno));
-  return false;
+  const std::string trouble = write_file(o.json_path, text + '\n');
+  if (!trouble.empty()) std::fprintf(stderr, "%s_perf: %s\n", collective_.name, trouble.c_str());
+  return trouble.empty();
 }
 
 }  // namespace tutti::perf

@@ -31,7 +31,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 import libraries  # noqa: E402
-from benchmark import BUILD, require, size_of, size_text  # noqa: E402
+from benchmark import BUILD, add_version, require, require_writable, size_of, size_text, write  # noqa: E402
 
 HOSTS = 'abcd'
 OPEN_MPI = {'OMPI_MCA_pml': 'ob1', 'OMPI_MCA_btl': 'tcp,vader,self'}
@@ -164,6 +164,7 @@ def parse_arguments():
     parser.add_argument('--timeout', type=int, default=120, help='seconds until a run that does not end is given up')
     parser.add_argument('--build', type=pathlib.Path, default=BUILD)
     parser.add_argument('--json', type=pathlib.Path, help='write the figures to this file')
+    add_version(parser)
     arguments = parser.parse_args()
     for what, given, names in (('case', arguments.cases, known), ('library', arguments.libraries, LIBRARIES)):
         for word in given:
@@ -175,6 +176,7 @@ def parse_arguments():
         size_of(arguments.size)
     except ValueError:
         parser.error(f'--size {arguments.size!r} is not a size like 16M')
+    require_writable(parser, [arguments.json])
     if os.geteuid() != 0:
         sys.exit('scaleout: only root may make network namespaces')
     return arguments
@@ -189,11 +191,11 @@ def main():
     print(f'# AllReduce, float sum, NICs of {arguments.rate:g} Mbit/s (rails: half of it), medians of {arguments.rounds} interleaved '
           f'rounds, {libraries.CORES} cores')
     print_table(rows, arguments.libraries)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({'rate_bps': arguments.rate * 1e6, 'rounds': arguments.rounds, 'cores': libraries.CORES,
-                                              'iterations': arguments.iterations, 'rows': rows}, indent=1) + '\n')
+    written = not arguments.json or write(arguments.json, json.dumps(
+        {'rate_bps': arguments.rate * 1e6, 'rounds': arguments.rounds, 'cores': libraries.CORES, 'iterations': arguments.iterations,
+         'rows': rows}, indent=1) + '\n')
     missing = [row for row in rows if len(row['median_s']) < len(arguments.libraries)]
-    return 1 if missing or not rows else 0
+    return 1 if missing or not rows or not written else 0
 
 
 if __name__ == '__main__':

@@ -9,12 +9,14 @@
 //    counted once. `shared` is the part of Pss that is shared memory. Page tables, which each process has of its own, come on
 //    top. All from /proc/self/smaps_rollup and status, read while every rank stands still.
 #include <algorithm>
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <vector>
 
 #include "perf/board.h"
+#include "perf/failure.h"
 #include "perf/tool.h"
 
 namespace tutti::perf {
@@ -170,9 +172,7 @@ int main(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
   app.add_option("-n,--iters", config.repetitions, "repetitions, each in fresh processes")->check(CLI::Range(1, 10000));
-  app.add_option("-e,--large", config.large_bytes, "the large message; K, M, G are powers of 1024")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(size_t{sizeof(float)}, size_t{1} << 40));
+  take_sizes(app.add_option("-e,--large", config.large_bytes, "the large message; K, M, G are powers of 1024"), sizeof(float));
   app.add_flag("--bind,!--no-bind", config.bind, "pin rank i to core i, or not");
   return run_tool("startup", app, argc, argv, [&] { return run_startup(config); });
 }

@@ -102,13 +102,13 @@ Result<const Algorithm*> choose(const Problem& problem, size_t bytes, bool& forc
   const Result<Settings> settings = Settings::load();
   if (!settings.ok()) return settings.status();
   const Result<ForcedAlgorithms> algo = ForcedAlgorithms::parse(settings.value().text(Setting::Algo));
-  if (!algo.ok()) return algo.status();
+  if (!algo.ok()) return settings.value().about(Setting::Algo, algo.status());
   const std::string& name = algo.value().name(problem.collective);
   forced = !name.empty();
   Result<const Algorithm*> chosen = select(problem, deciding_bytes(bytes), name);
   // As in Plans: a name for all collectives serves where it can.
   if (chosen.ok() || !forced) return chosen;
-  if (algo.value().strict(problem.collective)) return fail(Code::InvalidArgument, "TUTTI_ALGO: ", chosen.status().text());
+  if (algo.value().strict(problem.collective)) return settings.value().about(Setting::Algo, chosen.status());
   forced = false;
   return select(problem, deciding_bytes(bytes));
 }

@@ -1,4 +1,4 @@
-// trace: a simulation as a Chrome trace: a row per rank with its works, and per pair of ranks the payloads between them.
+// trace: a simulation as the text of a Chrome trace: a row per rank with its works, and per pair of ranks the payloads between them.
 #pragma once
 #include <string>
 
@@ -6,7 +6,6 @@
 
 namespace tutti {
 
-// Errors: SystemError when the file cannot be written.
-Status write_trace(const std::string& path, const Topology& topology, const Simulation& simulation);
+std::string trace_of(const Topology& topology, const Simulation& simulation);
 
 }  // namespace tutti

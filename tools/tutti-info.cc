@@ -2,7 +2,8 @@
 //
 // Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where
 // that came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
-// The secret of TUTTI_COMM_ID is never shown.
+// A setting that cannot be used carries its error, everything else is shown still, and the exit code is 1. The secret of TUTTI_COMM_ID is
+// never shown.
 #include <atomic>
 #include <arpa/inet.h>
 #include <hwloc.h>
@@ -13,35 +14,42 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "lib/base/settings.h"
 #include "lib/base/status.h"
+#include "lib/boot/address.h"
+#include "lib/boot/unique_id.h"
 #include "lib/comm/comm.h"
 #include "lib/comm/seats.h"
 #include "lib/dtype/dtype.h"
+#include "lib/topo/topology.h"
 #include "lib/transport/transport.h"
+#include "perf/tool.h"
 #include "tutti/tutti.h"
 
 namespace {
 
 using Json = nlohmann::ordered_json;
+using tutti::Setting;
+using Errors = std::map<Setting, std::string>;
+
+// A real trial, as a communicator of one rank makes it.
+tutti::Status try_transport(const tutti::TransportKind& kind, const tutti::Settings& settings) {
+  const std::atomic<bool> cancel{false};
+  return kind.create({0, 1, 4096, settings, cancel}).status();
+}
 
 Json library_facts() {
   return {{"version", tutti::concat(TUTTI_MAJOR, ".", TUTTI_MINOR, ".", TUTTI_PATCH)}, {"kernels", tutti::kernel_isa()}};
 }
 
-Json transport_facts() {
+Json transport_facts(const tutti::Settings& settings) {
   Json transports = Json::array();
-  const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
-  const std::atomic<bool> cancel{false};
   for (const tutti::TransportKind& kind : tutti::all_transports()) {
-    // A real trial, as a communicator of one rank makes it.
-    std::string why = settings.ok() ? "" : settings.status().text();
-    if (settings.ok()) why = kind.create({0, 1, 4096, settings.value(), cancel}).status().text();
+    const std::string why = try_transport(kind, settings).text();
     transports.push_back({{"name", kind.name}, {"help", kind.help}, {"usable", why.empty()}, {"why_not", why}});
   }
   return transports;
@@ -108,21 +116,44 @@ Json interface_facts() {
   return interfaces;
 }
 
-Json setting_facts(const tutti::Settings& settings) {
-  Json facts = Json::array();
-  for (const tutti::SettingRow& row : tutti::setting_rows()) {
-    std::string value = settings.text(row.setting);
-    const size_t secret = value.find('#');
-    if (row.setting == tutti::Setting::CommId && secret != std::string::npos) value = value.substr(0, secret) + "#(hidden)";
-    facts.push_back({{"name", row.name}, {"value", value}, {"origin", settings.origin(row.setting)}, {"help", row.help}});
+// What a communicator finds wrong with one setting, the others at their defaults, before it looks for other ranks.
+tutti::Status check(Setting setting, const tutti::Settings& settings) {
+  const std::string& text = settings.text(setting);
+  if (text.empty()) return {};
+  switch (setting) {
+    case Setting::CommId: return tutti::id_from_text(text, settings.origin(setting)).status();
+    case Setting::SocketIfname: return tutti::choose_interface(settings).status();
+    case Setting::NetIfname:
+      for (const tutti::TransportKind& kind : tutti::all_transports())
+        if (tutti::Status status = try_transport(kind, settings); status.code() == tutti::Code::InvalidArgument) return status;
+      return {};
+    case Setting::Topo: return settings.about(setting, tutti::Topology::synthetic(text).status());
+    case Setting::TopoFile: return tutti::Seats().read(settings, 0, 1);
+    default: return tutti::Comm::check(settings);
   }
-  return facts;
 }
 
-// As a communicator does, before it looks for other ranks.
-tutti::Status check(const tutti::Settings& settings) {
-  TUTTI_TRY(tutti::Comm::check(settings));
-  return tutti::Seats().read(settings, 0, 1);
+// Also of what could be read.
+Errors errors_of(const tutti::Settings& settings, const std::vector<tutti::Settings::Mistake>& mistakes) {
+  Errors errors;
+  for (const tutti::Settings::Mistake& mistake : mistakes) {
+    std::string& text = errors[mistake.setting];
+    text += (text.empty() ? "" : "; ") + mistake.status.text();
+  }
+  for (const tutti::SettingRow& row : tutti::setting_rows()) {
+    if (errors.count(row.setting)) continue;
+    if (const tutti::Status status = check(row.setting, settings.alone(row.setting)); !status.ok()) errors[row.setting] = status.text();
+  }
+  return errors;
+}
+
+Json setting_facts(const tutti::Settings& settings, const Errors& errors) {
+  Json facts = Json::array();
+  for (const tutti::SettingRow& row : tutti::setting_rows()) {
+    facts.push_back({{"name", row.name}, {"value", settings.shown(row.setting)}, {"origin", settings.origin(row.setting)}, {"help", row.help}});
+    if (const auto error = errors.find(row.setting); error != errors.end()) facts.back()["error"] = error->second;
+  }
+  return facts;
 }
 
 std::string text_of(const Json& value) {
@@ -155,9 +186,11 @@ void print(const Json& facts) {
                 row["up"].get<bool>() ? "" : " (down)", row["loopback"].get<bool>() ? " (loopback)" : "");
 
   std::printf("\nSettings\n");
-  for (const Json& row : facts["settings"])
+  for (const Json& row : facts["settings"]) {
     std::printf("  %-24s %-12s %-14s %s\n", text_of(row["name"]).c_str(), text_of(row["value"]).c_str(),
                 text_of(row["origin"]).c_str(), text_of(row["help"]).c_str());
+    if (row.contains("error")) std::printf("    WRONG: %s\n", text_of(row["error"]).c_str());
+  }
 }
 
 }  // namespace
@@ -166,28 +199,21 @@ int main(int argc, char** argv) {
   bool json = false;
   CLI::App app{"Shows what Tutti finds on this machine, and its settings."};
   app.add_flag("--json", json, "as JSON");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::cerr << "tutti-info: " << error.what() << "; see --help\n";
-    return 2;
-  }
-  const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
-  if (const tutti::Status status = settings.ok() ? check(settings.value()) : settings.status(); !status.ok()) {
-    std::cerr << "tutti-info: " << status.text() << "\n";
-    return 1;
-  }
-  const Json facts{{"library", library_facts()},
-                   {"transports", transport_facts()},
-                   {"topology", topology_facts()},
-                   {"interfaces", interface_facts()},
-                   {"settings", setting_facts(settings.value())}};
-  if (json)
-    std::cout << facts.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
-  else
-    print(facts);
-  return 0;
+  return tutti::perf::run_tool("tutti-info", app, argc, argv, [&] {
+    std::vector<tutti::Settings::Mistake> mistakes;
+    const tutti::Settings settings = tutti::Settings::load(mistakes);
+    const Errors errors = errors_of(settings, mistakes);
+    const Json facts{{"library", library_facts()},
+                     {"transports", transport_facts(settings)},
+                     {"topology", topology_facts()},
+                     {"interfaces", interface_facts()},
+                     {"settings", setting_facts(settings, errors)}};
+    if (json)
+      std::printf("%s\n", facts.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    else
+      print(facts);
+    std::fflush(stdout);
+    for (const auto& [setting, error] : errors) std::fprintf(stderr, "tutti-info: %s\n", error.c_str());
+    return errors.empty() ? 0 : 1;
+  });
 }

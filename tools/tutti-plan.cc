@@ -13,6 +13,7 @@
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
 #include "lib/topo/assemble.h"
+#include "perf/tool.h"
 #include "tools/explain.h"
 #include "tools/words.h"
 
@@ -79,7 +80,7 @@ Status run(const Arguments& arguments, bool& refused) {
     if (!arguments.algorithm.empty())
       return fail(Code::InvalidArgument, "--algo and --explain contradict each other: all algorithms are shown");
     const Result<uint64_t> bytes = parse_bytes(arguments.explain[1]);
-    if (!bytes.ok()) return bytes.status();
+    if (!bytes.ok()) return fail(Code::InvalidArgument, "--explain: ", bytes.status().text());
     const Result<std::string> text = explain(problem, arguments.explain[1], bytes.value());
     if (text.ok()) std::fputs(text.value().c_str(), stdout);
     return text.ok() ? Status() : text.status();
@@ -87,7 +88,7 @@ Status run(const Arguments& arguments, bool& refused) {
   if (arguments.verb.empty()) return fail(Code::InvalidArgument, "nothing to do: say print, check, draw or --explain");
 
   const Result<uint64_t> bytes = parse_bytes(arguments.size);
-  if (!bytes.ok()) return bytes.status();
+  if (!bytes.ok()) return fail(Code::InvalidArgument, "--size: ", bytes.status().text());
   bool forced = false;
   const Result<const Algorithm*> algorithm = arguments.algorithm.empty() ? choose(problem, bytes.value(), forced)
                                                                         : select(problem, bytes.value(), arguments.algorithm);
@@ -129,10 +130,11 @@ int main(int argc, char** argv) {
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
-  if (const std::optional<int> end = parse_arguments(app, "tutti-plan", argc, argv)) return *end;
-  bool refused = false;
-  const Status status = run(arguments, refused);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "tutti-plan: %s\n", status.text().c_str());
-  return refused ? 1 : 2;
+  return perf::run_tool("tutti-plan", app, argc, argv, [&] {
+    bool refused = false;
+    const Status status = run(arguments, refused);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "tutti-plan: %s\n", status.text().c_str());
+    return refused ? 1 : 2;
+  });
 }

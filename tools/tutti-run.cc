@@ -5,9 +5,10 @@
 // MASTER_ADDR and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others
 // are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours
 // (128 + signal). Nothing that a rank has started outlives it, unless it leaves the rank's process group.
+//
+// --print-id prints a TUTTI_COMM_ID for ranks that are started otherwise; tutti-cluster takes its own from there.
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,13 +18,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iostream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "lib/boot/address.h"
+#include "lib/boot/boot.h"
 #include "perf/children.h"
+#include "perf/failure.h"
 #include "perf/pinning.h"
+#include "perf/secret.h"
+#include "perf/tool.h"
 
 namespace {
 
@@ -36,16 +41,17 @@ struct Config {
   std::vector<std::string> command;
 };
 
-// A port of the loopback interface that is free now; 0: none (errno). Held open until all are chosen, so that two differ.
+// A port that is free now at an address of this host (INADDR_ANY: at all). Held open until all are chosen, so that two differ.
 class FreePort {
  public:
-  FreePort() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit FreePort(in_addr_t at) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_addr.s_addr = htonl(at);
     socklen_t size = sizeof address;
     auto* const any = reinterpret_cast<sockaddr*>(&address);
     if (fd_ >= 0 && bind(fd_, any, size) == 0 && getsockname(fd_, any, &size) == 0) number_ = ntohs(address.sin_port);
+    if (number_ == 0) throw tutti::perf::Failure(std::string("no free port: ") + std::strerror(errno));
   }
   ~FreePort() {
     if (fd_ >= 0) close(fd_);
@@ -58,16 +64,26 @@ class FreePort {
   int fd_, number_ = 0;
 };
 
-std::string random_secret() {
-  unsigned char bytes[16];
-  if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) return "";
-  std::string text;
-  for (const unsigned char byte : bytes) {
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", byte);
-    text += digits;
+// --print-id. where: "HOST:PORT", "HOST", or "": this host. A port that is not given is one that is free here: of another host nothing
+// is known.
+int print_id(const std::string& where) {
+  const FreePort free(INADDR_ANY);
+  std::string place = where;
+  if (where.empty()) {
+    const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
+    if (!settings.ok()) throw CLI::ValidationError("--print-id", settings.status().text());
+    tutti::Result<tutti::Address> here = tutti::choose_interface(settings.value());
+    if (!here.ok()) throw CLI::ValidationError("--print-id", here.status().text());
+    here.value().port = static_cast<uint16_t>(free.number());
+    place = to_text(here.value());
+  } else {
+    const bool has_port = where.back() != ']' && where.find(':') != std::string::npos;
+    if (!has_port) place += ":" + std::to_string(free.number());
+    const tutti::Result<tutti::Address> address = tutti::parse_address(place);
+    if (!address.ok()) throw CLI::ValidationError("--print-id", "'" + where + "': " + address.status().text());
   }
-  return text;
+  std::printf("TUTTI_COMM_ID=%s#%s\n", place.c_str(), tutti::perf::random_secret().c_str());
+  return 0;
 }
 
 // Whether the command can be run at all, asked once instead of N times: 0, or the exit code, with a sentence on stderr.
@@ -110,13 +126,9 @@ int run_rank(const Config& config, int rank, const std::vector<int>& cores) {
 
 int run(const Config& config) {
   if (const int code = look_for(config.command.front())) return code;
-  const std::string secret = random_secret();
   {
-    const FreePort ours, theirs;
-    if (secret.empty() || ours.number() == 0 || theirs.number() == 0) {
-      std::fprintf(stderr, "%s: no free port or no random numbers: %s\n", kProgram, std::strerror(errno));
-      return 1;
-    }
+    const FreePort ours(INADDR_LOOPBACK), theirs(INADDR_LOOPBACK);
+    const std::string secret = tutti::perf::random_secret();
     const std::string ranks = std::to_string(config.ranks);
     for (const char* const name : {"TUTTI_NRANKS", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
     setenv("TUTTI_COMM_ID", ("127.0.0.1:" + std::to_string(ours.number()) + "#" + secret).c_str(), 1);
@@ -134,27 +146,46 @@ int run(const Config& config) {
   return children.supervise();
 }
 
+// mpirun's "-np 2", which would be read as "-n p2", as "--np 2". The words of the command stay as they are.
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv, argv + argc);
+  for (size_t i = 1; i < words.size(); ++i) {
+    std::string& word = words[i];
+    if (word == "--" || word.empty() || word[0] != '-') break;
+    if (word == "-np" || word.find("-np=") == 0) word.insert(0, "-");
+    const bool takes_next = word == "-n" || word == "--np" || word == "--ranks" || word == "--print-id";
+    if (takes_next && i + 1 < words.size() && words[i + 1][0] != '-') ++i;
+  }
+  return words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Config config;
+  std::string where;
   CLI::App app{"Starts N ranks of a program on this host: tutti-run -n N [--bind] [--tag-output] command arguments..."};
-  app.add_option("-n,--ranks", config.ranks, "number of ranks")->required()->check(CLI::Range(1, 4096));
+  auto* const ranks = app.add_option("-n,--np,--ranks", config.ranks, "number of ranks (also -np N)");
+  ranks->check(CLI::Range(1, tutti::kMaxRanks))->type_name("N");
   app.add_flag("--bind", config.bind, "pin rank i to core i");
   app.add_flag("--tag-output", config.tag_output, "begin every line with the number of its rank");
+  auto* const id = app.add_option("--print-id", where, "instead: print TUTTI_COMM_ID=host:port#secret, with a random secret, for ranks that "
+                                  "are started otherwise (default: this host, a free port)");
+  id->expected(0, 1)->type_name("HOST[:PORT]")->excludes(ranks);
   app.prefix_command();
-  try {
-    app.parse(argc, argv);
+  std::vector<std::string> words = words_of(argc, argv);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  return tutti::perf::run_tool(kProgram, app, argc, pointers.data(), [&] {
     config.command = app.remaining();
     if (!config.command.empty() && config.command.front() == "--") config.command.erase(config.command.begin());
-    if (config.command.empty()) throw CLI::ValidationError("command", "nothing to run was given");
-    if (config.command.front().front() == '-') throw CLI::ExtrasError({config.command.front()});
-  } catch (const CLI::CallForHelp&) {
-    std::cout << app.help();
-    return 0;
-  } catch (const CLI::Error& error) {
-    std::cerr << kProgram << ": " << error.what() << "; see --help\n";
-    return 2;
-  }
-  return run(config);
+    if (!config.command.empty() && config.command.front().find('-') == 0) throw CLI::ExtrasError({config.command.front()});
+    if (id->count() > 0) {
+      if (!config.command.empty()) throw CLI::ValidationError("--print-id", "starts nothing: leave out " + config.command.front());
+      return print_id(where);
+    }
+    if (ranks->count() == 0) throw CLI::RequiredError("-n");
+    if (config.command.empty() || config.command.front().empty()) throw CLI::ValidationError("command", "nothing to run was given");
+    return run(config);
+  });
 }

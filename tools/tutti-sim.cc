@@ -4,7 +4,8 @@
 //   tutti-sim --topo "rack:2 host:4 core:8" --collective allreduce --size 16M
 //   tutti-sim --topo "host:4 core:2" -b 8 -e 64M -f 8 --all
 //   tutti-sim --topo "host:4 core:2" --size 1M --algo ring --links --trace ring.json
-// Exit codes: 0; 1: the simulation failed, or a file could not be written; 2: bad arguments.
+// Exit codes: 0; 1: the simulation failed, or a file could not be written in the end; 2: bad arguments, among them a file that cannot be
+// written.
 #include <algorithm>
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -13,6 +14,8 @@
 #include "lib/base/settings.h"
 #include "lib/sched/select.h"
 #include "lib/sched/simulate.h"
+#include "perf/output.h"
+#include "perf/tool.h"
 #include "tools/explain.h"
 #include "tools/trace.h"
 #include "tools/words.h"
@@ -286,7 +289,8 @@ class Tool {
   Status trace(const Outcome& outcome) {
     if (!outcome.simulated) return fail(Code::InvalidUsage, "no trace: ", notes_.empty() ? "not simulated" : notes_.back());
     if (outcome.simulation.events_cut) std::printf("# the trace holds the first %zu events\n", kMostEvents);
-    TUTTI_TRY(write_trace(arguments_.trace, topology_, outcome.simulation));
+    const std::string trouble = perf::write_file(arguments_.trace, trace_of(topology_, outcome.simulation));
+    if (!trouble.empty()) return fail(Code::SystemError, "--trace: ", trouble);
     std::printf("# trace of %zu events: %s (chrome://tracing, ui.perfetto.dev)\n", outcome.simulation.events.size(),
                 arguments_.trace.c_str());
     return {};
@@ -322,6 +326,8 @@ Status run(const Arguments& arguments, bool& wrong) {
   if (!sizes.ok()) return sizes.status();
   if (!arguments.trace.empty() && (sizes.value().size() > 1 || arguments.all))
     return fail(Code::InvalidArgument, "--trace shows one run: give one size, and no --all");
+  const std::string trouble = arguments.trace.empty() ? "" : perf::cannot_write(arguments.trace);
+  if (!trouble.empty()) return fail(Code::InvalidArgument, "--trace: ", trouble);
   const Result<Topology> roomy = parse_topology(arguments.topology, {static_cast<uint32_t>(ranks), arguments.cores.one_machine});
   if (!roomy.ok()) return roomy.status();
   return Tool(arguments, topology.value(), roomy.value(), collective.value()).run(sizes.value(), tile.value(), wrong);
@@ -352,10 +358,11 @@ int main(int argc, char** argv) {
   add_cores(app, arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
-  if (const std::optional<int> end = parse_arguments(app, "tutti-sim", argc, argv)) return *end;
-  bool wrong = true;
-  const Status status = run(arguments, wrong);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "tutti-sim: %s\n", status.text().c_str());
-  return wrong ? 2 : 1;
+  return perf::run_tool("tutti-sim", app, argc, argv, [&] {
+    bool wrong = true;
+    const Status status = run(arguments, wrong);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "tutti-sim: %s\n", status.text().c_str());
+    return wrong ? 2 : 1;
+  });
 }

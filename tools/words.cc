@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cctype>
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "lib/topo/assemble.h"
 
@@ -17,18 +16,6 @@ std::string lower(std::string text) {
 }
 
 }  // namespace
-
-std::optional<int> parse_arguments(CLI::App& app, const char* tool, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "%s: %s\n", tool, error.what());
-    return 2;
-  }
-  return std::nullopt;
-}
 
 void add_cores(CLI::App& app, Cores& cores, const char* help) {
   CLI::Option* const number = app.add_option("--cores", cores.number, help)->check(CLI::Range(1, Topology::kMaxRanks));

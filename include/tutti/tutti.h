@@ -15,7 +15,8 @@
  *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
  *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
  *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument.
- *  - An error leaves a sentence behind: tuttiGetLastError(). tuttiInvalidArgument means that nothing has happened.
+ *  - An error leaves a sentence behind: tuttiGetLastError(). That of a wrong call begins with the function's name.
+ *    tuttiInvalidArgument means that nothing has happened.
  *  - Nothing waits for ever: TUTTI_INIT_TIMEOUT and TUTTI_TIMEOUT (seconds) bound start-up and operations.
  */
 #ifndef TUTTI_TUTTI_H

@@ -15,45 +15,45 @@ struct Buffers {
   const char* recv_name = "recvbuff";
 };
 
-[[gnu::cold]] Status bad_type(const char* function, int type) {
-  return fail(Code::InvalidArgument, function, ": datatype ", type, " is none of the ", kTypes, " types");
+[[gnu::cold]] Status bad_type(int type) {
+  return fail(Code::InvalidArgument, "datatype ", type, " is none of the ", kTypes, " types");
 }
 
-[[gnu::cold]] Status bad_rank(const char* function, const char* what, int value, int ranks) {
-  return fail(Code::InvalidArgument, function, ": ", what, " is ", value, ", must be 0..", ranks - 1);
+[[gnu::cold]] Status bad_rank(const char* what, int value, int ranks) {
+  return fail(Code::InvalidArgument, what, " is ", value, ", must be 0..", ranks - 1);
 }
 
-Status null_argument(const char* function, const char* name) {
-  return fail(Code::InvalidArgument, function, ": ", name, " is NULL");
+Status null_argument(const char* name) {
+  return fail(Code::InvalidArgument, name, " is NULL");
 }
 
 bool apart(uintptr_t a, size_t a_bytes, uintptr_t b, size_t b_bytes) { return a + a_bytes <= b || b + b_bytes <= a; }
 
-[[gnu::noinline]] Status check_unusual_buffers(const char* function, const Call& call, const Buffers& buffers) {
+[[gnu::noinline]] Status check_unusual_buffers(const Call& call, const Buffers& buffers) {
   const size_t element = size_of(call.type);
   const size_t most = std::max(buffers.send_count, buffers.recv_count);
   if (most > PTRDIFF_MAX / element)
-    return fail(Code::InvalidArgument, function, ": a buffer of ", most, " elements of ", name_of(call.type),
+    return fail(Code::InvalidArgument, "a buffer of ", most, " elements of ", name_of(call.type),
                 " is larger than the address space");
-  if (buffers.send_count > 0 && !call.send) return null_argument(function, buffers.send_name);
-  if (buffers.recv_count > 0 && !call.recv) return null_argument(function, buffers.recv_name);
+  if (buffers.send_count > 0 && !call.send) return null_argument(buffers.send_name);
+  if (buffers.recv_count > 0 && !call.recv) return null_argument(buffers.recv_name);
   if (buffers.send_count == 0 || buffers.recv_count == 0) return {};
   const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
   if (apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) return {};
   if (buffers.in_place_allowed && send + buffers.in_place_send * element == recv + buffers.in_place_recv * element) return {};
-  return fail(Code::InvalidArgument, function, ": sendbuff and recvbuff overlap",
+  return fail(Code::InvalidArgument, "sendbuff and recvbuff overlap",
               buffers.in_place_allowed ? " but are not placed as an in-place call has them (see tutti.h)"
                                        : ", and this call cannot work in place");
 }
 
 // Most calls: buffers of a reasonable size, apart.
-inline Status check_buffers(const char* function, const Call& call, const Buffers& buffers) {
+inline Status check_buffers(const Call& call, const Buffers& buffers) {
   const size_t element = size_of(call.type);
   const uintptr_t send = reinterpret_cast<uintptr_t>(call.send), recv = reinterpret_cast<uintptr_t>(call.recv);
   if (std::max(buffers.send_count, buffers.recv_count) < PTRDIFF_MAX / 8 && (send != 0 || buffers.send_count == 0) &&
       (recv != 0 || buffers.recv_count == 0) && apart(send, buffers.send_count * element, recv, buffers.recv_count * element)) [[likely]]
     return {};
-  return check_unusual_buffers(function, call, buffers);
+  return check_unusual_buffers(call, buffers);
 }
 
 size_t times(size_t count, int ranks) {
@@ -64,18 +64,14 @@ size_t times(size_t count, int ranks) {
 // What every call that moves data begins with; `body(comm)` has a communicator that can be used.
 template <typename Body>
 tuttiResult_t call_on(const char* function, tuttiComm_t comm, int type, const Body& body) {
-  return enter_call([&]() -> Status {
-    const auto checked = [&]() -> Status {
+  return enter_call(function, [&] {
+    return noting(function, [&]() -> Status {
       const CallGuard guard(comm);
-      if (!guard) return bad_comm(function);
+      if (!guard) return bad_comm();
       if (!guard->ready()) return guard->refusal();
-      if (static_cast<unsigned>(type) >= static_cast<unsigned>(kTypes)) return bad_type(function, type);
+      if (static_cast<unsigned>(type) >= static_cast<unsigned>(kTypes)) return bad_type(type);
       return body(*guard.get());
-    };
-    Status status = checked();
-    if (!status.ok()) [[unlikely]]
-      return noted_in_group(std::move(status));
-    return status;
+    });
   });
 }
 
@@ -86,7 +82,7 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
                          int root, tuttiComm_t comm, tuttiStream_t stream, Shape shape) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
     if (static_cast<unsigned>(root) >= static_cast<unsigned>(object.ranks()))
-      return bad_rank(function, "root", root, object.ranks());
+      return bad_rank("root", root, object.ranks());
     Call call;
     call.kind = kind;
     call.type = static_cast<Type>(type);
@@ -96,8 +92,8 @@ tuttiResult_t collective(const char* function, CallKind kind, const void* send, 
     call.send = send;
     call.recv = recv;
     if (op != 0) TUTTI_TRY(object.check_op(op, call.type));
-    TUTTI_TRY(check_buffers(function, call, shape(object.rank(), object.ranks())));
-    return dispatch(function, comm, object, stream, std::move(call));
+    TUTTI_TRY(check_buffers(call, shape(object.rank(), object.ranks())));
+    return dispatch(comm, object, stream, std::move(call));
   });
 }
 
@@ -106,7 +102,7 @@ tuttiResult_t point_to_point(const char* function, void* data, size_t count, int
                              tuttiStream_t stream) {
   return call_on(function, comm, type, [&](Comm& object) -> Status {
     if (static_cast<unsigned>(peer) >= static_cast<unsigned>(object.ranks()))
-      return bad_rank(function, "peer", peer, object.ranks());
+      return bad_rank("peer", peer, object.ranks());
     Call call;
     call.kind = CallKind::PointToPoint;
     call.sends = kSends;
@@ -118,10 +114,10 @@ tuttiResult_t point_to_point(const char* function, void* data, size_t count, int
     } else {
       call.recv = data;
     }
-    TUTTI_TRY(check_buffers(function, call, {kSends ? count : 0, kSends ? 0 : count}));
+    TUTTI_TRY(check_buffers(call, {kSends ? count : 0, kSends ? 0 : count}));
     if (peer == object.rank() && !stream && !in_group())
-      return fail(Code::InvalidUsage, function, ": a rank that sends to itself must do so, and receive, in one group");
-    return dispatch(function, comm, object, stream, std::move(call));
+      return fail(Code::InvalidUsage, "a rank that sends to itself must do so, and receive, in one group");
+    return dispatch(comm, object, stream, std::move(call));
   });
 }
 
@@ -162,9 +158,9 @@ tuttiResult_t vector_collective(const char* function, CallKind kind, const void*
     auto blocks = std::make_unique<Call::Blocks>();
     Result<Buffers> buffers = prepare(*blocks, static_cast<size_t>(object.rank()), static_cast<size_t>(object.ranks()));
     if (!buffers.ok()) return buffers.status();
-    TUTTI_TRY(check_buffers(function, call, buffers.value()));
+    TUTTI_TRY(check_buffers(call, buffers.value()));
     call.blocks = std::move(blocks);
-    return dispatch(function, comm, object, stream, std::move(call));
+    return dispatch(comm, object, stream, std::move(call));
   });
 }
 
@@ -239,7 +235,7 @@ tuttiResult_t tuttiScatter(const void* sendbuff, void* recvbuff, size_t count, t
 
 tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream) {
   return call_on("tuttiBarrier", comm, 0,
-                 [&](Comm& object) -> Status { return dispatch("tuttiBarrier", comm, object, stream, Call{}); });
+                 [&](Comm& object) -> Status { return dispatch(comm, object, stream, Call{}); });
 }
 
 tuttiResult_t tuttiSend(const void* sendbuff, size_t count, tuttiDataType_t datatype, int peer, tuttiComm_t comm,
@@ -254,10 +250,9 @@ tuttiResult_t tuttiRecv(void* recvbuff, size_t count, tuttiDataType_t datatype, 
 
 tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t recvcounts[], const size_t rdispls[],
                               tuttiDataType_t datatype, tuttiComm_t comm, tuttiStream_t stream) {
-  const char* function = "tuttiAllGatherV";
-  return vector_collective(function, CallKind::AllGatherV, sendbuff, recvbuff, datatype, 0, comm, stream,
+  return vector_collective("tuttiAllGatherV", CallKind::AllGatherV, sendbuff, recvbuff, datatype, 0, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!recvcounts) return null_argument(function, "recvcounts");
+                             if (!recvcounts) return null_argument("recvcounts");
                              blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
                              blocks.recv_starts = starts_or_packed(rdispls, blocks.recv_counts);
                              return Buffers{recvcounts[me], extent(blocks.recv_starts, blocks.recv_counts), true, 0,
@@ -267,10 +262,9 @@ tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t
 
 tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const size_t recvcounts[], tuttiDataType_t datatype,
                                   tuttiRedOp_t op, tuttiComm_t comm, tuttiStream_t stream) {
-  const char* function = "tuttiReduceScatterV";
-  return vector_collective(function, CallKind::ReduceScatterV, sendbuff, recvbuff, datatype, op, comm, stream,
+  return vector_collective("tuttiReduceScatterV", CallKind::ReduceScatterV, sendbuff, recvbuff, datatype, op, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!recvcounts) return null_argument(function, "recvcounts");
+                             if (!recvcounts) return null_argument("recvcounts");
                              blocks.recv_counts.assign(recvcounts, recvcounts + ranks);
                              blocks.recv_starts = packed(blocks.recv_counts);
                              return Buffers{extent(blocks.recv_starts, blocks.recv_counts), recvcounts[me], true,
@@ -281,13 +275,12 @@ tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const si
 tuttiResult_t tuttiAllToAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[], void* recvbuff,
                              const size_t recvcounts[], const size_t rdispls[], tuttiDataType_t datatype, tuttiComm_t comm,
                              tuttiStream_t stream) {
-  const char* function = "tuttiAllToAllV";
-  return vector_collective(function, CallKind::AllToAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
+  return vector_collective("tuttiAllToAllV", CallKind::AllToAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
-                             if (!sendcounts) return null_argument(function, "sendcounts");
-                             if (!recvcounts) return null_argument(function, "recvcounts");
+                             if (!sendcounts) return null_argument("sendcounts");
+                             if (!recvcounts) return null_argument("recvcounts");
                              if (sendcounts[me] != recvcounts[me])
-                               return fail(Code::InvalidArgument, function, ": this rank (", me, ") sends itself ",
+                               return fail(Code::InvalidArgument, "this rank (", me, ") sends itself ",
                                            sendcounts[me], " elements but expects ", recvcounts[me]);
                              blocks.send_counts.assign(sendcounts, sendcounts + ranks);
                              blocks.recv_counts.assign(recvcounts, recvcounts + ranks);

@@ -14,17 +14,17 @@ struct Config {
   std::string name;
 };
 
-Result<Config> read_config(const char* function, const tuttiConfig_t* given) {
+Result<Config> read_config(const tuttiConfig_t* given) {
   Config config;
   if (!given) return config;
   tuttiConfig_t full = TUTTI_CONFIG_INITIALIZER;
   if (given->size < offsetof(tuttiConfig_t, blocking) || given->magic != TUTTI_CONFIG_MAGIC)
-    return fail(Code::InvalidArgument, function, ": config was not started from TUTTI_CONFIG_INITIALIZER");
+    return fail(Code::InvalidArgument, "config was not started from TUTTI_CONFIG_INITIALIZER");
   std::memcpy(&full, given, std::min(given->size, sizeof full));
   if (full.blocking != TUTTI_CONFIG_UNDEF_INT && full.blocking != 0 && full.blocking != 1)
-    return fail(Code::InvalidArgument, function, ": config->blocking is ", full.blocking, ", not 0 or 1");
+    return fail(Code::InvalidArgument, "config->blocking is ", full.blocking, ", not 0 or 1");
   if (full.timeoutMs != TUTTI_CONFIG_UNDEF_INT && full.timeoutMs <= 0)
-    return fail(Code::InvalidArgument, function, ": config->timeoutMs is ", full.timeoutMs, ", not positive");
+    return fail(Code::InvalidArgument, "config->timeoutMs is ", full.timeoutMs, ", not positive");
   config.blocking = full.blocking != 0;
   if (full.timeoutMs != TUTTI_CONFIG_UNDEF_INT) config.timeout_s = full.timeoutMs * 1e-3;
   if (full.commName) config.name = full.commName;
@@ -84,10 +84,11 @@ void drop_init_and_id(Setup& setup) {
 }
 
 // Makes the object and its handle; the setup then joins the others.
-Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings& settings) {
+Result<Setup> prepare_init(const char* function, tuttiComm_t* out, CommOptions options, const Settings& settings) {
   Setup setup;
   setup.id = options.id;
   auto comm = std::make_unique<Comm>(std::move(options), settings);
+  setup.function = function;
   setup.run = &run_init;
   setup.drop = &drop_init;
   setup.comm = comm.get();
@@ -101,13 +102,13 @@ Result<Setup> prepare_init(tuttiComm_t* out, CommOptions options, const Settings
 
 Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tuttiUniqueId& id, int rank,
                  const tuttiConfig_t* given) {
-  if (!comm) return fail(Code::InvalidArgument, function, ": comm is NULL");
+  if (!comm) return fail(Code::InvalidArgument, "comm is NULL");
   *comm = nullptr;
   if (nranks < 1 || nranks > kMaxRanks)
-    return fail(Code::InvalidArgument, function, ": nranks is ", nranks, ", must be 1..", kMaxRanks);
+    return fail(Code::InvalidArgument, "nranks is ", nranks, ", must be 1..", kMaxRanks);
   if (rank < 0 || rank >= nranks)
-    return fail(Code::InvalidArgument, function, ": rank is ", rank, ", must be 0..", nranks - 1, " with nranks ", nranks);
-  Result<Config> config = read_config(function, given);
+    return fail(Code::InvalidArgument, "rank is ", rank, ", must be 0..", nranks - 1, " with nranks ", nranks);
+  Result<Config> config = read_config(given);
   if (!config.ok()) return config.status();
   Result<Settings> settings = load_settings();
   if (!settings.ok()) return settings.status();
@@ -119,7 +120,7 @@ Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tutt
   options.ranks = nranks;
   options.timeout_s = config.value().timeout_s;
   options.name = config.value().name;
-  Result<Setup> setup = prepare_init(comm, std::move(options), settings.value());
+  Result<Setup> setup = prepare_init(function, comm, std::move(options), settings.value());
   if (!setup.ok()) return setup.status();
   if (config.value().blocking) return dispatch({std::move(setup.value())});
   if (Status started = setup.value().comm->init_in_background(); !started.ok()) {
@@ -131,14 +132,14 @@ Status init_rank(const char* function, tuttiComm_t* comm, int nranks, const tutt
 
 Status run_split(Setup& setup) {
   const CommGuard parent(reinterpret_cast<tuttiComm_t>(setup.handle));
-  if (!parent) return bad_comm("tuttiCommSplit");
+  if (!parent) return bad_comm();
   parent->wait_idle();
   Result<CommOptions> options = parent->split(setup.color, setup.key);
   if (!options.ok()) return options.status();
   if (options.value().ranks == 0) return {};
   if (setup.timeout_s > 0) options.value().timeout_s = setup.timeout_s;
   if (!setup.name.empty()) options.value().name = setup.name;
-  Result<Setup> child = prepare_init(setup.out, std::move(options.value()), parent->settings());
+  Result<Setup> child = prepare_init(setup.function, setup.out, std::move(options.value()), parent->settings());
   if (!child.ok()) return child.status();
   child.value().parent = parent.get();
   return run_init(child.value());
@@ -156,8 +157,8 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId) {
-  return enter([&]() -> Status {
-    if (!uniqueId) return fail(Code::InvalidArgument, "tuttiGetUniqueId: uniqueId is NULL");
+  return enter("tuttiGetUniqueId", [&]() -> Status {
+    if (!uniqueId) return fail(Code::InvalidArgument, "uniqueId is NULL");
     Result<Settings> settings = load_settings();
     if (!settings.ok()) return settings.status();
     Result<UniqueId> id = make_unique_id(settings.value());
@@ -168,42 +169,41 @@ tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId) {
 }
 
 tuttiResult_t tuttiCommInitRank(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank) {
-  return enter([&] { return noted_in_group(init_rank("tuttiCommInitRank", comm, nranks, commId, rank, nullptr)); });
+  const char* const function = "tuttiCommInitRank";
+  return enter_noting(function, [&] { return init_rank(function, comm, nranks, commId, rank, nullptr); });
 }
 
 tuttiResult_t tuttiCommInitRankConfig(tuttiComm_t* comm, int nranks, tuttiUniqueId commId, int rank, tuttiConfig_t* config) {
-  return enter([&]() -> Status {
-    Status status = init_rank("tuttiCommInitRankConfig", comm, nranks, commId, rank, config);
-    return status.code() == Code::InProgress ? std::move(status) : noted_in_group(std::move(status));
-  });
+  const char* const function = "tuttiCommInitRankConfig";
+  return enter_noting(function, [&] { return init_rank(function, comm, nranks, commId, rank, config); });
 }
 
 tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist) {
-  return enter([&]() -> Status {
-    if (!comms) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: comms is NULL"));
+  return enter_noting("tuttiCommInitAll", [&]() -> Status {
+    if (!comms) return fail(Code::InvalidArgument, "comms is NULL");
     if (ndev < 1 || ndev > kMaxRanks)
-      return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: ndev is ", ndev, ", must be 1..", kMaxRanks));
+      return fail(Code::InvalidArgument, "ndev is ", ndev, ", must be 1..", kMaxRanks);
     for (int i = 0; devlist && i < ndev; ++i)
-      if (devlist[i] < 0) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommInitAll: devlist[", i, "] is ", devlist[i]));
+      if (devlist[i] < 0) return fail(Code::InvalidArgument, "devlist[", i, "] is ", devlist[i]);
     std::fill(comms, comms + ndev, nullptr);
     Result<Settings> settings = load_settings();
-    if (!settings.ok()) return noted_in_group(settings.status());
+    if (!settings.ok()) return settings.status();
     CommOptions options;
     options.ranks = ndev;
     options.by_init_all = true;
     if (ndev > 1) {
       Result<UniqueId> id = make_child_id(settings.value());  // no other process is meant: TUTTI_COMM_ID does not apply
-      if (!id.ok()) return noted_in_group(id.status());
+      if (!id.ok()) return id.status();
       options.id = id.value();
     }
     std::vector<Setup> setups;
     for (int rank = 0; rank < ndev; ++rank) {
       options.rank = rank;
-      Result<Setup> setup = prepare_init(&comms[rank], options, settings.value());
+      Result<Setup> setup = prepare_init("tuttiCommInitAll", &comms[rank], options, settings.value());
       if (!setup.ok()) {
         for (Setup& made : setups) take_back(made.out);
         if (ndev > 1) retire_unique_id(settings.value(), options.id);
-        return noted_in_group(setup.status());
+        return setup.status();
       }
       setups.push_back(std::move(setup.value()));
     }
@@ -213,18 +213,18 @@ tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int* devlist)
 }
 
 tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config) {
-  return enter([&]() -> Status {
-    if (!newcomm) return noted_in_group(fail(Code::InvalidArgument, "tuttiCommSplit: newcomm is NULL"));
+  return enter_noting("tuttiCommSplit", [&]() -> Status {
+    if (!newcomm) return fail(Code::InvalidArgument, "newcomm is NULL");
     *newcomm = nullptr;
     const CommGuard guard(comm);
-    if (!guard) return noted_in_group(bad_comm("tuttiCommSplit"));
+    if (!guard) return bad_comm();
     if (color < 0 && color != TUTTI_SPLIT_NOCOLOR)
-      return noted_in_group(fail(Code::InvalidArgument, "tuttiCommSplit: color is ", color,
-                                 ", must be >= 0 or TUTTI_SPLIT_NOCOLOR"));
-    Result<Config> read = read_config("tuttiCommSplit", config);
-    if (!read.ok()) return noted_in_group(read.status());
-    if (!guard->ready()) return noted_in_group(guard->refusal());
+      return fail(Code::InvalidArgument, "color is ", color, ", must be >= 0 or TUTTI_SPLIT_NOCOLOR");
+    Result<Config> read = read_config(config);
+    if (!read.ok()) return read.status();
+    if (!guard->ready()) return guard->refusal();
     Setup setup;
+    setup.function = "tuttiCommSplit";
     setup.run = &run_split;
     setup.drop = &drop_split;
     setup.out = newcomm;
@@ -238,9 +238,9 @@ tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* 
 }
 
 tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommFinalize", [&]() -> Status {
     const CommGuard guard(comm);
-    if (!guard) return bad_comm("tuttiCommFinalize");
+    if (!guard) return bad_comm();
     if (Status state = guard->state(); state.code() == Code::InProgress) return state;
     if (Status left = guard->finalize(); !left.ok()) return left;
     return guard->state();
@@ -248,11 +248,11 @@ tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) {
 }
 
 tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommDestroy", [&]() -> Status {
     Status left;
     {
       const CommGuard guard(comm);
-      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm("tuttiCommDestroy");
+      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm();
       if (guard->state().code() == Code::InProgress) guard->abort();
       left = guard->finalize();
     }
@@ -263,10 +263,10 @@ tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
 }
 
 tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommAbort", [&]() -> Status {
     {
       const CommGuard guard(comm);
-      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm("tuttiCommAbort");
+      if (!guard) return ended_by_abort(comm) ? Status() : bad_comm();
       guard->abort();
       (void)guard->finalize();
     }
@@ -277,30 +277,30 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
 }
 
 tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommCount", [&]() -> Status {
     const CommGuard guard(comm);
-    if (!guard) return bad_comm("tuttiCommCount");
-    if (!count) return fail(Code::InvalidArgument, "tuttiCommCount: count is NULL");
+    if (!guard) return bad_comm();
+    if (!count) return fail(Code::InvalidArgument, "count is NULL");
     *count = guard->ranks();
     return {};
   });
 }
 
 tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommUserRank", [&]() -> Status {
     const CommGuard guard(comm);
-    if (!guard) return bad_comm("tuttiCommUserRank");
-    if (!rank) return fail(Code::InvalidArgument, "tuttiCommUserRank: rank is NULL");
+    if (!guard) return bad_comm();
+    if (!rank) return fail(Code::InvalidArgument, "rank is NULL");
     *rank = guard->rank();
     return {};
   });
 }
 
 tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError) {
-  return enter([&]() -> Status {
+  return enter("tuttiCommGetAsyncError", [&]() -> Status {
     const CommGuard guard(comm);
-    if (!guard) return bad_comm("tuttiCommGetAsyncError");
-    if (!asyncError) return fail(Code::InvalidArgument, "tuttiCommGetAsyncError: asyncError is NULL");
+    if (!guard) return bad_comm();
+    if (!asyncError) return fail(Code::InvalidArgument, "asyncError is NULL");
     *asyncError = static_cast<tuttiResult_t>(guard->state().code());
     return {};
   });

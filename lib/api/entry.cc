@@ -1,6 +1,8 @@
 // entry: see entry.h; and the calls about errors and the version.
 #include "lib/api/entry.h"
 
+#include <cctype>
+
 namespace tutti {
 namespace {
 
@@ -13,16 +15,20 @@ thread_local std::string t_shown_error;
 constinit LazyTable<HandleTable<Comm, 16384>> comm_handles;
 constinit LazyTable<HandleTable<Stream, 4096>> stream_handles;
 
-Status bad_comm(const char* function) {
-  return fail(Code::InvalidArgument, function, ": comm is not a communicator (NULL, destroyed, or never made)");
+Status bad_comm() { return fail(Code::InvalidArgument, "comm is not a communicator (NULL, destroyed, or never made)"); }
+
+Status bad_stream() { return fail(Code::InvalidArgument, "stream is not a stream (NULL, destroyed, or never made)"); }
+
+Status named(const char* function, Status status) noexcept {
+  if (status.code() != Code::InvalidArgument && status.code() != Code::InvalidUsage) return status;
+  const std::string& text = status.text();
+  const bool already = text.size() > 5 && text.starts_with("tutti") && std::isupper(static_cast<unsigned char>(text[5]));
+  return already ? status : fail(status.code(), function, ": ", text);
 }
 
-Status bad_stream(const char* function) {
-  return fail(Code::InvalidArgument, function, ": stream is not a stream (NULL, destroyed, or never made)");
-}
-
-tuttiResult_t answer_failure(const Status& status) noexcept {
+tuttiResult_t answer_failure(const char* function, Status status) noexcept {
   if (status.code() == Code::InProgress) return tuttiInProgress;
+  status = named(function, std::move(status));
   try {
     t_last_error = status.text();
   } catch (const std::bad_alloc&) {
@@ -31,9 +37,10 @@ tuttiResult_t answer_failure(const Status& status) noexcept {
   return static_cast<tuttiResult_t>(status.code());
 }
 
-tuttiResult_t answer_exception(const std::exception& error) noexcept {
+tuttiResult_t answer_exception(const char* function, const std::exception& error) noexcept {
   const bool no_memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
-  return answer_failure(noted_in_group(no_memory ? Status::out_of_memory() : fail(Code::InternalError, "unexpected exception: ", error.what())));
+  Status status = no_memory ? Status::out_of_memory() : fail(Code::InternalError, function, ": unexpected exception: ", error.what());
+  return answer_failure(function, noted_in_group(function, std::move(status)));
 }
 
 }  // namespace tutti
@@ -43,8 +50,8 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiGetVersion(int* version) {
-  return enter([&]() -> Status {
-    if (!version) return fail(Code::InvalidArgument, "tuttiGetVersion: version is NULL");
+  return enter("tuttiGetVersion", [&]() -> Status {
+    if (!version) return fail(Code::InvalidArgument, "version is NULL");
     *version = TUTTI_VERSION_CODE;
     return {};
   });
@@ -70,10 +77,10 @@ const char* tuttiGetLastError(tuttiComm_t comm) {
     if (!comm) return t_shown_error.c_str();
     const CommGuard guard(comm);
     if (!guard) {
-      t_shown_error = bad_comm("tuttiGetLastError").text();
+      t_shown_error = named("tuttiGetLastError", bad_comm()).text();
     } else if (const Status state = guard->state(); !state.ok() && state.code() != Code::InProgress) {
-      // What this thread was told may say more (in which call it was); both begin with the first cause.
-      if (t_last_error.compare(0, state.text().size(), state.text()) != 0) t_shown_error = state.text();
+      // What this thread was told may say more (in which call it was) around the first cause.
+      if (t_last_error.find(state.text()) == std::string::npos) t_shown_error = state.text();
     }
     return t_shown_error.c_str();
   } catch (const std::exception&) {

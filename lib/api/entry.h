@@ -74,46 +74,63 @@ class CallGuard {
   Comm* const object_;
 };
 
-Status bad_comm(const char* function);
-Status bad_stream(const char* function);
+Status bad_comm();
+Status bad_stream();
 
-// Remembers a failure's sentence for tuttiGetLastError(NULL) of this thread, and returns its code.
-tuttiResult_t answer_failure(const Status& status) noexcept;
+// A failure that is the caller's, InvalidArgument or InvalidUsage, with the name of the function that was called before its sentence,
+// unless it names one already: that of a call in a group.
+Status named(const char* function, Status status) noexcept;
+// Remembers a failure's sentence, named, for tuttiGetLastError(NULL) of this thread, and returns its code.
+tuttiResult_t answer_failure(const char* function, Status status) noexcept;
 // The same for what a bug has thrown, or an allocation; an open group fails with it.
-tuttiResult_t answer_exception(const std::exception& error) noexcept;
-inline tuttiResult_t answer(const Status& status) { return status.ok() ? tuttiSuccess : answer_failure(status); }
+tuttiResult_t answer_exception(const char* function, const std::exception& error) noexcept;
 
-// Runs the body of an entry point that calculates nothing itself; a bug that throws (or no memory) becomes a result.
+// Runs the body of an entry point, `function`, that calculates nothing itself; a bug that throws (or no memory) becomes a result. No
+// sentence in a body has to begin with the function's name.
 template <typename Body>
-tuttiResult_t enter_call(const Body& body) noexcept {
+tuttiResult_t enter_call(const char* function, const Body& body) noexcept {
   try {
-    return answer(body());
+    Status status = body();
+    return status.ok() ? tuttiSuccess : answer_failure(function, std::move(status));
   } catch (const std::exception& error) {
-    return answer_exception(error);
+    return answer_exception(function, error);
   }
 }
 // The same for all others.
 template <typename Body>
-tuttiResult_t enter(const Body& body) noexcept {
+tuttiResult_t enter(const char* function, const Body& body) noexcept {
   const DefaultFloatMode mode;
-  return enter_call(body);
+  return enter_call(function, body);
 }
 
 // How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
 extern constinit thread_local int t_group_depth __attribute__((tls_model("initial-exec")));
 inline bool in_group() { return t_group_depth > 0; }
-// Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
-Status noted_in_group(Status status);
+// Names a failure, and remembers the first one inside a group: tuttiGroupEnd returns it and starts nothing.
+Status noted_in_group(const char* function, Status status) noexcept;
+// The body of a call that belongs to a group if it is made in one.
+template <typename Body>
+Status noting(const char* function, const Body& body) {
+  Status status = body();
+  if (!status.ok()) [[unlikely]]
+    return noted_in_group(function, std::move(status));
+  return status;
+}
+template <typename Body>
+tuttiResult_t enter_noting(const char* function, const Body& body) noexcept {
+  return enter(function, [&] { return noting(function, body); });
+}
 // Queues the call on a stream, or adds it to the group.
-Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call);
-// Runs the call now, or later. `function` is what the user called.
-inline Status dispatch(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+Status dispatch_later(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call);
+// Runs the call now, or later.
+inline Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (!stream && !in_group()) [[likely]]
     return object.run_in_turn({&call, 1});
-  return dispatch_later(function, comm, object, stream, std::move(call));
+  return dispatch_later(comm, object, stream, std::move(call));
 }
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
+  const char* function = nullptr;  // what was called
   Status (*run)(Setup& setup) = nullptr;
   void (*drop)(Setup& setup) = nullptr;  // instead of run, or when it ends by an exception; `status` says why
   Comm* comm = nullptr;         // init: the new one

@@ -51,7 +51,7 @@ void tell_others(std::vector<Setup>& setups, const Setup& failed, const Status& 
 // No exception may leave a thread.
 void run_guarded(std::vector<Setup>& setups, Setup& setup) {
   try {
-    setup.status = setup.run(setup);
+    setup.status = named(setup.function, setup.run(setup));
   } catch (const std::exception&) {
     setup.status = Status::out_of_memory();
     if (setup.drop) setup.drop(setup);
@@ -88,7 +88,7 @@ Status run_setups(std::vector<Setup>& setups) {
 // Calls on one communicator, now: like a single call.
 Status run_here(tuttiComm_t handle, std::span<const Call> calls) {
   const CallGuard comm(handle);
-  if (!comm) return bad_comm("tuttiGroupEnd");
+  if (!comm) return bad_comm();
   if (!comm->ready()) return comm->refusal();
   return comm->run_in_turn(calls);
 }
@@ -106,13 +106,13 @@ Status run_calls(Group& group) {
   for (size_t i = 0; i < group.calls.size(); ++i) {
     comms.push_back(std::make_unique<CommGuard>(group.places[i].comm));
     Comm* comm = comms.back()->get();
-    if (!comm) return bad_comm("tuttiGroupEnd");
+    if (!comm) return bad_comm();
     if (!comm->ready()) return comm->refusal();
     Stream* stream = nullptr;
     if (group.places[i].stream) {
       stream_guards.push_back(std::make_unique<StreamGuard>(group.places[i].stream));
       stream = stream_guards.back()->get();
-      if (!stream) return bad_stream("tuttiGroupEnd");
+      if (!stream) return bad_stream();
     }
     if (std::find(streams.begin(), streams.end(), stream) == streams.end()) streams.push_back(stream);
     auto part = std::find_if(batch->parts.begin(), batch->parts.end(), [&](const Part& p) { return p.comm == comm; });
@@ -126,12 +126,14 @@ Status run_calls(Group& group) {
 
 constinit thread_local int t_group_depth = 0;
 
-Status noted_in_group(Status status) {
-  if (t_group_depth > 0 && this_group().first_failure.ok() && !status.ok()) this_group().first_failure = status;
+Status noted_in_group(const char* function, Status status) noexcept {
+  status = named(function, std::move(status));
+  const bool failed = !status.ok() && status.code() != Code::InProgress;
+  if (t_group_depth > 0 && failed && this_group().first_failure.ok()) this_group().first_failure = status;
   return status;
 }
 
-Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
+Status dispatch_later(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Call&& call) {
   if (in_group()) {
     Group& group = this_group();
     group.places.resize(group.calls.size());  // one more may be left from when memory ran out
@@ -140,7 +142,7 @@ Status dispatch_later(const char* function, tuttiComm_t comm, Comm& object, tutt
     return {};
   }
   const StreamGuard guard(stream);
-  if (!guard) return bad_stream(function);
+  if (!guard) return bad_stream();
   auto batch = std::make_shared<Batch>();
   batch->parts.push_back(Part{&object, {}, 0});
   batch->parts[0].calls.push_back(std::move(call));
@@ -165,7 +167,7 @@ tuttiResult_t tuttiGroupStart(void) {
 }
 
 tuttiResult_t tuttiGroupEnd(void) {
-  return enter_call([]() -> Status {
+  return enter_call("tuttiGroupEnd", []() -> Status {
     if (t_group_depth == 0) return fail(Code::InvalidUsage, "tuttiGroupEnd without tuttiGroupStart");
     if (--t_group_depth > 0) return {};
     struct Cleared {  // also when memory runs out

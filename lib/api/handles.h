@@ -39,10 +39,9 @@ class HandleTable {
       if (place.object.load(std::memory_order_relaxed) || !place.taken.compare_exchange_strong(free, true)) continue;
       const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
       place.object.store(object, std::memory_order_relaxed);
-      place.owes_end.store(false, std::memory_order_relaxed);
       place.generation.store(generation);
-      // A release: who reads true with acquire sees object and generation, and what the object is made of.
-      place.alive.store(true);
+      // A release: who reads Alive with acquire sees object and generation, and what the object is made of.
+      place.state.store(State::Alive);
       return encode(i, generation);
     }
     return 0;
@@ -54,7 +53,7 @@ class HandleTable {
     if (!place) return nullptr;
     // Sequentially consistent with remove(): either it sees this user, or this thread sees that the place is dead.
     place->users.fetch_add(1);
-    if (place->alive.load() && place->generation.load() == generation_of(handle))
+    if (place->state.load() == State::Alive && place->generation.load() == generation_of(handle))
       return place->object.load(std::memory_order_relaxed);
     place->users.fetch_sub(1);
     return nullptr;
@@ -67,7 +66,7 @@ class HandleTable {
     const uint32_t callers = place->callers.load(std::memory_order_relaxed);
     place->callers.store(callers + 1, std::memory_order_relaxed);
     light_fence();  // pairs with remove()'s heavy fence: it sees this caller, or this caller sees that the place is dead
-    if (place->alive.load(std::memory_order_acquire) && place->generation.load(std::memory_order_relaxed) == generation_of(handle))
+    if (place->state.load(std::memory_order_acquire) == State::Alive && place->generation.load(std::memory_order_relaxed) == generation_of(handle))
       return place->object.load(std::memory_order_relaxed);
     place->callers.store(callers, std::memory_order_relaxed);
     return nullptr;
@@ -85,24 +84,26 @@ class HandleTable {
   Object* remove(uintptr_t handle, bool owes_end = false) {
     Place* place = place_of(handle);
     if (!place || place->generation.load() != generation_of(handle)) return nullptr;
-    bool alive = true;
-    if (!place->alive.compare_exchange_strong(alive, false)) return nullptr;
+    State alive = State::Alive;
+    if (!place->state.compare_exchange_strong(alive, owes_end ? State::Owing : State::Dead)) return nullptr;
     heavy_fence();
     while (place->users.load() != 0 || place->callers.load(std::memory_order_acquire) != 0) sched_yield();
     Object* object = place->object.exchange(nullptr);
-    place->owes_end.store(owes_end);
     place->taken.store(false);
     return object;
   }
   // Whether a handle that is not live any more was removed by somebody who owes another an end. Only the first is paid.
   bool take_end(uintptr_t handle) {
     Place* place = place_of(handle);
-    return place && place->generation.load() == generation_of(handle) && !place->alive.load() && place->owes_end.exchange(false);
+    State owing = State::Owing;
+    return place && place->generation.load() == generation_of(handle) && place->state.compare_exchange_strong(owing, State::Dead);
   }
 
  private:
+  enum class State : uint8_t { Dead, Owing, Alive };  // Owing: dead, and another may still end it
   struct Place {
-    std::atomic<bool> taken{false}, alive{false}, owes_end{false};
+    std::atomic<bool> taken{false};
+    std::atomic<State> state{State::Dead};
     std::atomic<uint32_t> users{0}, callers{0};
     std::atomic<uint64_t> generation{0};
     std::atomic<Object*> object{nullptr};

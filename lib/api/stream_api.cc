@@ -6,8 +6,8 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream) {
-  return enter([&]() -> Status {
-    if (!stream) return fail(Code::InvalidArgument, "tuttiStreamCreate: stream is NULL");
+  return enter("tuttiStreamCreate", [&]() -> Status {
+    if (!stream) return fail(Code::InvalidArgument, "stream is NULL");
     *stream = nullptr;
     Result<std::unique_ptr<Stream>> object = Stream::start();
     if (!object.ok()) return object.status();
@@ -20,25 +20,25 @@ tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream) {
 }
 
 tuttiResult_t tuttiStreamSynchronize(tuttiStream_t stream) {
-  return enter([&]() -> Status {
+  return enter("tuttiStreamSynchronize", [&]() -> Status {
     const StreamGuard guard(stream);
-    if (!guard) return bad_stream("tuttiStreamSynchronize");
+    if (!guard) return bad_stream();
     return guard->synchronize();
   });
 }
 
 tuttiResult_t tuttiStreamQuery(tuttiStream_t stream) {
-  return enter([&]() -> Status {
+  return enter("tuttiStreamQuery", [&]() -> Status {
     const StreamGuard guard(stream);
-    if (!guard) return bad_stream("tuttiStreamQuery");
+    if (!guard) return bad_stream();
     return guard->query();
   });
 }
 
 tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream) {
-  return enter([&]() -> Status {
+  return enter("tuttiStreamDestroy", [&]() -> Status {
     const std::unique_ptr<Stream> object(stream_handles().remove(reinterpret_cast<uintptr_t>(stream)));
-    return object ? object->synchronize() : bad_stream("tuttiStreamDestroy");
+    return object ? object->synchronize() : bad_stream();
   });
 }
 

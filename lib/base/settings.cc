@@ -2,10 +2,15 @@
 #include "lib/base/settings.h"
 
 #include <algorithm>
+#include <cassert>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "lib/base/log.h"
 
@@ -15,27 +20,34 @@ namespace tutti {
 namespace {
 
 constexpr std::array<SettingRow, kSettings> kRows{{
-    {Setting::Debug, "TUTTI_DEBUG", SettingKind::Text, "NONE", "log level on stderr: NONE, WARN, INFO or TRACE"},
+    {Setting::Debug, "TUTTI_DEBUG", SettingKind::Level, "NONE", "log level on stderr: NONE, WARN, INFO or TRACE"},
     {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, read where the environment is silent"},
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
-    {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::Text, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
-    {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::Text, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
+    {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
+    {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
-    {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Text, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
-    {Setting::Algo, "TUTTI_ALGO", SettingKind::Text, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
+    {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Words, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
+    {Setting::Algo, "TUTTI_ALGO", SettingKind::Words, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
     {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
     {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
     {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found, at most 16M for each processor that shares it"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
-    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; the number of ranks must fit)"},
+    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; as many ranks as the communicator has)"},
     {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file of sites, racks, hosts and their links (tutti-topo lint checks it); hosts are found by name"},
-    {Setting::Fault, "TUTTI_FAULT", SettingKind::Text, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
+    {Setting::Fault, "TUTTI_FAULT", SettingKind::Words, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 
-constexpr double kMostSeconds = 1e9;  // thirty years; nanoseconds of it fit 64 bits
-constexpr double kMostBytes = 1e18;   // fits 64 bits
-constexpr double kLeastTile = 4096, kMostTile = 64 << 20;  // as transport.h has it
+constexpr size_t kMostFileBytes = 64 << 10, kMostMistakes = 20;
+constexpr double kMostBytes = 1e18;  // fits 64 bits
+constexpr std::array<const char*, 4> kLevels{"NONE", "WARN", "INFO", "TRACE"};  // by LogLevel
+
+constexpr bool in_order() {
+  for (size_t i = 0; i < kRows.size(); ++i)
+    if (kRows[i].setting != static_cast<Setting>(i)) return false;
+  return true;
+}
+static_assert(in_order());  // a row's place is its setting's number
 
 // Set by tutti-run for the programs it starts; not settings of the library.
 constexpr const char* kLauncherNames[] = {"TUTTI_RANK", "TUTTI_NRANKS", "TUTTI_LOCAL_RANK"};
@@ -56,10 +68,35 @@ size_t distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+constexpr const char* kBlank = " \t\r\n\v\f";
+
 std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
+  const size_t begin = text.find_first_not_of(kBlank);
   if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+// " ^ docker , lo," -> "^docker,lo": no blanks around what stands between signs, and no empty items.
+std::string tidy_list(const std::string& text) {
+  std::string list;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    std::string item;
+    for (size_t from = begin; from <= end;) {
+      const size_t sign = std::min(text.find_first_of("^=:", from), end);
+      item += trimmed(text.substr(from, sign - from));
+      if (sign < end) item += text[sign];
+      from = sign + 1;
+    }
+    if (!item.empty()) list += (list.empty() ? "" : ",") + item;
+    begin = end + 1;
+  }
+  return list;
 }
 
 // A # opens a comment at the line's start or after a blank; elsewhere it belongs to the value (host:port#secret).
@@ -69,13 +106,16 @@ std::string without_comment(const std::string& line) {
   return trimmed(line);
 }
 
+const SettingRow& row_of(Setting setting) { return kRows[static_cast<size_t>(setting)]; }
+
 const SettingRow* find_row(const std::string& name) {
   for (const SettingRow& row : kRows)
     if (name == row.name) return &row;
   return nullptr;
 }
 
-std::string nearest_name(const std::string& name) {
+std::string nearest_name(const std::string& any) {
+  const std::string name = any.substr(0, 64);
   const auto nearest = std::min_element(kRows.begin(), kRows.end(), [&](const SettingRow& a, const SettingRow& b) {
     return distance(name, a.name) < distance(name, b.name);
   });
@@ -107,49 +147,73 @@ Result<uint64_t> parse_bytes(const std::string& text) {
   return static_cast<uint64_t>(value * unit);
 }
 
-Status Settings::set(const SettingRow& row, std::string text, std::string origin) {
-  Value& value = values_[static_cast<size_t>(row.setting)];
+std::string hide_secret(const std::string& text) {
+  const size_t hash = text.find('#');
+  return hash == std::string::npos ? text : text.substr(0, hash) + "#(hidden)";
+}
+
+namespace {
+
+// An id may have been given to the wrong setting. Only in names of files a # has another meaning.
+std::string shown_text(Setting setting, const std::string& text) {
+  return setting == Setting::ConfFile || setting == Setting::TopoFile ? text : hide_secret(text);
+}
+
+Status refuse(const SettingRow& row, const std::string& written, const std::string& origin, const std::string& why) {
+  return fail(Code::InvalidArgument, row.name, "='", shown_text(row.setting, written), "' (", origin, "): ", why);
+}
+
+struct Range {
+  double least, most;
+  const char* text;  // what a value must be
+};
+Range range_of(const SettingRow& row) {
+  if (row.setting == Setting::Tile) return {4096, 64 << 20, "must be 4K to 64M"};
+  if (row.setting == Setting::TilesInFlight) return {1, 16, "must be a whole number from 1 to 16"};
+  // 1e9 s are thirty years: nanoseconds of it fit 64 bits.
+  if (row.kind == SettingKind::Seconds) return {1e-9, 1e9, "must be a number of seconds above 0, at most 1e9"};
+  if (row.kind == SettingKind::Count) return {0, 1e9, "must be a whole number from 0 to 1e9"};
+  return {0, kMostBytes, "must be a size of at most 1e18 bytes: a number, or one with K, M or G"};
+}
+
+// In any locale of the program.
+std::optional<double> number_of(const std::string& text) {
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || read != end || !std::isfinite(value)) return {};
+  return value;
+}
+
+Status read_number(const SettingRow& row, const std::string& text, double& number) {
+  const Range range = range_of(row);
+  double value = 0;
   if (row.kind == SettingKind::Bytes) {
-    Result<uint64_t> bytes = parse_bytes(text);
-    if (!bytes.ok()) return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): ", bytes.status().text());
-    value.number = static_cast<double>(bytes.value());
-    if (row.setting == Setting::Tile && (value.number < kLeastTile || value.number > kMostTile))
-      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 4K to 64M");
-  } else if (row.kind != SettingKind::Text) {
-    char* end = nullptr;
-    value.number = std::strtod(text.c_str(), &end);
-    const bool seconds = row.kind == SettingKind::Seconds;
-    if (text.empty() || *end != '\0' || !(value.number >= 0) || value.number > kMostSeconds || (seconds && value.number == 0))
-      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): not a ",
-                  seconds ? "positive number of seconds" : "number", " up to ", kMostSeconds);
-    if (row.setting == Setting::TilesInFlight && (value.number < 1 || value.number > 16))
-      return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 1 to 16");
+    const Result<uint64_t> bytes = parse_bytes(text);
+    value = bytes.ok() ? static_cast<double>(bytes.value()) : -1;
+  } else {
+    value = number_of(text).value_or(-1);
+    if (row.kind == SettingKind::Count && value != std::floor(value)) value = -1;
   }
-  value.text = std::move(text);
-  value.origin = std::move(origin);
+  if (value < range.least || value > range.most) return fail(Code::InvalidArgument, range.text);
+  number = value;
   return {};
 }
 
-Status Settings::read_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return fail(Code::InvalidArgument, "TUTTI_CONF_FILE=", path, ": cannot be read");
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    line = without_comment(line);
-    if (line.empty()) continue;
-    const std::string origin = concat(path, ":", number);
-    const size_t equals = line.find('=');
-    if (equals == std::string::npos) return fail(Code::InvalidArgument, origin, ": expected NAME=value, found '", line, "'");
-    const std::string name = trimmed(line.substr(0, equals));
-    const SettingRow* row = find_row(name);
-    if (!row) return fail(Code::InvalidArgument, origin, ": unknown setting ", name, "; nearest: ", nearest_name(name));
-    TUTTI_TRY(set(*row, trimmed(line.substr(equals + 1)), origin));
+// Into the spelling by which the library knows it.
+Status read_text(const SettingRow& row, std::string& text) {
+  if (row.kind == SettingKind::List || row.kind == SettingKind::Words) text = tidy_list(text);
+  if (row.kind == SettingKind::Words) text = lower(text);
+  if (row.kind == SettingKind::Level) {
+    const auto level = std::find_if(kLevels.begin(), kLevels.end(), [&](const char* name) { return lower(name) == lower(text); });
+    if (level == kLevels.end()) return fail(Code::InvalidArgument, "must be NONE, WARN, INFO or TRACE");
+    text = *level;
   }
   return {};
 }
 
 // Once per process: a communicator more must not repeat it. Also when logging is off: a misspelled setting is silent otherwise.
-void Settings::warn_unknown() const {
+void warn_unknown() {
   static const bool warned = [] {
     for (char** entry = environ; entry && *entry; ++entry) {
       if (std::strncmp(*entry, "TUTTI_", 6) != 0) continue;
@@ -163,20 +227,95 @@ void Settings::warn_unknown() const {
   (void)warned;
 }
 
-Result<Settings> Settings::load() {
-  Settings settings;
-  for (const SettingRow& row : kRows) TUTTI_TRY(settings.set(row, row.fallback, "default"));
-  if (const char* path = std::getenv("TUTTI_CONF_FILE"); path && *path) TUTTI_TRY(settings.read_file(path));
-  for (const SettingRow& row : kRows)
-    if (const char* text = std::getenv(row.name)) TUTTI_TRY(settings.set(row, text, "environment"));
+}  // namespace
 
-  static const char* const levels[] = {"NONE", "WARN", "INFO", "TRACE"};
+Settings::Settings() {
+  std::vector<Mistake> none;
+  for (const SettingRow& row : kRows) set(row, row.fallback, "default", none);
+  assert(none.empty());
+}
+
+// Nothing is set by an empty value; but a default may be empty.
+void Settings::set(const SettingRow& row, const std::string& written, const std::string& origin, std::vector<Mistake>& mistakes) {
+  std::string text = trimmed(written);
+  Value value{text, origin, text, values_[static_cast<size_t>(row.setting)].number};
+  if (!text.empty()) {
+    Status status = read_text(row, value.text);
+    if (status.ok() && row.kind >= SettingKind::Seconds) status = read_number(row, text, value.number);
+    if (!status.ok()) mistakes.push_back({row.setting, refuse(row, text, origin, status.text())});
+  }
+  if (!value.text.empty() || origin == "default") values_[static_cast<size_t>(row.setting)] = std::move(value);
+}
+
+void Settings::read_file(std::vector<Mistake>& mistakes) {
+  const std::string& path = text(Setting::ConfFile);
+  const auto wrong = [&](const auto&... words) { mistakes.push_back({Setting::ConfFile, fail(Code::InvalidArgument, words...)}); };
+  errno = 0;
+  std::ifstream file(path);
+  std::string bytes(kMostFileBytes + 1, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (file.bad() || !file.is_open()) {
+    mistakes.push_back({Setting::ConfFile, about(Setting::ConfFile, system_failure("cannot be read", errno))});
+    return;
+  }
+  bytes.resize(static_cast<size_t>(file.gcount()));
+  if (bytes.size() > kMostFileBytes) return wrong(path, ": longer than ", kMostFileBytes, " bytes, so it is no file of settings");
+  std::istringstream lines(bytes);
+  std::string line;
+  for (int number = 1; std::getline(lines, line) && mistakes.size() < kMostMistakes; ++number) {
+    line = without_comment(line);
+    if (line.empty()) continue;
+    const std::string origin = concat(path, ":", number);
+    const size_t equals = line.find('=');
+    const std::string name = trimmed(line.substr(0, equals));
+    const SettingRow* row = find_row(name);
+    if (equals == std::string::npos)
+      wrong(origin, ": must be NAME=value, is '", hide_secret(line), "'");
+    else if (!row)
+      wrong(origin, ": there is no setting '", hide_secret(name), "'; nearest: ", nearest_name(name));
+    else if (row->setting == Setting::ConfFile)
+      wrong(origin, ": ", name, " is heard in the environment only");
+    else
+      set(*row, line.substr(equals + 1), origin, mistakes);
+  }
+}
+
+Settings Settings::load(std::vector<Mistake>& mistakes) {
+  Settings settings;
+  const auto hear = [&](const SettingRow& row) {
+    if (const char* text = std::getenv(row.name)) settings.set(row, text, "environment", mistakes);
+  };
+  hear(row_of(Setting::ConfFile));
+  if (!settings.text(Setting::ConfFile).empty()) settings.read_file(mistakes);
+  for (const SettingRow& row : kRows)
+    if (row.setting != Setting::ConfFile) hear(row);
+
   const std::string& debug = settings.text(Setting::Debug);
-  const auto level = std::find(std::begin(levels), std::end(levels), debug);
-  if (level == std::end(levels)) return fail(Code::InvalidArgument, "TUTTI_DEBUG=", debug, ": not NONE, WARN, INFO or TRACE");
-  set_log_level(static_cast<LogLevel>(level - std::begin(levels)));
-  settings.warn_unknown();
+  const auto level = std::find(kLevels.begin(), kLevels.end(), debug);
+  if (level != kLevels.end()) set_log_level(static_cast<LogLevel>(level - kLevels.begin()));
+  warn_unknown();
   return settings;
+}
+
+Result<Settings> Settings::load() {
+  std::vector<Mistake> mistakes;
+  Settings settings = load(mistakes);
+  if (!mistakes.empty()) return mistakes.front().status;
+  return settings;
+}
+
+Settings Settings::alone(Setting setting) const {
+  Settings one;
+  one.values_[static_cast<size_t>(setting)] = values_[static_cast<size_t>(setting)];
+  return one;
+}
+
+std::string Settings::shown(Setting setting) const { return shown_text(setting, text(setting)); }
+
+Status Settings::about(Setting setting, const Status& status) const {
+  if (status.ok()) return {};
+  const Value& value = values_[static_cast<size_t>(setting)];
+  return refuse(row_of(setting), value.written, value.origin, status.text());
 }
 
 }  // namespace tutti

@@ -2,6 +2,7 @@
 #include "lib/base/status.h"
 
 #include <cstring>
+#include <new>
 
 namespace tutti {
 

@@ -23,6 +23,7 @@ struct CommOptions {
   int rank = 0, ranks = 1;
   bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
   bool by_init_all = false;  // of tuttiCommInitAll: one thread may drive all ranks
+  bool split = false;        // comes of CommSplit
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
 };

@@ -42,7 +42,7 @@ Status check_transport_names(const std::string& list) {
     if (std::any_of(kinds.begin(), kinds.end(), [&](const TransportKind& kind) { return word == kind.name; })) continue;
     std::string known;
     for (const TransportKind& kind : kinds) known += concat(known.empty() ? "" : ", ", kind.name);
-    return fail(Code::InvalidArgument, "TUTTI_TRANSPORTS: there is no transport '", word, "'; known: ", known);
+    return fail(Code::InvalidArgument, "there is no transport '", word, "'; known: ", known);
   }
   return {};
 }
@@ -50,9 +50,9 @@ Status check_transport_names(const std::string& list) {
 }  // namespace
 
 Status Comm::check(const Settings& settings) {
-  TUTTI_TRY(check_transport_names(settings.text(Setting::Transports)));
-  TUTTI_TRY(ForcedAlgorithms::parse(settings.text(Setting::Algo)).status());
-  return check_faults(settings.text(Setting::Fault));
+  TUTTI_TRY(settings.about(Setting::Transports, check_transport_names(settings.text(Setting::Transports))));
+  TUTTI_TRY(settings.about(Setting::Algo, ForcedAlgorithms::parse(settings.text(Setting::Algo)).status()));
+  return settings.about(Setting::Fault, check_faults(settings.text(Setting::Fault)));
 }
 
 Status Comm::connect() {
@@ -64,7 +64,7 @@ Status Comm::connect() {
   if (!forced.ok()) return forced.status();
 
   Seats seats;
-  const Status placed = seats.read(settings_, rank(), ranks());
+  const Status placed = seats.read(settings_, rank(), ranks(), options_.split);
   routes_.resize(ranks());
   lanes_.resize(static_cast<size_t>(ranks()) * kLanes);
   singles_.resize(static_cast<size_t>(ranks()));
@@ -90,7 +90,7 @@ Status Comm::connect() {
   crowded_ = seats.crowded();
   inline_polls_ = crowded_ ? 0 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
-  return plans_->check_forced();
+  return settings_.about(Setting::Algo, plans_->check_forced());
 }
 
 // What every rank says, by rank.

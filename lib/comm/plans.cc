@@ -42,7 +42,7 @@ Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
     if (std::none_of(algorithms.begin(), algorithms.end(), [&](const Algorithm& a) { return name == a.name; })) {
       std::string known;
       for (const Algorithm& algorithm : algorithms) known += concat(known.empty() ? "" : ", ", algorithm.name);
-      return fail(Code::InvalidArgument, "TUTTI_ALGO: there is no algorithm '", name, "'; known: ", known);
+      return fail(Code::InvalidArgument, "there is no algorithm '", name, "'; known: ", known);
     }
     bool found = false;
     for (int c = 0; c < kCollectives; ++c) {
@@ -53,7 +53,10 @@ Result<ForcedAlgorithms> ForcedAlgorithms::parse(const std::string& text) {
       forced.names_[c] = name;
       forced.strict_[c] = named;
     }
-    if (!found) return fail(Code::InvalidArgument, "TUTTI_ALGO: there is no collective '", word.substr(0, colon), "'");
+    if (found) continue;
+    std::string known;
+    for (int c = 0; c < kCollectives; ++c) known += concat(c == 0 ? "" : ", ", lower(name_of(static_cast<Collective>(c))));
+    return fail(Code::InvalidArgument, "there is no collective '", word.substr(0, colon), "'; known: ", known);
   }
   return forced;
 }
@@ -70,7 +73,7 @@ Status Plans::check_forced() const {
     const Collective collective = static_cast<Collective>(c);
     if (!forced_.strict(collective)) continue;
     const Status chosen = select({collective, 0, 0, topology_.ranks(), false, true, topology_}, 0, forced_.name(collective)).status();
-    if (!chosen.ok()) return fail(Code::InvalidArgument, "TUTTI_ALGO: ", chosen.text());
+    if (!chosen.ok()) return chosen;
   }
   return {};
 }

@@ -35,7 +35,7 @@ std::string describe(const Topology& topology) {
 
 }  // namespace
 
-Status Seats::read(const Settings& settings, int rank, int ranks) {
+Status Seats::read(const Settings& settings, int rank, int ranks, bool split) {
   rank_ = rank;
   ranks_ = ranks;
   net_ifname_ = settings.text(Setting::NetIfname);
@@ -43,16 +43,20 @@ Status Seats::read(const Settings& settings, int rank, int ranks) {
   file_ = settings.text(Setting::TopoFile);
   if (!topo_.empty()) {
     Result<Topology> topology = Topology::synthetic(topo_);
-    if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO: ", topology.status().text());
-    told_ = topology.value().ranks() == ranks;
+    if (!topology.ok()) return settings.about(Setting::Topo, topology.status());
+    const int described = topology.value().ranks();
+    told_ = described == ranks;
+    if (!told_ && !split)
+      return settings.about(Setting::Topo, fail(Code::InvalidArgument, "describes ", described, " ranks, but the communicator has ", ranks,
+                                                "; only one from tuttiCommSplit may have another number"));
     if (told_)
       topology_ = std::move(topology.value());
     else
-      log_info(rank, "TUTTI_TOPO describes ", topology.value().ranks(), " ranks, this communicator has ", ranks, ": not used");
+      log_info(rank, "TUTTI_TOPO describes ", described, " ranks, this communicator, which comes of CommSplit, has ", ranks, ": not used");
   }
   if (!file_.empty()) {
     Result<Cluster> cluster = Cluster::read(file_);
-    if (!cluster.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE: ", cluster.status().text());
+    if (!cluster.ok()) return settings.about(Setting::TopoFile, cluster.status());
     file_hash_ = hash_of(tutti::text_of(cluster.value()));
     cluster_ = std::move(cluster.value());
   }
@@ -96,7 +100,7 @@ void Seats::hear_nics(const std::vector<std::string>& all) {
 Status Seats::place() {
   if (told_) return {};
   Result<Topology> topology = assembled(kDefaultIndoors);
-  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE ", file_, ": ", topology.status().text());
+  if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE='", file_, "': ", topology.status().text());
   topology_ = std::move(topology.value());
   return {};
 }

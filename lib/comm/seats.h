@@ -15,7 +15,8 @@ namespace tutti {
 class Seats {
  public:
   // In this order.
-  Status read(const Settings& settings, int rank, int ranks);
+  // split: the communicator comes of CommSplit, so that TUTTI_TOPO need not speak of it.
+  Status read(const Settings& settings, int rank, int ranks, bool split = false);
   // What has to be the same on all ranks, and what this rank tells the others of itself.
   std::string given() const;
   std::string whereabouts() const;

@@ -50,6 +50,7 @@ Result<UniqueId> unseal_id(const std::string& sealed, const KeyPair& mine, const
 
 Result<CommOptions> Comm::split(int color, int key) {
   CommOptions options;
+  options.split = true;
   options.timeout_s = timeout_s();
   options.name = name();
   if (!control_) {  // the only rank

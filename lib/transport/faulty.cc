@@ -25,7 +25,7 @@ Result<Faults> parse_faults(const std::string& text) {
     const uint64_t value = std::strtoull(digits.c_str(), &end, 10);
     const bool percent = found != names.end() && found->first != "seed" && found->first != "break";
     if (found == names.end() || digits.empty() || *end != '\0' || (percent && value > 99))
-      return fail(Code::InvalidArgument, "TUTTI_FAULT: '", word,
+      return fail(Code::InvalidArgument, "'", word,
                   "' is not one of seed=N, delay=P, reorder=P, press=P, break=N with P in 0..99");
     *found->second = value;
   }

@@ -18,13 +18,31 @@ inline void check_sentence(std::initializer_list<const char*> words) {
   for (const char* word : words) CHECK_THAT(text, Catch::Contains(word));
 }
 
-// The call is InvalidArgument, and the sentence contains all words.
-#define REFUSED(call, ...)                 \
-  do {                                     \
-    INFO(#call);                           \
-    CHECK((call) == tuttiInvalidArgument); \
-    check_sentence({__VA_ARGS__});         \
+// The last call was `call`, as it is written in a test: the sentence begins with the name of the function that was wrong. Where `call`
+// does not name it (a table's row, a group), the first word may.
+inline void check_refusal(const std::string& call, std::initializer_list<const char*> words) {
+  check_sentence(words);
+  const std::string text = tuttiGetLastError(nullptr);
+  std::string function = call.substr(0, call.find('('));
+  if (function.find("tutti") != 0 || function == "tuttiGroupEnd") {
+    const std::string first = words.size() > 0 ? *words.begin() : "";
+    function = first.find("tutti") == 0 ? first : text.substr(0, text.find_first_of(": "));
+  }
+  INFO("tuttiGetLastError: " << text);
+  CHECK(function.size() > 5);
+  CHECK(function.find("tutti") == 0);
+  CHECK(text.find(function + (function == "tuttiGroupEnd without tuttiGroupStart" ? "" : ": ")) == 0);
+}
+
+// The call ends with `code`, and the sentence contains all words.
+#define ENDS_WITH(code, call, ...)        \
+  do {                                    \
+    INFO(#call);                          \
+    CHECK((call) == (code));              \
+    check_refusal(#call, {__VA_ARGS__});  \
   } while (0)
+// The call is InvalidArgument.
+#define REFUSED(call, ...) ENDS_WITH(tuttiInvalidArgument, call, __VA_ARGS__)
 
 // Two ranks in this process, driven by one thread.
 struct Pair {

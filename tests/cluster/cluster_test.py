@@ -35,7 +35,9 @@ def refuse(trial):
             (['--fault', 'cut:x@1s', '--', 'true'], 2, '--fault cut:x: there is no such host'),
             (['--fault', 'kill:2@1s', '--', 'true'], 2, '--fault kill:2: there are only 2 ranks'),
             (['--fault', 'kill:0@1s', '--shell'], 2, 'kill and stop are for ranks started here'),
-            (['--np', '0', '--', 'true'], 2, '--np is 1 to 4096'),
+            (['--np', '0', '--', 'true'], 2, '--np is 1 to 1024'),
+            (['--np', '1025', '--', 'true'], 2, '--np is 1 to 1024'),
+            (['--report', '/nowhere/report.json', '--', 'true'], 2, 'cannot write /nowhere/report.json: No such file or directory'),
             (['--timeout', '0', '--', 'true'], 2, '--timeout is above 0'),
             (['--timeout', 'nan', '--', 'true'], 2, '--timeout is above 0'),
             (['--patience', 'inf', '--', 'true'], 2, '--patience is 0 to'),
@@ -43,6 +45,10 @@ def refuse(trial):
             (['--', '/'], 126, '/: not a program')):
         got, out, err = trial.run(PAIR, *words)
         expect(f'{words} ends with {code} and "{sentence}"', got == code and sentence in err, f'{got}\n{out}{err}')
+    got, out, err = trial.run(PAIR, '--report', '/nowhere/report.json', '--', 'sh', '-c', 'echo ran')
+    expect('nothing runs before its report can be written', got == 2 and not out, f'{got}\n{out}{err}')
+    got, out, err = trial.run(PAIR, '--version')
+    expect('it knows its version', got == 0 and re.fullmatch(r'tutti-cluster \(Tutti\) \d+\.\d+\.\d+\n', out), f'{got}\n{out}{err}')
     got, _, err = trial.run('host a nic=fast\n', '--', 'true')
     expect('a mistake in the file is told with its line', got == 2 and 'topology.txt:1: ' in err, f'{got}\n{err}')
     with tempfile.TemporaryDirectory(dir='/dev/shm') as folder:
@@ -75,6 +81,10 @@ def place(trial):
     expect('seeds differ', hosts['random:7'] != hosts['random:8'], hosts)
     _, out, _ = trial.run(FOUR, '--place', 'random:7', *tell)
     expect('a seed deals alike', ' '.join(line.split()[1] for line in sorted(out.splitlines())) == hosts['random:7'], out)
+    for set_by_user, wanted in (('', trial.folder / 'topology.txt'), (' ', trial.folder / 'topology.txt'), ('/x', '/x')):
+        _, out, _ = trial.run(PAIR, '--', 'sh', '-c', 'echo "$TUTTI_TOPO_FILE" $TUTTI_COMM_ID', TUTTI_TOPO_FILE=set_by_user)
+        expect(f'TUTTI_TOPO_FILE={set_by_user!r} and an id with a secret',
+               re.fullmatch(rf'({wanted} 10\.0\.0\.1:\d+#[0-9a-f]{{32}}\n){{2}}', out) and len(set(out.splitlines())) == 1, out)
     _, out, _ = trial.run(FOUR, '--np', '6', '--tag-output', '--', 'hostname')
     expect('--np and tags', sorted(out.split('\n')) == ['', '[0] a', '[1] a', '[2] b', '[3] b', '[4] c', '[5] d'], out)
 

@@ -24,11 +24,11 @@ class TopologyFile {
   char path_[32] = "/tmp/tutti-topology-XXXXXX";
 };
 
-// Ranks 0 to 2 with a file each.
-void init_with(std::initializer_list<const char*> given, Board& board) {
-  const std::vector<const char*> paths(given);
+// Ranks 0 to 2 with a file each, or another setting.
+void init_with(std::initializer_list<const char*> given, Board& board, const char* setting = "TUTTI_TOPO_FILE") {
+  const std::vector<const char*> values(given);
   run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
-    if (const char* path = paths[static_cast<size_t>(rank.rank)]) setenv("TUTTI_TOPO_FILE", path, 1);
+    if (const char* value = values[static_cast<size_t>(rank.rank)]) setenv(setting, value, 1);
     const tuttiUniqueId id = rank.id();
     tuttiComm_t comm = nullptr;
     board.take(rank.rank, tuttiCommInitRank(&comm, 3, id, rank.rank));
@@ -49,6 +49,16 @@ TEST_CASE("a topology file that one rank cannot use", "[fault]") {
   const TopologyFile wrong("host a\nhots b\n");
   check_unusable(wrong.path(), ":2: 'hots' is not a statement");
   check_unusable("/nowhere/cluster", "/nowhere/cluster cannot be read");
+}
+
+TEST_CASE("a topology of another number of ranks, on one rank or on all", "[fault]") {
+  const char* const four = "host:2 core:2";
+  for (const std::initializer_list<const char*> given : {std::initializer_list<const char*>{four, four, four}, {nullptr, four, nullptr}}) {
+    SharedBoard board;
+    init_with(given, *board.get(), "TUTTI_TOPO");
+    for (int rank : {0, 1, 2})
+      check_failure(*board.get(), rank, tuttiInvalidArgument, {"TUTTI_TOPO='host:2 core:2' (environment): ", "describes 4 ranks", "has 3"});
+  }
 }
 
 TEST_CASE("topology files that differ", "[fault]") {

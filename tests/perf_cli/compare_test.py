@@ -5,6 +5,7 @@
 # Arguments: perf/compare.py, the build folder.
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -98,9 +99,19 @@ def over_known_programs(script, folder):
 
 def on_command_lines(script, folder):
     for words, sentence in ((['barrier'], "'barrier' is none of"), (['--peers', 'nccl'], "'nccl' is none of"), (['-p', '1'], '-p starts at 2'),
-                            (['all_reduce', 'reduce', '--svg', 'x.svg'], 'give --out FOLDER')):
+                            (['all_reduce', 'reduce', '--svg', 'x.svg'], 'give --out FOLDER'),
+                            (['--json', '/nowhere/x.json'], 'cannot write /nowhere/x.json: No such file or directory'),
+                            (['--svg', str(folder)], f'cannot write {folder}: Is a directory'),
+                            (['--out', str(folder / 'perf/floor/out')], f'cannot write to {folder}/perf/floor/out: Not a directory')):
         code, text = compare(script, folder, *words)
-        expect(f'{words} is refused', code == 2 and sentence in text, text)
+        expect(f'{words} is refused before anything runs', code == 2 and sentence in text and '#' not in text, text)
+    old = folder / 'old.json'
+    old.write_text('old')
+    code, text = compare(script, folder, 'reduce', '--rounds', '1', '--json', str(old), '--out', str(folder / 'new/out'))
+    expect('a run that fails leaves what was there, and nothing new',
+           code == 1 and old.read_text() == 'old' and not (folder / 'new').exists(), text)
+    code, text = compare(script, folder, '--version')
+    expect('it knows its version', code == 0 and re.fullmatch(r'compare.py \(Tutti\) \d+\.\d+\.\d+\n', text), text)
 
 
 def over_real_programs(script, build):

@@ -46,12 +46,21 @@ pmi='PMI_RANK=$rank PMI_SIZE=2'
 expect 0 "$right" both "$pmi $slurm SLURM_STEP_NUM_NODES=1 $all_reduce $small"
 expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$pmi $slurm SLURM_STEP_NUM_NODES=2 $all_reduce $small"
 
-torch="TORCHELASTIC_RUN_ID=$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=$((port - 1)) RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
+# A run's id is the secret of a job on several hosts.
+torch="TORCHELASTIC_RUN_ID=a-long-run-id-$$-$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=$((port - 1)) RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "SLURM_PROCID=0 SLURM_NTASKS=1 PMI_RANK=0 PMI_SIZE=1 $torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
 expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 MASTER_ADDR= $all_reduce $small"
+for run_id in none '' 123456789012345; do
+  weak="$torch TORCHELASTIC_RUN_ID=$run_id"
+  expect 1 'set TUTTI_COMM_ID=host:port#secret.* tutti-run --print-id HOST .*--rdzv-id' both "$weak LOCAL_WORLD_SIZE=1 $all_reduce $small"
+  expect 0 "$right" both "$weak LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
+  expect 0 "$right" both "$weak LOCAL_WORLD_SIZE=2 $all_reduce $small"
+done
+expect 1 'only 15 characters' both "$weak LOCAL_WORLD_SIZE=1 $all_reduce $small"
+expect 0 "$right" both "$torch TORCHELASTIC_RUN_ID=1234567890123456 LOCAL_WORLD_SIZE=1 $all_reduce $small"
 
 expect 2 'TUTTI_RANK is set, and TUTTI_NRANKS is not' env TUTTI_RANK=1 "$all_reduce" $small
 expect 2 'TUTTI_NRANKS is set, and TUTTI_RANK is not' env TUTTI_NRANKS=2 "$all_reduce" $small

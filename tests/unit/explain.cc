@@ -90,7 +90,7 @@ TEST_CASE("explain: TUTTI_ALGO is heard") {
     REQUIRE_FALSE(forced);
   }
   const Algo algo("allreduce:hierarchical");
-  REQUIRE_THAT(choose(problem_of(flat), 8, forced).status().text(), Catch::Contains("TUTTI_ALGO: algorithm 'hierarchical' does not serve"));
+  REQUIRE_THAT(choose(problem_of(flat), 8, forced).status().text(), Catch::Contains("TUTTI_ALGO='allreduce:hierarchical' (environment): algorithm 'hierarchical' does not serve"));
   REQUIRE(choose(problem_of(topology, Collective::Broadcast), 8, forced).ok());
 }
 

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -52,7 +53,19 @@ def main():
         assert 'ranks 0-2' in run(topo, 'show', 'host:2 core:3').stdout
         assert 'host' in run(topo, 'show').stdout
         run(topo, 'show', 'shelf:2', expected=2)
-        run(topo, 'show', good, '--svg', '/nowhere/x.svg', expected=2)
+        unwritable = run(topo, 'show', good, '--svg', '/nowhere/x.svg', expected=2)
+        assert unwritable.stderr == 'tutti-topo: --svg: cannot write /nowhere/x.svg: No such file or directory\n', unwritable
+        assert unwritable.stdout == '', unwritable
+        never = bad.with_name('never.svg')
+        run(topo, 'show', 'shelf:2', '--svg', never, expected=2)
+        assert not never.exists()
+        for program in topo, plan:
+            version = run(program, '--version').stdout
+            assert re.fullmatch(pathlib.Path(program).name + r' \(Tutti\) \d+\.\d+\.\d+\n', version), version
+        ranks = {'TUTTI_RANK': '0', 'TUTTI_NRANKS': '2', 'TUTTI_COMM_ID': '127.0.0.1:1#x'}
+        assert 'cannot write /nowhere/x' in run(topo, '--probe', '/nowhere/x', expected=2, **ranks).stderr
+        alone = run(topo, '--probe', never, expected=2).stderr.splitlines()
+        assert len(alone) == 1 and 'start some on every host' in alone[0], alone
 
         many = bad.with_name('many.txt')
         many.write_text('host n[0-65535] ranks=65536\n')
@@ -66,7 +79,9 @@ def main():
 
         assert 'over 131 ranks' in run(plan, '--topo', good, '--explain', 'allreduce', '1M').stdout
         assert 'because TUTTI_ALGO says so' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='ring').stdout
-        assert 'nope' in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='nope', expected=2).stderr
+        assert "TUTTI_ALGO='nope' (environment): " in run(plan, '--explain', 'allreduce', '1M', TUTTI_ALGO='nope', expected=2).stderr
+        assert "--explain: '1Q'" in run(plan, '--explain', 'allreduce', '1Q', expected=2).stderr
+        assert "--size: '1Q'" in run(plan, '--size', '1Q', 'print', expected=2).stderr
         assert 'contradict' in run(plan, '-a', 'ring', '--explain', 'allreduce', '1M', expected=2).stderr
 
         # Ranks that share cores: the topology and the choice are those of the library.

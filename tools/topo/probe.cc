@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <limits>
 
 #include "lib/base/clock.h"
@@ -17,6 +16,8 @@
 #include "lib/topo/whereabouts.h"
 #include "perf/failure.h"
 #include "perf/launch.h"
+#include "perf/output.h"
+#include "perf/tool.h"
 #include "tools/topo/groups.h"
 
 namespace tutti::show {
@@ -260,24 +261,17 @@ std::string text_of(const Cluster& cluster, const Measured& measured, int ranks)
 }
 
 int run(const perf::Job& job, const std::string& path, double seconds) {
-  if (job.launcher.empty() || job.processes < 2) {
-    if (job.process > 0) return 2;
-    std::fprintf(stderr, "tutti-topo: --probe measures between ranks: start some on every host, as in tutti-run -n 4 tutti-topo --probe\n");
-    return 2;
-  }
   try {
     Probe probe(job, seconds);
     const Cluster cluster = probe.measure();
     if (job.process != 0) return 0;
     const std::string text = text_of(cluster, probe.measured(), job.processes);
     if (path == "-") return std::fputs(text.c_str(), stdout), 0;
-    std::ofstream file(path);
-    file << text;
-    file.close();
-    if (file) return 0;
-    std::fprintf(stderr, "tutti-topo: cannot write %s\n", path.c_str());
-  } catch (const perf::Failure& failure) {
-    std::fprintf(stderr, "tutti-topo: %s\n", failure.what());
+    const std::string trouble = perf::write_file(path, text);
+    if (trouble.empty()) return 0;
+    std::fprintf(stderr, "tutti-topo: --probe: %s\n", trouble.c_str());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "tutti-topo: %s\n", perf::sentence_of(error).c_str());
   }
   return 1;
 }
@@ -285,7 +279,13 @@ int run(const perf::Job& job, const std::string& path, double seconds) {
 }  // namespace
 
 int probe(const std::string& path, double seconds) {
-  return perf::launch("tutti-topo", 0, perf::Bind::Never, [&](const perf::Job& job) { return run(job, path, seconds); });
+  const auto refuse = [&](const perf::Job& job) -> std::string {
+    if (job.launcher.empty() || job.processes < 2)
+      return "--probe measures between ranks: start some on every host, as in tutti-run -n 4 tutti-topo --probe FILE";
+    const std::string trouble = job.process == 0 && path != "-" ? perf::cannot_write(path) : "";
+    return trouble.empty() ? "" : "--probe: " + trouble;
+  };
+  return perf::launch("tutti-topo", {.refuse = refuse}, [&](const perf::Job& job) { return run(job, path, seconds); });
 }
 
 }  // namespace tutti::show

@@ -4,18 +4,19 @@
 //   tutti-topo lint cluster.txt                    all mistakes at once, each with its line
 //   tutti-topo --json cluster.txt                  the file as JSON, for scripts
 //   tutti-run -n 4 tutti-topo --probe cluster.txt  measures what is between the ranks' hosts, and writes the file
-// Exit codes: 0; 1: the file has mistakes; 2: bad arguments.
+// Exit codes: 0; 1: the file has mistakes, or a picture could not be written in the end; 2: bad arguments, among them a place where
+// nothing can be written.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "lib/topo/assemble.h"
 #include "lib/topo/file.h"
+#include "perf/output.h"
+#include "perf/tool.h"
 #include "tools/topo/picture.h"
 #include "tools/topo/probe.h"
 #include "tools/topo/tree.h"
-#include "tools/words.h"
 
 namespace {
 
@@ -93,15 +94,14 @@ Result<show::Place> tree_of_argument(const std::string& argument) {
 }
 
 Status show_topology(const std::string& argument, const std::string& picture) {
+  if (const std::string trouble = picture.empty() ? "" : perf::cannot_write(picture); !trouble.empty())
+    return fail(Code::InvalidArgument, "--svg: ", trouble);
   Result<show::Place> tree = tree_of_argument(argument);
   if (!tree.ok()) return tree.status();
   show::fold(tree.value());
   std::fputs(show::text_of(tree.value()).c_str(), stdout);
-  if (picture.empty()) return {};
-  std::ofstream file(picture);
-  file << show::svg_of(tree.value());
-  file.close();
-  return file ? Status() : fail(Code::InvalidArgument, "cannot write ", picture);
+  const std::string trouble = picture.empty() ? "" : perf::write_file(picture, show::svg_of(tree.value()));
+  return trouble.empty() ? Status() : fail(Code::InvalidUsage, "--svg: ", trouble);
 }
 
 }  // namespace
@@ -120,16 +120,17 @@ int main(int argc, char** argv) {
   show_command->add_option("topology", shown, "topology file, or text like \"host:2 core:4\"; without: this machine");
   show_command->add_option("--svg", picture, "draw it into this file")->type_name("FILE");
   app.require_subcommand(0, 1);
-  if (const std::optional<int> end = parse_arguments(app, "tutti-topo", argc, argv)) return *end;
-  if (probe_option->count() > 0) return show::probe(probe_file, seconds);
-  Status status = fail(Code::InvalidArgument, "nothing to do: say show, lint FILE, --json FILE or --probe FILE; see --help");
-  if (lint_command->parsed())
-    status = lint(lint_file);
-  else if (show_command->parsed())
-    status = show_topology(shown, picture);
-  else if (!json_file.empty())
-    status = print_json(json_file);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "tutti-topo: %s\n", status.text().c_str());
-  return status.code() == Code::InvalidUsage ? 1 : 2;
+  return perf::run_tool("tutti-topo", app, argc, argv, [&] {
+    if (probe_option->count() > 0) return show::probe(probe_file, seconds);
+    Status status = fail(Code::InvalidArgument, "nothing to do: say show, lint FILE, --json FILE or --probe FILE; see --help");
+    if (lint_command->parsed())
+      status = lint(lint_file);
+    else if (show_command->parsed())
+      status = show_topology(shown, picture);
+    else if (!json_file.empty())
+      status = print_json(json_file);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "tutti-topo: %s\n", status.text().c_str());
+    return status.code() == Code::InvalidUsage ? 1 : 2;
+  });
 }
