@@ -1,8 +1,8 @@
 // tutti-run: starts the ranks of a program on this host and watches them.
 //
-// Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a free port of the loopback interface and a
-// random secret), so that tuttiGetUniqueId() needs no exchange; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE,
-// MASTER_ADDR and MASTER_PORT for programs that find one another by those. The first rank that fails is named, the others
+// Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a name on this host and a secret, both random), so that
+// tuttiGetUniqueId() needs no exchange, and no network interface; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and
+// MASTER_PORT (a free port of the loopback interface, if there is one) for programs that find one another by those. The first rank that fails is named, the others
 // are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours
 // (128 + signal). Nothing that a rank has started outlives it, unless it leaves the rank's process group.
 //
@@ -41,44 +41,44 @@ struct Config {
   std::vector<std::string> command;
 };
 
-// A port that is free now at an address of this host (INADDR_ANY: at all). Held open until all are chosen, so that two differ.
-class FreePort {
- public:
-  explicit FreePort(in_addr_t at) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(at);
-    socklen_t size = sizeof address;
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    if (fd_ >= 0 && bind(fd_, any, size) == 0 && getsockname(fd_, any, &size) == 0) number_ = ntohs(address.sin_port);
-    if (number_ == 0) throw tutti::perf::Failure(std::string("no free port: ") + std::strerror(errno));
-  }
-  ~FreePort() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FreePort(const FreePort&) = delete;
-  FreePort& operator=(const FreePort&) = delete;
-  int number() const { return number_; }
+// A port of an address of this host that is free now.
+tutti::Result<int> free_port(tutti::Address address) {
+  address.port = 0;
+  const tutti::Result<tutti::Descriptor> listener = tutti::listen_at(&address);
+  if (!listener.ok()) return listener.status();
+  return address.port;
+}
 
- private:
-  int fd_, number_ = 0;
-};
+// So that programs of others find one another, if this host has a loopback interface.
+void set_master() {
+  for (const std::string host : {"127.0.0.1", "::1"}) {
+    const tutti::Result<tutti::Address> address = tutti::parse_address((host == "::1" ? "[::1]" : host) + ":1");
+    const tutti::Result<int> port = address.ok() ? free_port(address.value()) : address.status();
+    if (!port.ok()) continue;
+    setenv("MASTER_ADDR", host.c_str(), 1);
+    setenv("MASTER_PORT", std::to_string(port.value()).c_str(), 1);
+    return;
+  }
+}
 
 // --print-id. where: "HOST:PORT", "HOST", or "": this host. A port that is not given is one that is free here: of another host nothing
 // is known.
 int print_id(const std::string& where) {
-  const FreePort free(INADDR_ANY);
+  tutti::Address any;
+  any.family = 4;
+  const tutti::Result<int> free = free_port(any);
+  if (!free.ok()) throw tutti::perf::Failure("no free port: " + free.status().text());
   std::string place = where;
   if (where.empty()) {
     const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
     if (!settings.ok()) throw CLI::ValidationError("--print-id", settings.status().text());
     tutti::Result<tutti::Address> here = tutti::choose_interface(settings.value());
     if (!here.ok()) throw CLI::ValidationError("--print-id", here.status().text());
-    here.value().port = static_cast<uint16_t>(free.number());
+    here.value().port = static_cast<uint16_t>(free.value());
     place = to_text(here.value());
   } else {
     const bool has_port = where.back() != ']' && where.find(':') != std::string::npos;
-    if (!has_port) place += ":" + std::to_string(free.number());
+    if (!has_port) place += ":" + std::to_string(free.value());
     const tutti::Result<tutti::Address> address = tutti::parse_address(place);
     if (!address.ok()) throw CLI::ValidationError("--print-id", "'" + where + "': " + address.status().text());
   }
@@ -126,15 +126,10 @@ int run_rank(const Config& config, int rank, const std::vector<int>& cores) {
 
 int run(const Config& config) {
   if (const int code = look_for(config.command.front())) return code;
-  {
-    const FreePort ours(INADDR_LOOPBACK), theirs(INADDR_LOOPBACK);
-    const std::string secret = tutti::perf::random_secret();
-    const std::string ranks = std::to_string(config.ranks);
-    for (const char* const name : {"TUTTI_NRANKS", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
-    setenv("TUTTI_COMM_ID", ("127.0.0.1:" + std::to_string(ours.number()) + "#" + secret).c_str(), 1);
-    setenv("MASTER_ADDR", "127.0.0.1", 1);
-    setenv("MASTER_PORT", std::to_string(theirs.number()).c_str(), 1);
-  }
+  const std::string ranks = std::to_string(config.ranks);
+  for (const char* const name : {"TUTTI_NRANKS", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
+  setenv("TUTTI_COMM_ID", ("unix:" + tutti::perf::random_secret().substr(0, 16) + "#" + tutti::perf::random_secret()).c_str(), 1);
+  set_master();
   const std::vector<int> cores = config.bind ? tutti::perf::usable_cores() : std::vector<int>{};
   tutti::perf::Children children(
       {.program = kProgram, .patience_s = 1, .own_groups = true, .tag_output = config.tag_output});

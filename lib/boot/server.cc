@@ -65,15 +65,18 @@ void Server::stop(bool in_peace) {
 void Server::run() {
   try {
     serve();
-  } catch (const std::exception&) {  // what is closed without a word counts as dead
+  } catch (const std::exception&) {
     try {
       service_->on_exhausted(Status::out_of_memory());
-      flush();
     } catch (const std::exception&) {
-      // Then without a word.
+      // Then without a word: what is closed counts as dead.
     }
-    peers_.clear();
     close_listener();
+  }
+  try {
+    flush();
+  } catch (const std::exception&) {
+    peers_.clear();
   }
 }
 
@@ -89,7 +92,6 @@ void Server::serve() {
     for (const auto& peer : peers_) peer->connection.write_some();
     wait_for_events();
   }
-  flush();
 }
 
 void Server::wait_for_events() {
@@ -198,6 +200,7 @@ void Server::close_listener() {
   listener_.reset();
 }
 
+// The last words of the service, which knows nothing of the peers from here on.
 void Server::flush() {
   const int64_t end = now_ns() + kFlushNs;
   std::erase_if(peers_, [](const auto& peer) { return !peer || !peer->connection.authenticated(); });

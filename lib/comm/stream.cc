@@ -57,10 +57,10 @@ Status Stream::query() {
   return first_failure_;
 }
 
-void Stream::push(std::shared_ptr<Batch> batch, bool leads) {
+void Stream::push(Queue&& entries) noexcept {
   {
     std::lock_guard lock(mutex_);
-    queue_.push_back({std::move(batch), leads});
+    queue_.splice(queue_.end(), entries);
   }
   changed_.notify_all();
 }
@@ -103,21 +103,22 @@ void Stream::work() {
 Status run_batch(Batch& batch) {
   // Whatever happens, the next in line gets its turn.
   struct Turns {
-    std::vector<Comm*> taken;
+    Batch& batch;
     ~Turns() {
-      for (Comm* comm : taken) comm->end_turn_and_tell();
+      for (Part& part : batch.parts) part.comm->end_turn_and_tell();
     }
-  } turns;
-  turns.taken.reserve(batch.parts.size());
-  for (Part& part : batch.parts) {
-    part.comm->wait_turn(part.ticket);
-    turns.taken.push_back(part.comm);
-  }
+  } turns{batch};
+  for (Part& part : batch.parts) part.comm->wait_turn(part.ticket);
   if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
   const DefaultFloatMode mode;
   try {
-    for (Part& part : batch.parts) part.comm->load(part.calls);
-    drive(turns.taken);
+    std::vector<Comm*> comms;
+    comms.reserve(batch.parts.size());
+    for (Part& part : batch.parts) {
+      part.comm->load(part.calls);
+      comms.push_back(part.comm);
+    }
+    drive(comms);
   } catch (const std::exception&) {
     for (Part& part : batch.parts) part.comm->abandon();
   }
@@ -126,27 +127,42 @@ Status run_batch(Batch& batch) {
   return {};
 }
 
-Status submit(std::shared_ptr<Batch> batch, const std::vector<Stream*>& streams) {
-  const bool inline_only = std::all_of(streams.begin(), streams.end(), [](Stream* stream) { return !stream; });
-  const bool waits = std::find(streams.begin(), streams.end(), nullptr) != streams.end();
+namespace {
+
+void take_tickets(Batch& batch) {
+  for (Part& part : batch.parts) part.ticket = part.comm->take_ticket();
+}
+
+Status queue(const std::shared_ptr<Batch>& batch, const std::vector<Stream*>& streams) {
+  std::vector<Stream::Queue> entries(streams.size());  // made first: once tickets are taken, nothing may fail
+  bool waits = false;
+  for (size_t i = 0; i < streams.size(); ++i) {
+    if (!streams[i])
+      waits = true;
+    else
+      entries[i].push_back({batch, batch->streams_to_come++ == 0});
+  }
   {
     std::lock_guard lock(submission_mutex());
-    for (Part& part : batch->parts) part.ticket = part.comm->take_ticket();
-    if (!inline_only) {
-      bool leads = true;
-      batch->streams_to_come = static_cast<int>(std::count_if(streams.begin(), streams.end(), [](Stream* s) { return s; }));
-      for (Stream* stream : streams) {
-        if (!stream) continue;
-        stream->push(batch, leads);
-        leads = false;
-      }
-    }
+    take_tickets(*batch);
+    for (size_t i = 0; i < streams.size(); ++i)
+      if (streams[i]) streams[i]->push(std::move(entries[i]));
   }
-  if (inline_only) return run_batch(*batch);
   if (!waits) return {};
   std::unique_lock lock(batch->mutex);
   batch->changed.wait(lock, [&] { return batch->done; });
   return batch->status;
+}
+
+}  // namespace
+
+Status submit(std::shared_ptr<Batch> batch, const std::vector<Stream*>& streams) {
+  if (!std::all_of(streams.begin(), streams.end(), [](Stream* stream) { return !stream; })) return queue(batch, streams);
+  {
+    std::lock_guard lock(submission_mutex());
+    take_tickets(*batch);
+  }
+  return run_batch(*batch);
 }
 
 }  // namespace tutti

@@ -4,7 +4,7 @@
 // all its calls are on stream NULL, else the worker of its first stream, while the workers of its other streams wait for it.
 // Tickets of communicators and places in queues are taken under one lock, so that all orders agree and nothing can deadlock.
 #pragma once
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 
@@ -39,19 +39,20 @@ class Stream {
   Status query();
   // A batch is shared by the workers that meet at it and a caller who may wait for it: none of them outlives the others for
   // sure, hence shared_ptr.
-  void push(std::shared_ptr<Batch> batch, bool leads);
-
- private:
   struct Entry {
     std::shared_ptr<Batch> batch;
     bool leads;  // this worker runs it; others only wait for it
   };
+  using Queue = std::list<Entry>;
+  void push(Queue&& entries) noexcept;
+
+ private:
   Stream() = default;
   void work();
 
   std::mutex mutex_;
   Condition changed_;
-  std::deque<Entry> queue_;
+  Queue queue_;
   bool busy_ = false, ending_ = false;
   Status first_failure_;
   Thread thread_;
