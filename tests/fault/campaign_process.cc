@@ -1,0 +1,188 @@
+// campaign_process: see campaign_process.h.
+#include "tests/fault/campaign_process.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <thread>
+
+#include "tests/fault/campaign_act.h"
+#include "tests/fault/campaign_driver.h"
+#include "tests/fault/holdings.h"
+
+namespace tutti::test::campaign {
+namespace {
+
+void nap(int64_t us) {
+  if (us > 0) usleep(static_cast<useconds_t>(us));
+}
+
+// ---- what goes wrong in the midst of a step
+
+void abort_beside(Driver& driver, const Fault& fault, FaultLog& fault_log, ThreadLog& log, const World& world) {
+  const int comm = world.steps[static_cast<size_t>(fault.step)].comm;
+  tuttiComm_t it = nullptr;
+  while (!(it = driver.handle(comm, fault.rank)))
+    if (driver.ended() || log.events > 0) return;
+    else usleep(50);
+  fault_log.at_ns = now_ns();
+  Event event{Event::What::Aborted, comm, fault.rank, fault.step, tuttiSuccess, now_ns(), 0, {}, {}};
+  put(event.call, "CommAbort, beside");
+  event.result = tuttiCommAbort(it);
+  event.end_ns = now_ns();
+  if (event.result != tuttiSuccess) put(event.text, tuttiGetLastError(nullptr));
+  log.add(event);
+}
+
+void storm(Driver& driver, const Fault& fault, FaultLog& log) {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = fault.variant == 1 ? SA_RESTART : 0;
+  sigaction(SIGUSR1, &action, nullptr);
+  log.at_ns = now_ns();
+  while (!driver.ended()) {
+    driver.signal(SIGUSR1);
+    usleep(static_cast<useconds_t>(fault.amount));
+  }
+}
+
+// The thread of a fault that is not the driver's own doing.
+void trigger(Driver& driver, const World& world, Log& log, size_t index) {
+  const Fault& fault = world.faults[index];
+  if (!driver.wait_step(fault.step)) return;
+  nap(fault.delay_us);
+  switch (fault.fate) {
+    case Fate::AbortBeside: return abort_beside(driver, fault, log.faults[index], log.beside[world.driver_of(fault.rank)], world);
+    case Fate::Signals: return storm(driver, fault, log.faults[index]);
+    default: return act(world, fault, log.faults[index]);
+  }
+}
+
+bool is_triggered(const Fault& fault) {
+  if (fault.fate == Fate::AbortBeside || fault.fate == Fate::Signals) return true;
+  const bool ends = fault.fate == Fate::Kill || fault.fate == Fate::Quit || fault.fate == Fate::Exit || fault.fate == Fate::Stop;
+  return ends && !happens_before_step(fault);
+}
+
+// Aborts what has failed, as a program's watchdog would. Once each.
+void watch(Driver& driver, ThreadLog& log) {
+  bool done[kMostComms][kMostRanks] = {};
+  while (!driver.ended()) {
+    for (int comm = 0; comm < kMostComms; ++comm)
+      for (const int rank : driver.plan().ranks) {
+        const tuttiComm_t it = driver.handle(comm, rank);
+        tuttiResult_t state = tuttiSuccess;
+        if (!it || done[comm][rank] || tuttiCommGetAsyncError(it, &state) != tuttiSuccess || state == tuttiSuccess || state == tuttiInProgress) continue;
+        done[comm][rank] = true;
+        Event event{Event::What::Aborted, comm, rank, -1, tuttiSuccess, now_ns(), 0, {}, {}};
+        put(event.call, "CommAbort by a watchdog");
+        event.result = tuttiCommAbort(it);
+        event.end_ns = now_ns();
+        if (event.result != tuttiSuccess) put(event.text, tuttiGetLastError(nullptr));
+        log.add(event);
+      }
+    usleep(1000);
+  }
+}
+
+// ---- what is left
+
+// A rendezvous that has failed, and lingers for ranks that come late.
+bool lingers() {
+  DIR* const open = opendir("/proc/self/task");
+  bool found = false;
+  while (const dirent* entry = open ? readdir(open) : nullptr) {
+    std::ifstream name(std::string("/proc/self/task/") + entry->d_name + "/comm");
+    std::string text;
+    std::getline(name, text);
+    found = found || text == "tutti-meet";
+  }
+  if (open) closedir(open);
+  return found;
+}
+
+// A few worlds wait until a lingering rendezvous is over.
+void check_holdings(const Holdings& before, const World& world, ThreadLog& log) {
+  if (!before.readable() || !Holdings::now().readable()) return;
+  const bool patient = world.seed % 16 == 0;
+  Deadline deadline = Deadline::after_s(3 * world.slowness);
+  const Deadline last = Deadline::after_s(13 * world.slowness);
+  while (!Holdings::now().within(before)) {
+    const bool lingering = lingers();
+    if (lingering && !patient) return;
+    if (lingering) deadline = Deadline::after_s(3 * world.slowness);
+    if (deadline.passed() || last.passed()) {
+      Event event{Event::What::Leak, -1, -1, -1, tuttiSuccess, 0, 0, {}, {}};
+      put(event.text, "left behind: " + Holdings::now().text() + "; before: " + before.text());
+      return log.add(event);
+    }
+    usleep(2000);
+  }
+}
+
+void set_environment(const World& world, int process) {
+  for (const auto& [name, value] : world.settings) setenv(name.c_str(), value.c_str(), 1);
+  for (const Fault& fault : world.faults)
+    if (fault.fate == Fate::Break && world.process_of(fault.rank) == process)
+      setenv("TUTTI_FAULT", ("break=" + std::to_string(fault.amount)).c_str(), 1);
+}
+
+}  // namespace
+
+int run_process(const World& world, Log& log, int process) {
+  set_environment(world, process);
+  const auto own = [&](const Fault& fault) { return world.process_of(fault.rank) == process; };
+  for (size_t i = 0; i < world.faults.size(); ++i)
+    if (own(world.faults[i]) && world.faults[i].fate == Fate::Closed && world.faults[i].variant == 0) act(world, world.faults[i], log.faults[i]);
+  std::thread([] {}).join();  // a thread sanitizer starts one of its own with the first
+  const Holdings before = Holdings::now();
+
+  std::deque<Driver> drivers;
+  std::vector<std::thread> threads, others;
+  std::vector<int> indices;
+  for (size_t i = 0; i < world.drivers.size(); ++i) {
+    if (world.drivers[i].process != process) continue;
+    indices.push_back(static_cast<int>(i));
+    drivers.emplace_back(world, log, static_cast<int>(i));
+  }
+  for (size_t k = 0; k < drivers.size(); ++k)
+    if (drivers[k].plan().watched) others.emplace_back([&, k] { watch(drivers[k], log.beside[indices[k]]); });
+  for (size_t i = 0; i < world.faults.size(); ++i) {
+    if (!own(world.faults[i]) || !is_triggered(world.faults[i])) continue;
+    const auto at = std::find(indices.begin(), indices.end(), world.driver_of(world.faults[i].rank)) - indices.begin();
+    others.emplace_back([&, i, at] { trigger(drivers[static_cast<size_t>(at)], world, log, i); });
+  }
+  for (size_t k = 1; k < drivers.size(); ++k) threads.emplace_back([&, k] { drivers[k].live(); });
+  drivers[0].live();
+  for (std::thread& thread : threads) thread.join();
+  for (std::thread& thread : others) thread.join();
+  // Whoever has made an id has to be there until all have joined.
+  while (!(world.early ? log.joined_all : log.over)) usleep(1000);
+  drivers.clear();
+  check_holdings(before, world, log.processes[process]);
+  return 0;
+}
+
+int run_maker(const World& world, Log& log) {
+  set_environment(world, -1);
+  for (size_t comm = 0; comm < world.comms.size(); ++comm) {
+    const CommPlan& plan = world.comms[comm];
+    if (plan.parent >= 0 || plan.by_setting || plan.maker != kNoRank) continue;
+    const tuttiResult_t result = tuttiGetUniqueId(&log.ids[comm]);
+    log.id_made[comm].store(result == tuttiSuccess ? Log::kMade : Log::kCannotBeMade, std::memory_order_release);
+  }
+  for (size_t i = 0; i < world.faults.size(); ++i) {
+    if (world.faults[i].fate != Fate::Maker) continue;
+    nap(world.faults[i].delay_us);
+    log.faults[i].at_ns = now_ns();
+    kill(getpid(), SIGKILL);
+  }
+  while (!log.over) usleep(1000);
+  return 0;
+}
+
+}  // namespace tutti::test::campaign
