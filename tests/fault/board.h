@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +20,7 @@
 #include <thread>
 
 #include "lib/base/clock.h"
+#include "tests/catch.h"
 #include "tests/fault/holdings.h"
 #include "tests/harness/ranks.h"
 
