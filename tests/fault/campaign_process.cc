@@ -109,12 +109,12 @@ bool lingers() {
 void check_holdings(const Holdings& before, const World& world, ThreadLog& log) {
   if (!before.readable() || !Holdings::now().readable()) return;
   const bool patient = world.seed % 16 == 0;
-  Deadline deadline = Deadline::after_s(3 * world.slowness);
-  const Deadline last = Deadline::after_s(13 * world.slowness);
+  Deadline deadline = Deadline::after_s(3);
+  const Deadline last = Deadline::after_s(13);
   while (!Holdings::now().within(before)) {
     const bool lingering = lingers();
     if (lingering && !patient) return;
-    if (lingering) deadline = Deadline::after_s(3 * world.slowness);
+    if (lingering) deadline = Deadline::after_s(3);
     if (deadline.passed() || last.passed()) {
       Event event{Event::What::Leak, -1, -1, -1, tuttiSuccess, 0, 0, {}, {}};
       put(event.text, "left behind: " + Holdings::now().text() + "; before: " + before.text());

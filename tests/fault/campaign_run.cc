@@ -58,7 +58,7 @@ std::string output_of(const std::string& command) {
 
 class Runner {
  public:
-  Runner(World& world, bool stacks) : world_(world), stacks_(stacks) { record_.log = make_log(); }
+  explicit Runner(World& world) : world_(world) { record_.log = make_log(); }
   Record run();
 
  private:
@@ -74,7 +74,6 @@ class Runner {
   int64_t patience_ns() const;
 
   World& world_;
-  const bool stacks_;
   Record record_;
   std::vector<int> pipes_;
   int64_t begin_ns_ = 0;
@@ -166,7 +165,7 @@ int64_t Runner::patience_ns() const {
   double slow_s = 0;
   for (const Fault& fault : world_.faults)
     if (fault.fate == Fate::Slow || (fault.fate == Fate::Stop && fault.amount > 0)) slow_s += static_cast<double>(fault.amount) * 1e-6;
-  return static_cast<int64_t>((std::max(world_.timeout_s + 5, world_.init_timeout_s + 5) + slow_s + 8 * world_.slowness) * 1e9);
+  return static_cast<int64_t>((std::max(world_.timeout_s + 5, world_.init_timeout_s + 5) + slow_s + 8) * 1e9);
 }
 
 bool Runner::find_hangs(int64_t now) {
@@ -181,7 +180,7 @@ bool Runner::find_hangs(int64_t now) {
     // Outside of the library it waits for others' ids, or sleeps, or compares values.
     if (since > 0 ? now - since < patience_ns() : now - idle < 2 * patience_ns()) continue;
     Hang hang{static_cast<int>(i), since > 0 ? thread.call : "between calls", "", static_cast<double>(now - (since > 0 ? since : idle)) * 1e-9};
-    if (stacks_) hang.stack = output_of("gdb -p " + std::to_string(record_.processes[static_cast<size_t>(process)].pid) +
+    hang.stack = output_of("gdb -p " + std::to_string(record_.processes[static_cast<size_t>(process)].pid) +
                                         " -batch -ex 'thread apply all bt 25' 2>/dev/null | grep -E '^(Thread|#)'");
     record_.hangs.push_back(hang);
   }
@@ -235,6 +234,6 @@ Record Runner::run() {
 
 }  // namespace
 
-Record run_world(World& world, bool stacks) { return Runner(world, stacks).run(); }
+Record run_world(World& world) { return Runner(world).run(); }
 
 }  // namespace tutti::test::campaign

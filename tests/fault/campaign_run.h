@@ -30,7 +30,7 @@ struct Record {
   std::vector<std::string> files;  // that were left in the file system
 };
 
-// stacks: where a hang is found, gdb is asked where its threads are.
-Record run_world(World& world, bool stacks);
+// Where a hang is found, gdb is asked where its threads are, if there is one.
+Record run_world(World& world);
 
 }  // namespace tutti::test::campaign

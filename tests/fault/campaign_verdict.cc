@@ -42,7 +42,7 @@ class Judge {
  private:
   void find(Wrong wrong, const std::string& text) { findings_.push_back({wrong, text}); }
   // What a busy machine may have done.
-  void find_timed(Wrong wrong, const std::string& text) { find(record_.lag_s > kBusyS * world_.slowness ? Wrong::Load : wrong, text); }
+  void find_timed(Wrong wrong, const std::string& text) { find(record_.lag_s > kBusyS ? Wrong::Load : wrong, text); }
   void judge_hangs();
   void judge_end(int process);
   void judge_thread(const ThreadLog& log, int driver, bool beside);
@@ -183,7 +183,7 @@ void Judge::judge_failure(const Event& event, int driver) {
     judge_names(event, blames);
     judge_code(event, blames);
   }
-  const double late_s = lateness_s(event), bound_s = ((world_.transport == "ucx" ? 3.5 : 2.0) + 3 * record_.lag_s) * world_.slowness;
+  const double late_s = lateness_s(event), bound_s = ((world_.transport == "ucx" ? 3.5 : 2.0) + 3 * record_.lag_s);
   if (late_s > bound_s) find_timed(Wrong::Late, "told " + seconds_text(late_s) + " after a death");
   for (size_t i = before; i < findings_.size(); ++i) findings_[i].text += "\n      " + who(event, driver);
 }

@@ -57,8 +57,6 @@ std::string number_text(double value) {
 void draw_settings(World& world) {
   Dice dice(world.seed, 2);
   world.timeout_s = dice.chance(70) ? 1 : dice.between(2, 3);
-  world.timeout_s *= world.slowness;
-  world.init_timeout_s = 3 * world.slowness;
   world.settings = {{"TUTTI_TRANSPORTS", world.transport},
                     {"TUTTI_TIMEOUT", number_text(world.timeout_s)},
                     {"TUTTI_INIT_TIMEOUT", number_text(world.init_timeout_s)},
@@ -140,12 +138,11 @@ int World::last_joining_step() const {
   return last;
 }
 
-World draw_world(uint64_t seed, const std::string& transport, Fate kind, double slowness) {
+World draw_world(uint64_t seed, const std::string& transport, Fate kind) {
   World world;
   world.seed = seed;
   world.transport = transport;
   world.kind = kind;
-  world.slowness = slowness;
   draw_layout(world);
   draw_settings(world);
   draw_program(world);

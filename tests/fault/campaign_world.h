@@ -110,7 +110,7 @@ struct World {
   Fate kind = Fate::None;
   int ranks = 0, processes = 0;
   bool early = false;  // processes end when they are done, and not when all are
-  double timeout_s = 1, init_timeout_s = 3, slowness = 1;
+  double timeout_s = 1, init_timeout_s = 3;
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<DriverPlan> drivers;
   std::vector<CommPlan> comms;
@@ -129,7 +129,7 @@ struct World {
 
 // The kind of fault of a world for which none is asked.
 Fate draw_fate(uint64_t seed);
-World draw_world(uint64_t seed, const std::string& transport, Fate kind, double slowness);
+World draw_world(uint64_t seed, const std::string& transport, Fate kind);
 // Parts of it.
 void draw_program(World& world);
 void draw_faults(World& world);
