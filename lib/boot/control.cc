@@ -40,7 +40,13 @@ class ControlPlane final : public Control {
         connection_(std::move(joined.connection)) {}
   ~ControlPlane() override;
   Status start() {
-    return start_thread(&thread_, "tutti-control", [this] { run(); });
+    Status started = start_thread(&thread_, "tutti-control", [this] { run(); });
+    if (!started.ok() && connection_) {
+      // The others would take the end of the connection for a death.
+      connection_->send(Kind::Abort, Writer().cause({started.code(), rank_, concat("rank ", rank_, ": ", started.text())}).bytes());
+      close_connection();
+    }
+    return started;
   }
 
   uint32_t number() const override { return number_; }
@@ -114,7 +120,7 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   blobs_here_ = 0;
   orders_.push_back({Kind::Contribution, Writer().u32(round_).text(blob).bytes(), {}, {}});
   bell_.ring();
-  const auto settled = [&] { return blobs_here_ == ranks_ || aborted_ || !gather_broken_.ok(); };
+  const auto settled = [&] { return blobs_here_ == ranks_ || aborted_ || leaving_ || !gather_broken_.ok(); };
   if (!changed_.wait_until(lock, deadline, settled)) {
     // The hub knows who is missing, asks them what they do, and tells everybody.
     const Cause silent = silent_hub(concat(what, " did not finish in time"));
@@ -124,6 +130,7 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   }
   if (blobs_here_ == ranks_) return std::move(blobs_);  // whatever came after it
   if (aborted_) return Status(aborted_->code, aborted_->text);
+  if (leaving_) return fail(Code::InvalidUsage, "this rank has left the communicator");
   return gather_broken_;
 }
 
@@ -165,6 +172,7 @@ void ControlPlane::leave() {
     leaving_ = true;
     orders_.push_back({Kind::Leave, "", {}, {}});
     bell_.ring();
+    changed_.notify_all();  // another thread may be in all_gather()
   }
   changed_.wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
 }
