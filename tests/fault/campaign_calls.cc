@@ -81,8 +81,8 @@ std::pair<int, int> Driver::failed_of(const Pieces& pieces) const {
   return {pieces.back().comm, pieces.back().rank};
 }
 
-// They are complete; index: of their step, if they are all of it and one call. False: another thread has aborted a communicator in the meantime.
-bool Driver::check(Pieces& pieces, int index) {
+// They are complete. False: another thread has aborted a communicator in the meantime.
+bool Driver::check(Pieces& pieces) {
   for (Piece& piece : pieces) {
     if (piece.odd) continue;
     try {
@@ -95,8 +95,6 @@ bool Driver::check(Pieces& pieces, int index) {
       failed(piece.comm, piece.rank, failure.result, tuttiGetLastError(nullptr));
       return false;
     }
-    if (piece.call->kind == Kind::AllReduce && index >= 0)
-      log_.sums[index][piece.rank] = piece.part->checksum() | 1;
   }
   return true;
 }
@@ -130,7 +128,6 @@ bool Driver::calls(const Step& step, int index) {
   }
   Pieces pieces = pieces_of(step, index);
   if (pieces.empty()) return true;
-  const size_t first = pending_.size();
   try {
     const Inside inside(*this, "calls");
     issue(step, pieces);
@@ -144,7 +141,7 @@ bool Driver::calls(const Step& step, int index) {
   }
   std::move(pieces.begin(), pieces.end(), std::back_inserter(pending_));
   if (!step.drains) return true;
-  const bool all = check(pending_, first == 0 && step.calls.size() == 1 ? index : -1);
+  const bool all = check(pending_);
   if (all) pending_.clear();
   return all;
 }

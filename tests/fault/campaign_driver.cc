@@ -51,6 +51,9 @@ void Driver::failed(int comm, int rank, tuttiResult_t result, const std::string&
     failed_ = {comm, rank};
   }
   note(Event::What::Failed, comm, rank, result, sentence);
+  if (sentence.find("injected by TUTTI_FAULT") == std::string::npos) return;
+  for (size_t i = 0; i < world_.faults.size(); ++i)
+    if (world_.faults[i].fate == Fate::Break) log_.faults[i].at_ns = end_ns_;
 }
 
 std::vector<int> Driver::ranks_in(int comm) const {
@@ -149,13 +152,7 @@ bool Driver::abort_instead(int step) {
     if (!it) continue;
     usleep(static_cast<useconds_t>(fault.delay_us));
     log_.faults[i].at_ns = now_ns();
-    tuttiResult_t result;
-    {
-      const Inside inside(*this, "CommAbort");
-      result = tuttiCommAbort(it);
-    }
-    hold(comm, fault.rank, nullptr);
-    note(Event::What::Aborted, comm, fault.rank, result, result == tuttiSuccess ? "" : tuttiGetLastError(nullptr));
+    end_one(comm, fault.rank, 0);
     return true;
   }
   return false;
@@ -313,7 +310,7 @@ bool Driver::finish(const Step& step) {
     failed(step.comm, ranks[0], failure.result, tuttiGetLastError(nullptr));
     return false;
   }
-  if (!check(pending_, -1)) return false;
+  if (!check(pending_)) return false;
   pending_.clear();
   for (const int rank : ranks) end_one(step.comm, rank, 1 + hash(world_.seed, 0xe4d, static_cast<uint64_t>(step.comm * kMostRanks + rank)) % 2);
   return failure_ == tuttiSuccess;
@@ -322,13 +319,16 @@ bool Driver::finish(const Step& step) {
 // way: 0 aborts, 1 destroys, 2 finalizes before that.
 void Driver::end_one(int comm, int rank, uint64_t way) {
   const tuttiComm_t it = handle(comm, rank);
+  const auto& aborted_ns = log_.aborted_ns[comm][rank];  // by another thread: then the handle may be gone
+  const bool was_aborted = aborted_ns > 0;
+  Log::note_time((way == 0 ? log_.aborted_ns : log_.left_ns)[comm][rank]);
   const auto left = [&](tuttiResult_t result) {
     if (result == tuttiSuccess) return;
     const std::string sentence = tuttiGetLastError(nullptr);
-    if (result == tuttiInvalidArgument && way != 2)
-      note(Event::What::BadHandle, comm, rank, result, sentence);
-    else if (result != tuttiInvalidArgument)
+    if (result != tuttiInvalidArgument)
       failed(comm, rank, result, sentence);
+    else if (!was_aborted && (way == 0 || aborted_ns == 0))
+      note(Event::What::Broken, comm, rank, result, sentence);
   };
   tuttiResult_t result = tuttiSuccess;
   if (way == 2) {
@@ -344,9 +344,8 @@ void Driver::end_one(int comm, int rank, uint64_t way) {
     result = way == 0 ? tuttiCommAbort(it) : tuttiCommDestroy(it);
   }
   left(result);
-  note(way == 0 ? Event::What::Aborted : Event::What::Left, comm, rank, tuttiSuccess, "");
   int ranks = 0;
-  if (tuttiCommCount(it, &ranks) != tuttiInvalidArgument) note(Event::What::BadHandle, comm, rank, tuttiSuccess, "the communicator is still there");
+  if (tuttiCommCount(it, &ranks) != tuttiInvalidArgument) note(Event::What::Broken, comm, rank, tuttiSuccess, "the communicator is still there");
   hold(comm, rank, nullptr);
 }
 

@@ -71,7 +71,7 @@ class Driver {
   Pieces pieces_of(const Step& step, int index);
   void issue(const Step& step, Pieces& pieces);
   void drain();
-  bool check(Pieces& pieces, int index);
+  bool check(Pieces& pieces);
   void check_members(int comm, int rank, tuttiComm_t handle);
   // The end.
   void wind_up();

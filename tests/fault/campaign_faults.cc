@@ -139,10 +139,10 @@ bool Chooser::choose(Fault& fault) {
       fault.variant = dice_.between(0, 2);  // short, long, long from tuttiMemAlloc
       return true;
     }
-    case Fate::Descriptors: fault.amount = dice_.between(0, 40); return find_step(fault, {StepKind::Init, StepKind::Split});
-    case Fate::Memory: fault.amount = dice_.spread(1 << 20, 1 << 30); return find_step(fault, {StepKind::Init, StepKind::Split});
-    case Fate::FileSize: fault.amount = dice_.spread(1 << 10, 1 << 28); return find_step(fault, {StepKind::Init, StepKind::Split});
-    case Fate::Threads: fault.amount = dice_.between(0, 6); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::Descriptors: fault.amount = dice_.between(0, 15); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::Memory: fault.amount = dice_.spread(1 << 20, 1 << 26); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::FileSize: fault.amount = dice_.spread(1 << 10, 1 << 22); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::Threads: fault.amount = dice_.between(0, 3); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::Break: fault.amount = dice_.spread(1, 300); return true;
     case Fate::Signals: fault.amount = dice_.spread(50, 3000); fault.variant = dice_.between(0, 1); return find_any_step(fault);
     case Fate::Maker: fault.delay_us = dice_.spread(10, 100'000); return true;

@@ -16,13 +16,10 @@ namespace tutti::test::campaign {
 
 struct Event {
   enum class What {
-    Failed,     // a call of the library; result and sentence
-    Wrong,      // a call succeeded, and its values are wrong; or memory changed after a call had failed
-    BadHandle,  // a communicator that cannot be ended, or that is still there afterwards
-    Broken,     // another promise of the library's was broken
-    Left,       // a communicator was ended by this rank
-    Aborted,    // CommAbort was called, by whichever thread
-    Leak,       // of the process
+    Failed,  // a call of the library; result and sentence
+    Wrong,   // a call succeeded, and its values are wrong; or memory changed after a call had failed
+    Broken,  // another promise of the library's was broken
+    Leak,    // of the process
   } what;
   int comm, rank, step;
   tuttiResult_t result;
@@ -65,8 +62,13 @@ struct Log {
   ThreadLog threads[kMostRanks], beside[kMostRanks];  // by thread that makes calls: what it writes, and what others do to it
   ThreadLog processes[kMostRanks];
   FaultLog faults[2];
-  std::atomic<uint64_t> sums[kMostSteps][kMostRanks];  // of AllReduces' results; 0: none
+  std::atomic<int64_t> left_ns[kMostComms][kMostRanks], aborted_ns[kMostComms][kMostRanks];  // when a rank began to; 0: not yet
 
+  // The first time counts.
+  static void note_time(std::atomic<int64_t>& at_ns) {
+    int64_t never = 0;
+    at_ns.compare_exchange_strong(never, now_ns());
+  }
   bool id_is_known(int comm) const { return id_made[comm].load(std::memory_order_acquire) != kNotMade; }
 };
 

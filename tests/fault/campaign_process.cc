@@ -23,19 +23,28 @@ void nap(int64_t us) {
 
 // ---- what goes wrong in the midst of a step
 
-void abort_beside(Driver& driver, const Fault& fault, FaultLog& fault_log, ThreadLog& log, const World& world) {
-  const int comm = world.steps[static_cast<size_t>(fault.step)].comm;
-  tuttiComm_t it = nullptr;
-  while (!(it = driver.handle(comm, fault.rank)))
-    if (driver.ended() || log.events > 0) return;
-    else usleep(50);
-  fault_log.at_ns = now_ns();
-  Event event{Event::What::Aborted, comm, fault.rank, fault.step, tuttiSuccess, now_ns(), 0, {}, {}};
-  put(event.call, "CommAbort, beside");
+// As a program's watchdog would.
+void abort_from_outside(Log& log, int driver, int comm, int rank, tuttiComm_t it) {
+  Event event{Event::What::Broken, comm, rank, -1, tuttiSuccess, now_ns(), 0, "CommAbort by another thread", {}};
+  Log::note_time(log.aborted_ns[comm][rank]);
   event.result = tuttiCommAbort(it);
   event.end_ns = now_ns();
-  if (event.result != tuttiSuccess) put(event.text, tuttiGetLastError(nullptr));
-  log.add(event);
+  // It may be gone: its own thread has just ended it.
+  if (event.result == tuttiSuccess || event.result == tuttiInvalidArgument) return;
+  put(event.text, tuttiGetLastError(nullptr));
+  log.beside[driver].add(event);
+}
+
+void abort_beside(Driver& driver, const World& world, Log& log, size_t index) {
+  const Fault& fault = world.faults[index];
+  const int comm = world.steps[static_cast<size_t>(fault.step)].comm;
+  tuttiComm_t it = nullptr;
+  while (!(it = driver.handle(comm, fault.rank))) {
+    if (driver.ended() || log.left_ns[comm][fault.rank] > 0) return;
+    usleep(50);
+  }
+  log.faults[index].at_ns = now_ns();
+  abort_from_outside(log, world.driver_of(fault.rank), comm, fault.rank, it);
 }
 
 void storm(Driver& driver, const Fault& fault, FaultLog& log) {
@@ -56,7 +65,7 @@ void trigger(Driver& driver, const World& world, Log& log, size_t index) {
   if (!driver.wait_step(fault.step)) return;
   nap(fault.delay_us);
   switch (fault.fate) {
-    case Fate::AbortBeside: return abort_beside(driver, fault, log.faults[index], log.beside[world.driver_of(fault.rank)], world);
+    case Fate::AbortBeside: return abort_beside(driver, world, log, index);
     case Fate::Signals: return storm(driver, fault, log.faults[index]);
     default: return act(world, fault, log.faults[index]);
   }
@@ -68,25 +77,20 @@ bool is_triggered(const Fault& fault) {
   return ends && !happens_before_step(fault);
 }
 
-// Aborts what has failed, as a program's watchdog would. Once each.
-void watch(Driver& driver, ThreadLog& log) {
+// Aborts what has failed, once each.
+void watch(Driver& driver, Log& log, int index) {
   bool done[kMostComms][kMostRanks] = {};
-  while (!driver.ended()) {
+  for (; !driver.ended(); usleep(1000))
     for (int comm = 0; comm < kMostComms; ++comm)
       for (const int rank : driver.plan().ranks) {
         const tuttiComm_t it = driver.handle(comm, rank);
         tuttiResult_t state = tuttiSuccess;
-        if (!it || done[comm][rank] || tuttiCommGetAsyncError(it, &state) != tuttiSuccess || state == tuttiSuccess || state == tuttiInProgress) continue;
+        if (!it || done[comm][rank] || tuttiCommGetAsyncError(it, &state) != tuttiSuccess || state == tuttiSuccess ||
+            state == tuttiInProgress)
+          continue;
         done[comm][rank] = true;
-        Event event{Event::What::Aborted, comm, rank, -1, tuttiSuccess, now_ns(), 0, {}, {}};
-        put(event.call, "CommAbort by a watchdog");
-        event.result = tuttiCommAbort(it);
-        event.end_ns = now_ns();
-        if (event.result != tuttiSuccess) put(event.text, tuttiGetLastError(nullptr));
-        log.add(event);
+        abort_from_outside(log, index, comm, rank, it);
       }
-    usleep(1000);
-  }
 }
 
 // ---- what is left
@@ -150,7 +154,7 @@ int run_process(const World& world, Log& log, int process) {
     drivers.emplace_back(world, log, static_cast<int>(i));
   }
   for (size_t k = 0; k < drivers.size(); ++k)
-    if (drivers[k].plan().watched) others.emplace_back([&, k] { watch(drivers[k], log.beside[indices[k]]); });
+    if (drivers[k].plan().watched) others.emplace_back([&, k] { watch(drivers[k], log, indices[k]); });
   for (size_t i = 0; i < world.faults.size(); ++i) {
     if (!own(world.faults[i]) || !is_triggered(world.faults[i])) continue;
     const auto at = std::find(indices.begin(), indices.end(), world.driver_of(world.faults[i].rank)) - indices.begin();

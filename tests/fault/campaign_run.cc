@@ -2,6 +2,7 @@
 #include "tests/fault/campaign_run.h"
 
 #include <arpa/inet.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <new>
 #include <stdexcept>
@@ -56,6 +58,32 @@ std::string output_of(const std::string& command) {
   return text;
 }
 
+// Where a crash was: into the standard error, which becomes part of the report.
+void show_crashes() {
+  void* frames[1];
+  backtrace(frames, 1);  // loads what it needs
+  struct sigaction action {};
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  action.sa_handler = [](int number) {
+    rlimit memory{};
+    getrlimit(RLIMIT_AS, &memory);
+    memory.rlim_cur = memory.rlim_max;
+    setrlimit(RLIMIT_AS, &memory);
+    void* stack[40];
+    backtrace_symbols_fd(stack, backtrace(stack, 40), 2);
+    raise(number);
+  };
+  for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) sigaction(number, &action, nullptr);
+}
+
+// Of the whole machine.
+double runnable_threads() {
+  std::ifstream file("/proc/loadavg");
+  double average, threads = 0;
+  file >> average >> average >> average >> threads;
+  return threads;
+}
+
 class Runner {
  public:
   explicit Runner(World& world) : world_(world) { record_.log = make_log(); }
@@ -94,6 +122,7 @@ void Runner::start(size_t process, const std::function<int()>& body) {
     close(ends[0]);
     close(ends[1]);
     for (const int pipe : pipes_) close(pipe);
+    show_crashes();
     record_.log->pids[process] = getpid();
     const int code = body();
     if (world_.seed % 2) std::exit(code);  // as most programs end
@@ -215,7 +244,9 @@ Record Runner::run() {
   if (world_.has_maker()) start(number, [&] { return run_maker(world_, *record_.log); });
   for (size_t i = 0; i < number; ++i) start(i, [&, i] { return run_process(world_, *record_.log, static_cast<int>(i)); });
   constexpr int64_t kLookNs = 3'000'000;
+  int looks = 0;
   for (int64_t before = now_ns(); !reap();) {
+    record_.runnable += (runnable_threads() - record_.runnable) / ++looks;
     let_go_on();
     tell_when_over();
     const int64_t now = now_ns();

@@ -26,6 +26,7 @@ struct Record {
   std::vector<ProcessEnd> processes;  // the last one: who makes ids and is no rank; its pid is -1 if there is none
   std::vector<Hang> hangs;
   double lag_s = 0;      // the longest time for which the machine did not let the one run who runs the world
+  double runnable = 0;   // threads of the whole machine that would run, on average
   double seconds = 0;
   std::vector<std::string> files;  // that were left in the file system
 };

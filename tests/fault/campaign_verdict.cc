@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iterator>
@@ -16,11 +17,11 @@ namespace {
 
 using What = Blame::What;
 
-constexpr const char* kNames[] = {"hang", "crash", "ucx abort", "wrong data", "wrong name", "wrong code", "late", "leak", "handle", "promise", "load"};
+constexpr const char* kNames[] = {"hang", "crash", "ucx abort", "data", "name", "late", "leak", "promise", "load"};
 static_assert(std::size(kNames) == kWrongs);
 
-// So long a pause of the one who only looks on means that ranks have had as long ones.
-constexpr double kBusyS = 0.25;
+// A pause of the one who only looks on means that ranks have had as long ones; so do this many threads for one core.
+constexpr double kBusyS = 0.25, kBusyThreads = 3;
 
 constexpr double kNever = -1;
 constexpr std::initializer_list<Fate> kLimits{Fate::Descriptors, Fate::Memory, Fate::FileSize, Fate::Threads};
@@ -42,17 +43,15 @@ class Judge {
  private:
   void find(Wrong wrong, const std::string& text) { findings_.push_back({wrong, text}); }
   // What a busy machine may have done.
-  void find_timed(Wrong wrong, const std::string& text) { find(record_.lag_s > kBusyS ? Wrong::Load : wrong, text); }
+  void find_timed(Wrong wrong, const std::string& text) { const double cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+    find(record_.lag_s > kBusyS || record_.runnable > kBusyThreads * cores ? Wrong::Load : wrong, text); }
   void judge_hangs();
   void judge_end(int process);
-  void judge_thread(const ThreadLog& log, int driver, bool beside);
-  void judge_event(const Event& event, int driver, bool beside);
+  void judge_thread(const ThreadLog& log, int driver);
   void judge_failure(const Event& event, int driver);
   void judge_limit(const Event& event, int driver, const std::vector<Blame>& blames);
   void judge_names(const Event& event, const std::vector<Blame>& blames);
   void judge_code(const Event& event, const std::vector<Blame>& blames);
-  void judge_abort(const Event& event, int driver);
-  void judge_sums();
   double lateness_s(const Event& event) const;
   bool expected_end(int process) const;
   std::string who(const Event& event, int driver) const;
@@ -81,7 +80,7 @@ void Judge::judge_hangs() {
       for (const int rank : world_.drivers[static_cast<size_t>(hang.driver)].ranks) out << ' ' << rank;
     out << ") for " << seconds_text(hang.seconds) << " in " << hang.call;
     if (hang.driver >= 0) out << ", step " << log_.threads[hang.driver].step;
-    find(Wrong::Hang, out.str() + (hang.stack.empty() ? "" : "\n" + hang.stack));
+    find_timed(Wrong::Hang, out.str() + (hang.stack.empty() ? "" : "\n" + hang.stack));
   }
 }
 
@@ -153,7 +152,7 @@ void Judge::judge_code(const Event& event, const std::vector<Blame>& blames) {
   const bool own_abort = contains(text, "was aborted on this rank"), vain = contains(text, "has left without receiving");
   const bool gathers = contains(text, "has left the communicator") && event.result == tuttiInvalidUsage;  // of CommSplit: it never can be
   if (own_abort || vain || gathers) right = tuttiInvalidUsage;
-  if (event.result != right) find(Wrong::Code, "it should be \"" + std::string(tuttiGetErrorString(right)) + '"');
+  if (event.result != right) find(Wrong::Promise, "it should be \"" + std::string(tuttiGetErrorString(right)) + '"');
 }
 
 // A call that failed for a limit, here or elsewhere.
@@ -169,16 +168,17 @@ void Judge::judge_failure(const Event& event, int driver) {
   const size_t before = findings_.size();
   const std::vector<Blame> blames = blames_in(text);
   if (event.result == tuttiInvalidArgument) {
-    if (!contains(text, "is not a communicator") || !truth_.aborted_beside(driver, event.end_ns)) find(Wrong::Code, "no argument is wrong");
+    // Another thread has aborted it.
+    if (!contains(text, "is not a communicator") || log_.aborted_ns[event.comm][event.rank] == 0) find(Wrong::Promise, "no argument is wrong");
   } else if (event.result == tuttiInternalError || event.result == tuttiInProgress || event.result == tuttiSuccess) {
-    find(Wrong::Code, "it must never be");
+    find(Wrong::Promise, "it must never be");
   } else if (contains(text, "TUTTI_COMM_ID") && contains(text, "in use")) {
     find(Wrong::Load, "another program has taken the port");
   } else if (event.result == tuttiSystemError) {
     if (truth_.happened(kLimits, event.end_ns))
       judge_limit(event, driver, blames);
     else
-      find(Wrong::Code, "nothing is wrong with the system");
+      find(Wrong::Promise, "nothing is wrong with the system");
   } else {
     judge_names(event, blames);
     judge_code(event, blames);
@@ -188,41 +188,14 @@ void Judge::judge_failure(const Event& event, int driver) {
   for (size_t i = before; i < findings_.size(); ++i) findings_[i].text += "\n      " + who(event, driver);
 }
 
-// By another thread than the driver's, or in place of a call. It may come when the driver has just ended the communicator in peace.
-void Judge::judge_abort(const Event& event, int driver) {
-  if (event.result == tuttiSuccess) return;
-  const ThreadLog& own = log_.threads[driver];
-  const int count = own.events;
-  const bool in_peace = std::none_of(own.event, own.event + count, [](const Event& one) { return one.what == Event::What::Failed; }) &&
-                        truth_.had_left(event.comm, event.rank, event.end_ns);
-  if (event.result != tuttiInvalidArgument || !in_peace) find(Wrong::Handle, "an abort did not succeed\n      " + who(event, driver));
-}
-
-void Judge::judge_event(const Event& event, int driver, bool beside) {
-  switch (event.what) {
-    case Event::What::Failed: return judge_failure(event, driver);
-    case Event::What::Wrong: return find(Wrong::Data, who(event, driver));
-    case Event::What::BadHandle: return find(Wrong::Handle, who(event, driver));
-    case Event::What::Broken: return find(Wrong::Promise, who(event, driver));
-    case Event::What::Leak: return find(Wrong::Leak, "process " + std::to_string(driver) + ": " + event.text);
-    case Event::What::Aborted: return beside || event.result != tuttiSuccess ? judge_abort(event, driver) : void();
-    case Event::What::Left: return;
-  }
-}
-
-void Judge::judge_thread(const ThreadLog& log, int driver, bool beside) {
+void Judge::judge_thread(const ThreadLog& log, int driver) {
   const int count = log.events.load(std::memory_order_acquire);
-  for (int i = 0; i < count; ++i) judge_event(log.event[i], driver, beside);
-}
-
-void Judge::judge_sums() {
-  for (size_t step = 0; step < world_.steps.size(); ++step) {
-    const std::vector<int>& members = world_.comm(world_.steps[step].comm).members;
-    uint64_t first = 0;
-    for (const int rank : members) {
-      const uint64_t sum = log_.sums[step][rank];
-      if (first == 0) first = sum;
-      if (sum != 0 && sum != first) return find(Wrong::Data, "ranks have other bits after AllReduce in step " + std::to_string(step));
+  for (const Event* event = log.event; event != log.event + count; ++event) {
+    switch (event->what) {
+      case Event::What::Failed: judge_failure(*event, driver); break;
+      case Event::What::Wrong: find(Wrong::Data, who(*event, driver)); break;
+      case Event::What::Broken: find(Wrong::Promise, who(*event, driver)); break;
+      case Event::What::Leak: find(Wrong::Leak, "process " + std::to_string(driver) + ": " + event->text); break;
     }
   }
 }
@@ -231,11 +204,10 @@ std::vector<Finding> Judge::judge() {
   judge_hangs();
   for (int process = 0; process < world_.processes; ++process) judge_end(process);
   for (int driver = 0; driver < static_cast<int>(world_.drivers.size()); ++driver) {
-    judge_thread(log_.threads[driver], driver, false);
-    judge_thread(log_.beside[driver], driver, true);
+    judge_thread(log_.threads[driver], driver);
+    judge_thread(log_.beside[driver], driver);
   }
-  for (int process = 0; process < world_.processes; ++process) judge_thread(log_.processes[process], process, false);
-  judge_sums();
+  for (int process = 0; process < world_.processes; ++process) judge_thread(log_.processes[process], process);
   for (const std::string& file : record_.files) find(Wrong::Leak, "a file: " + file);
   return findings_;
 }
