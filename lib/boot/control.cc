@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "lib/base/clock.h"
@@ -40,7 +41,7 @@ class ControlPlane final : public Control {
         connection_(std::move(joined.connection)) {}
   ~ControlPlane() override;
   Status start() {
-    Status started = start_thread(&thread_, "tutti-control", [this] { run(); });
+    Status started = start_thread(&thread_, "tutti-control", [this] { run_or_fail(); });
     if (!started.ok() && connection_) {
       // The others would take the end of the connection for a death.
       connection_->send(Kind::Abort, Writer().cause({started.code(), rank_, concat("rank ", rank_, ": ", started.text())}).bytes());
@@ -66,6 +67,7 @@ class ControlPlane final : public Control {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  void run_or_fail() noexcept;
   void run();
   void take_orders();
   void obey(Order order);
@@ -191,6 +193,21 @@ ControlPlane::~ControlPlane() {
 }
 
 // ---------------------------------------------------------------- the control thread's side
+
+// Without memory the thread ends, and its rank fails; the others see the connection end.
+void ControlPlane::run_or_fail() noexcept {
+  try {
+    run();
+  } catch (const std::bad_alloc&) {
+    connection_.reset();
+    const Cause cause{Code::SystemError, rank_, ""};
+    if (callbacks_.on_abort) callbacks_.on_abort(cause);
+    Lock lock(mutex_);
+    if (!aborted_) aborted_ = cause;
+    leave_sent_ = true;
+    changed_.notify_all();
+  }
+}
 
 void ControlPlane::run() {
   for (;;) {

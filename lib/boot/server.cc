@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <new>
 
 #include "lib/base/clock.h"
 #include "lib/base/thread.h"
@@ -62,9 +63,19 @@ void Server::stop(bool in_peace) {
   thread_.join();
 }
 
+// Without memory all connections end, which their other ends take for a death.
+void Server::run() noexcept {
+  try {
+    serve();
+  } catch (const std::bad_alloc&) {
+    peers_.clear();
+    close_listener();
+  }
+}
+
 // Frames are read, then the service decides, then the listener closes if it is no longer wanted, and only then something is
 // written: whoever has been told that all is complete finds no open listener of the past.
-void Server::run() {
+void Server::serve() {
   for (;;) {
     const Stop stop = stop_.load();
     if (stop != Stop::No) service_->on_stop(stop == Stop::InPeace);

@@ -59,7 +59,8 @@ class Server {
 
  private:
   Server(Descriptor listener, Bell bell, const Key& key, std::unique_ptr<Service> service);
-  void run();
+  void run() noexcept;
+  void serve();
   void wait_for_events();
   void accept_some(int64_t now);
   void run_out(int error, int64_t now);
