@@ -8,7 +8,7 @@ namespace tutti::test::campaign {
 
 const Fault* Driver::mismatch_in(int index, int rank) const {
   for (const Fault& fault : world_.faults)
-    if (fault.fate == Fate::Mismatch && fault.rank == rank && (fault.step == index || (fault.variant == kSwapped && fault.amount == index))) return &fault;
+    if (fault.fate == Fate::Mismatch && fault.rank == rank && fault.step == index) return &fault;
   return nullptr;
 }
 
@@ -37,9 +37,7 @@ Driver::Pieces Driver::pieces_of(const Step& step, int index) {
       }
       FaultLog& fault_log = log_.faults[fault - world_.faults.data()];
       if (fault_log.at_ns == 0) fault_log.at_ns = now_ns();
-      if (fault->variant == kSwapped && fault->step != index)
-        add(one.comm, rank, world_.steps[static_cast<size_t>(fault->step)].calls[0].call, true);
-      else if (fault->odd)
+      if (fault->odd)
         add(one.comm, rank, *fault->odd, true);
       if (fault->variant == kOneMore) add(one.comm, rank, one.call, true);
     }

@@ -163,7 +163,7 @@ bool Driver::abort_instead(int step) {
 // Made by whoever is to make it. False: nobody can any more.
 bool Driver::get_id(int comm, tuttiUniqueId* id) {
   const CommPlan& plan = world_.comm(comm);
-  const bool makes = plan.by_setting || std::find(plan_.ranks.begin(), plan_.ranks.end(), plan.maker) != plan_.ranks.end();
+  const bool makes = std::find(plan_.ranks.begin(), plan_.ranks.end(), plan.maker) != plan_.ranks.end();
   if (makes) {
     tuttiResult_t result;
     {
@@ -171,7 +171,6 @@ bool Driver::get_id(int comm, tuttiUniqueId* id) {
       result = tuttiGetUniqueId(id);
     }
     if (result != tuttiSuccess) failed(comm, plan_.ranks[0], result, tuttiGetLastError(nullptr));
-    if (plan.by_setting) return result == tuttiSuccess;
     log_.ids[comm] = *id;
     log_.id_made[comm].store(result == tuttiSuccess ? Log::kMade : Log::kCannotBeMade, std::memory_order_release);
     return result == tuttiSuccess;
@@ -210,13 +209,9 @@ bool Driver::init_blocking(const Step& step, const tuttiUniqueId& id) {
       if (result == tuttiSuccess) result = all;
     }
   }
-  for (size_t i = 0; i < number; ++i) {
-    hold(step.comm, plan_.ranks[i], made[i]);
-    if (result == tuttiSuccess) check_members(step.comm, plan_.ranks[i], made[i]);
-  }
+  for (size_t i = 0; i < number; ++i) hold(step.comm, plan_.ranks[i], made[i]);
   if (result == tuttiSuccess) return true;
   failed(step.comm, plan_.ranks[0], result, tuttiGetLastError(nullptr));
-  if (number == 1 && made[0]) note(Event::What::Broken, step.comm, plan_.ranks[0], result, "init failed, and gave a communicator");
   return false;
 }
 
@@ -245,22 +240,11 @@ bool Driver::init_in_background(const Step& step, const tuttiUniqueId& id) {
       while ((asked = tuttiCommGetAsyncError(handle(step.comm, rank), &state)) == tuttiSuccess && state == tuttiInProgress) usleep(300);
       sentence = asked == tuttiSuccess ? tuttiGetLastError(handle(step.comm, rank)) : tuttiGetLastError(nullptr);
     }
-    if (asked == tuttiSuccess && state == tuttiSuccess) {
-      check_members(step.comm, rank, handle(step.comm, rank));
-      continue;
-    }
+    if (asked == tuttiSuccess && state == tuttiSuccess) continue;
     failed(step.comm, rank, asked == tuttiSuccess ? state : asked, sentence);
     all = false;
   }
   return all;
-}
-
-void Driver::check_members(int comm, int rank, tuttiComm_t it) {
-  int ranks = -1, own = -1;
-  if (tuttiCommCount(it, &ranks) != tuttiSuccess || tuttiCommUserRank(it, &own) != tuttiSuccess) return;  // aborted by another thread
-  if (ranks != static_cast<int>(world_.comm(comm).members.size()) || own != world_.place_in(comm, rank))
-    note(Event::What::Wrong, comm, rank, tuttiSuccess,
-         comm_name(comm) + " has " + std::to_string(ranks) + " ranks, and this one is number " + std::to_string(own));
 }
 
 bool Driver::split(const Step& step) {
@@ -290,11 +274,9 @@ bool Driver::split(const Step& step) {
     if (child >= 0) hold(child, ranks[i], made[i]);
     if (result != tuttiSuccess) continue;
     if ((child >= 0) != (made[i] != nullptr)) note(Event::What::Wrong, step.comm, ranks[i], result, "CommSplit gave a communicator, or none, against its color");
-    if (made[i]) check_members(child, ranks[i], made[i]);
   }
   if (result == tuttiSuccess) return true;
   failed(step.comm, ranks[0], result, tuttiGetLastError(nullptr));
-  if (ranks.size() == 1 && made[0]) note(Event::What::Broken, step.comm, ranks[0], result, "CommSplit failed, and gave a communicator");
   return false;
 }
 
@@ -354,22 +336,6 @@ void Driver::close_groups() {
     if (tuttiGroupEnd() == tuttiInvalidUsage && std::string(tuttiGetLastError(nullptr)).find("without") != std::string::npos) return;
 }
 
-// What holds after a failure: later calls say the same, and so does the asynchronous error.
-void Driver::look_at_failed() {
-  const auto [comm, rank] = failed_;
-  if (comm < 0 || plan_.ranks.size() > 1 || failure_ == tuttiInvalidArgument) return;
-  const tuttiComm_t it = handle(comm, rank);
-  tuttiResult_t state = tuttiSuccess;
-  if (!it || tuttiCommGetAsyncError(it, &state) != tuttiSuccess || state == tuttiSuccess) return;
-  tuttiResult_t again;
-  {
-    const Inside inside(*this, "a Barrier after the failure of " + comm_name(comm));
-    again = tuttiBarrier(it, nullptr);
-  }
-  if (again != state && again != tuttiInvalidArgument)
-    note(Event::What::Broken, comm, rank, again, "the asynchronous error is " + std::to_string(state) + ", and a later call says " + std::to_string(again));
-}
-
 void Driver::wind_up() {
   enter_step(static_cast<int>(world_.steps.size()));
   {
@@ -379,7 +345,6 @@ void Driver::wind_up() {
   }
   streams_.clear();
   for (Piece& piece : pending_) piece.part->remember();
-  look_at_failed();
   usleep(3000);
   for (const Piece& piece : pending_)
     if (const std::string changed = piece.part->changed(); !changed.empty())

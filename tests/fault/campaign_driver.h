@@ -72,11 +72,9 @@ class Driver {
   void issue(const Step& step, Pieces& pieces);
   void drain();
   bool check(Pieces& pieces);
-  void check_members(int comm, int rank, tuttiComm_t handle);
   // The end.
   void wind_up();
   void close_groups();
-  void look_at_failed();
   void end_one(int comm, int rank, uint64_t way);
 
   std::vector<int> ranks_in(int comm) const;

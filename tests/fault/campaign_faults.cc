@@ -29,7 +29,6 @@ class Chooser {
   bool find_step(Fault& fault, const std::vector<StepKind>& kinds, size_t least_ranks = 1);
   bool find_any_step(Fault& fault);
   bool choose_odd(Fault& fault);
-  bool swap_with_next(Fault& fault, int comm);
   void choose_delay(Fault& fault);
   void choose_stop(Fault& fault);
 
@@ -77,19 +76,6 @@ void Chooser::choose_stop(Fault& fault) {
   }
 }
 
-// The rank's next call on the same communicator comes first.
-bool Chooser::swap_with_next(Fault& fault, int comm) {
-  for (size_t i = static_cast<size_t>(fault.step) + 1; i < world_.steps.size(); ++i) {
-    const Step& step = world_.steps[i];
-    if (step.comm != comm) continue;
-    if (step.kind != StepKind::Calls) return false;
-    fault.odd = step.calls[0].call;
-    fault.amount = static_cast<int64_t>(i);
-    return true;
-  }
-  return false;
-}
-
 bool Chooser::choose_odd(Fault& fault) {
   if (!find_step(fault, {StepKind::Calls}, 2)) return false;
   const Step& step = world_.steps[static_cast<size_t>(fault.step)];
@@ -98,7 +84,6 @@ bool Chooser::choose_odd(Fault& fault) {
   if (fault.variant == kOtherRoot && !has_root(odd.kind)) fault.variant = kOtherKind;
   if (fault.variant == kOtherOp && !has_op(odd.kind)) fault.variant = kOtherType;
   if (odd.kind == Kind::Barrier && (fault.variant == kOtherType || fault.variant == kOtherCount)) fault.variant = kOtherKind;
-  if (fault.variant == kSwapped && !swap_with_next(fault, step.comm)) fault.variant = kLeftOut;
   const uint64_t ranks = world_.comm(step.comm).members.size();
   switch (fault.variant) {
     case kOtherRoot: odd.root = static_cast<int>((static_cast<uint64_t>(odd.root) + 1 + dice_.below(ranks - 1)) % ranks); break;
@@ -121,7 +106,7 @@ bool Chooser::choose_odd(Fault& fault) {
     }
     default: break;
   }
-  if (fault.variant != kLeftOut && fault.variant != kSwapped) fault.odd = odd;
+  if (fault.variant != kLeftOut) fault.odd = odd;
   return true;
 }
 
@@ -139,7 +124,7 @@ bool Chooser::choose(Fault& fault) {
       fault.variant = dice_.between(0, 2);  // short, long, long from tuttiMemAlloc
       return true;
     }
-    case Fate::Descriptors: fault.amount = dice_.between(0, 15); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::Descriptors: fault.amount = dice_.between(0, 8); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::Memory: fault.amount = dice_.spread(1 << 20, 1 << 26); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::FileSize: fault.amount = dice_.spread(1 << 10, 1 << 22); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::Threads: fault.amount = dice_.between(0, 3); return find_step(fault, {StepKind::Init, StepKind::Split});

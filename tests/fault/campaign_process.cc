@@ -109,19 +109,13 @@ bool lingers() {
   return found;
 }
 
-// A few worlds wait until a lingering rendezvous is over.
-void check_holdings(const Holdings& before, const World& world, ThreadLog& log) {
-  if (!before.readable() || !Holdings::now().readable()) return;
-  const bool patient = world.seed % 16 == 0;
-  Deadline deadline = Deadline::after_s(3);
-  const Deadline last = Deadline::after_s(13);
-  while (!Holdings::now().within(before)) {
-    const bool lingering = lingers();
-    if (lingering && !patient) return;
-    if (lingering) deadline = Deadline::after_s(3);
-    if (deadline.passed() || last.passed()) {
+void check_holdings(const Holdings& before, ThreadLog& log) {
+  if (!before.readable()) return;
+  const Deadline deadline = Deadline::after_s(3);
+  for (Holdings now = Holdings::now(); now.readable() && !now.within(before) && !lingers(); now = Holdings::now()) {
+    if (deadline.passed()) {
       Event event{Event::What::Leak, -1, -1, -1, tuttiSuccess, 0, 0, {}, {}};
-      put(event.text, "left behind: " + Holdings::now().text() + "; before: " + before.text());
+      put(event.text, "left behind: " + now.text() + "; before: " + before.text());
       return log.add(event);
     }
     usleep(2000);
@@ -167,7 +161,7 @@ int run_process(const World& world, Log& log, int process) {
   // Whoever has made an id has to be there until all have joined.
   while (!(world.early ? log.joined_all : log.over)) usleep(1000);
   drivers.clear();
-  check_holdings(before, world, log.processes[process]);
+  check_holdings(before, log.processes[process]);
   return 0;
 }
 
@@ -175,7 +169,7 @@ int run_maker(const World& world, Log& log) {
   set_environment(world, -1);
   for (size_t comm = 0; comm < world.comms.size(); ++comm) {
     const CommPlan& plan = world.comms[comm];
-    if (plan.parent >= 0 || plan.by_setting || plan.maker != kNoRank) continue;
+    if (plan.parent >= 0 || plan.maker != kNoRank) continue;
     const tuttiResult_t result = tuttiGetUniqueId(&log.ids[comm]);
     log.id_made[comm].store(result == tuttiSuccess ? Log::kMade : Log::kCannotBeMade, std::memory_order_release);
   }

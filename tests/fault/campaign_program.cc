@@ -40,7 +40,6 @@ void Drawer::init() {
   CommPlan plan;
   for (int rank = 0; rank < world_.ranks; ++rank) plan.members.push_back(rank);
   const uint64_t way = world_.kind == Fate::Maker ? 99 : dice_.below(100);
-  plan.by_setting = way < 15;
   plan.maker = way < 50 ? 0 : way < 85 ? dice_.between(0, world_.ranks - 1) : kNoRank;
   plan.made = static_cast<int>(world_.steps.size());
   world_.comms.push_back(plan);

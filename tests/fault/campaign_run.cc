@@ -1,7 +1,6 @@
 // campaign_run: see campaign_run.h.
 #include "tests/fault/campaign_run.h"
 
-#include <arpa/inet.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +8,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,20 +31,6 @@ std::shared_ptr<Log> make_log() {
   void* const memory = mmap(nullptr, sizeof(Log), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   return {static_cast<Log*>(memory), [](Log* log) { munmap(log, sizeof(Log)); }};  // zero bytes are its first state
-}
-
-// A port that was free a moment ago.
-int free_port() {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  close(listener);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
 }
 
 std::string output_of(const std::string& command) {
@@ -235,8 +219,6 @@ void Runner::end_all() {
 
 Record Runner::run() {
   const std::set<std::string> files = files_left();
-  if (std::any_of(world_.comms.begin(), world_.comms.end(), [](const CommPlan& comm) { return comm.by_setting; }))
-    world_.settings.emplace_back("TUTTI_COMM_ID", "127.0.0.1:" + std::to_string(free_port()) + "#campaign");
   const size_t number = static_cast<size_t>(world_.processes);
   record_.processes.resize(number + 1);
   pipes_.assign(number + 1, -1);

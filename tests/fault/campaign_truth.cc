@@ -94,7 +94,8 @@ bool Truth::is_so(What what, int rank, const Event& event) const {
   const int parent = world_.comm(event.comm).parent;
   const bool dead = by_then(died_at(world_.process_of(rank)), when);
   switch (what) {
-    case What::Died: return dead;
+    // A process without memory may find no more words.
+    case What::Died: return dead || happened_to(rank, {Fate::Memory}, when);
     case What::Silent: return dead || happened_to(rank, {Fate::Stop}, when);
     case What::Left: return had_left(event.comm, rank, when) || (parent >= 0 && had_left(parent, rank, when));
     case What::Lags: return lags(rank, event);
@@ -115,7 +116,12 @@ bool Truth::is_so(const Blame& blame, const Event& event) const {
   const int64_t when = event.end_ns;
   if (blame.what == What::Died && blame.pid >= 0) {
     for (size_t i = 0; i + 1 < record_.processes.size(); ++i)
-      if (record_.processes[i].pid == blame.pid) return by_then(died_at(static_cast<int>(i)), when);
+      if (record_.processes[i].pid == blame.pid) {
+        const auto here = [&](const DriverPlan& driver) {
+          return driver.process == static_cast<int>(i) && is_so(What::Died, driver.ranks[0], event);
+        };
+        return std::any_of(world_.drivers.begin(), world_.drivers.end(), here);
+      }
     return record_.processes.back().pid == blame.pid && maker_died_at() > 0;
   }
   if (blame.what == What::Nameless) {

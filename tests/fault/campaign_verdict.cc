@@ -43,8 +43,10 @@ class Judge {
  private:
   void find(Wrong wrong, const std::string& text) { findings_.push_back({wrong, text}); }
   // What a busy machine may have done.
-  void find_timed(Wrong wrong, const std::string& text) { const double cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
-    find(record_.lag_s > kBusyS || record_.runnable > kBusyThreads * cores ? Wrong::Load : wrong, text); }
+  void find_timed(Wrong wrong, const std::string& text) {
+    const double cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
+    find(record_.lag_s > kBusyS || record_.runnable > kBusyThreads * cores ? Wrong::Load : wrong, text);
+  }
   void judge_hangs();
   void judge_end(int process);
   void judge_thread(const ThreadLog& log, int driver);
@@ -107,11 +109,13 @@ void Judge::judge_end(int process) {
     out << "signal " << WTERMSIG(end.status) << " (" << strsignal(WTERMSIG(end.status)) << ')';
   else
     out << "exit code " << WEXITSTATUS(end.status);
-  // The last lines that are not the log's words about failures.
-  const size_t assertion = std::min(end.errors.rfind("Assertion"), end.errors.rfind("Fatal"));
-  const size_t from = assertion != std::string::npos && assertion > 200 ? assertion - 200 : end.errors.size() - std::min<size_t>(end.errors.size(), 600);
-  out << ": " << end.errors.substr(from, 900);
-  const bool in_ucx = WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT && contains(end.errors, "ucx: ") && world_.transport == "ucx";
+  // From the assertion on, or the end of all that it wrote, the stack.
+  constexpr size_t kShown = 2000;
+  const std::string& errors = end.errors;
+  const size_t assertion = std::min(errors.rfind("Assertion"), errors.rfind("Fatal"));
+  const size_t last = errors.size() - std::min(errors.size(), kShown);
+  out << ": " << errors.substr(assertion == std::string::npos ? last : assertion - std::min<size_t>(assertion, 200), kShown);
+  const bool in_ucx = WIFSIGNALED(end.status) && world_.transport == "ucx" && contains(errors, "/libuc");
   find(in_ucx ? Wrong::UcxAbort : Wrong::Crash, out.str());
 }
 
@@ -172,8 +176,6 @@ void Judge::judge_failure(const Event& event, int driver) {
     if (!contains(text, "is not a communicator") || log_.aborted_ns[event.comm][event.rank] == 0) find(Wrong::Promise, "no argument is wrong");
   } else if (event.result == tuttiInternalError || event.result == tuttiInProgress || event.result == tuttiSuccess) {
     find(Wrong::Promise, "it must never be");
-  } else if (contains(text, "TUTTI_COMM_ID") && contains(text, "in use")) {
-    find(Wrong::Load, "another program has taken the port");
   } else if (event.result == tuttiSystemError) {
     if (truth_.happened(kLimits, event.end_ns))
       judge_limit(event, driver, blames);

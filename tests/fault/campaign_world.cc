@@ -81,11 +81,8 @@ std::string describe(const World& world, const Step& step) {
   std::ostringstream out;
   switch (step.kind) {
     case Step::Kind::Init:
-      out << "init of c" << step.comm << " of ranks " << list_of(world.comm(step.comm).members) << ", id by ";
-      if (world.comm(step.comm).by_setting)
-        out << "TUTTI_COMM_ID";
-      else
-        out << (world.comm(step.comm).maker == kNoRank ? "another process" : "rank " + std::to_string(world.comm(step.comm).maker));
+      out << "init of c" << step.comm << ", id by ";
+      out << (world.comm(step.comm).maker == kNoRank ? "another process" : "rank " + std::to_string(world.comm(step.comm).maker));
       break;
     case Step::Kind::Split: out << "split of c" << step.comm << " into " << list_of(step.children); break;
     case Step::Kind::Finish: out << "end of c" << step.comm; break;
@@ -128,7 +125,7 @@ bool World::has(Fate fate) const {
 }
 
 bool World::has_maker() const {
-  return std::any_of(comms.begin(), comms.end(), [](const CommPlan& comm) { return comm.parent < 0 && !comm.by_setting && comm.maker == kNoRank; });
+  return std::any_of(comms.begin(), comms.end(), [](const CommPlan& comm) { return comm.parent < 0 && comm.maker == kNoRank; });
 }
 
 int World::last_joining_step() const {

@@ -44,7 +44,7 @@ enum class Fate {
   Slow,         // sleeps longer than operations may stand still
   Abort,        // CommAbort by the thread that makes the calls
   AbortBeside,  // CommAbort by another thread, while the first destroys because its call has failed
-  Mismatch,     // another call than the others', one less, one more, or in another order
+  Mismatch,     // another call than the others', one less, or one more
   LoneSend,     // nobody receives it
   LoneRecv,     // nobody sends it
   Break,        // a transport's connection breaks
@@ -73,13 +73,12 @@ struct Fault {
   std::optional<Case> odd = {};  // of a mismatch: what the rank calls
 };
 // Of a mismatch.
-enum Odd { kOtherKind, kOtherRoot, kOtherCount, kOtherType, kOtherOp, kLeftOut, kOneMore, kSwapped, kOdds };
+enum Odd { kOtherKind, kOtherRoot, kOtherCount, kOtherType, kOtherOp, kLeftOut, kOneMore, kOdds };
 
 struct CommPlan {
   std::vector<int> members;  // by the communicator's own rank
   int parent = -1;           // that it is split from
   int maker = 0;             // the rank that makes its id; kNoRank: a process without ranks; unused if it has a parent
-  bool by_setting = false;   // TUTTI_COMM_ID
   int made = 0;              // in which step
 };
 constexpr int kNoRank = -1;
