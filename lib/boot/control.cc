@@ -28,6 +28,25 @@ constexpr double kLeaveS = 1;  // for the last words to get out
 constexpr double kCloseS = 0.2;
 constexpr size_t kMaxSuspects = 1024;
 
+// Sends what is left, then waits for the hub to see the end: closing earlier might reset the connection under our last
+// words.
+void finish(Connection& connection) {
+  const auto wait = [&](short events, const Deadline& deadline) {
+    pollfd entry{connection.fd(), events, 0};
+    poll(&entry, 1, deadline.left_ms(1000));
+  };
+  for (const Deadline end = Deadline::after_s(kLeaveS); connection.unsent_bytes() > 0 && !end.passed(); connection.write_some())
+    wait(POLLOUT, end);
+  connection.finish_writing();
+  for (const Deadline end = Deadline::after_s(kCloseS); connection.drain() && !end.passed();) wait(POLLIN, end);
+}
+
+// Of a rank that cannot go on: the others would take the end of the connection for a death.
+void take_leave(Connection& connection, int rank, const Status& why) {
+  connection.send(Kind::Abort, Writer().cause({why.code(), rank, concat("rank ", rank, ": ", why.text())}).bytes());
+  finish(connection);
+}
+
 class ControlPlane final : public Control {
  public:
   ControlPlane(Joined joined, Bell bell, int rank, int ranks, Callbacks callbacks)
@@ -42,11 +61,7 @@ class ControlPlane final : public Control {
   ~ControlPlane() override;
   Status start() {
     Status started = start_thread(&thread_, "tutti-control", [this] { run_or_fail(); });
-    if (!started.ok() && connection_) {
-      // The others would take the end of the connection for a death.
-      connection_->send(Kind::Abort, Writer().cause({started.code(), rank_, concat("rank ", rank_, ": ", started.text())}).bytes());
-      close_connection();
-    }
+    if (!started.ok() && connection_) take_leave(*connection_, rank_, started);
     return started;
   }
 
@@ -345,19 +360,8 @@ void ControlPlane::deliver(const Cause& cause) {
   changed_.notify_all();
 }
 
-// Sends what is left, then waits for the hub to see the end: closing earlier might reset the connection under our last
-// words.
 void ControlPlane::close_connection() {
-  if (!connection_) return;
-  const auto wait = [&](short events, const Deadline& deadline) {
-    pollfd entry{connection_->fd(), events, 0};
-    poll(&entry, 1, deadline.left_ms(1000));
-  };
-  for (const Deadline end = Deadline::after_s(kLeaveS); connection_->unsent_bytes() > 0 && !end.passed();
-       connection_->write_some())
-    wait(POLLOUT, end);
-  connection_->finish_writing();
-  for (const Deadline end = Deadline::after_s(kCloseS); connection_->drain() && !end.passed();) wait(POLLIN, end);
+  if (connection_) finish(*connection_);
   connection_.reset();
 }
 
@@ -368,7 +372,10 @@ Result<std::unique_ptr<Control>> Control::join(const Settings& settings, const U
   Result<Joined> joined = join_ranks(settings, id, rank, ranks, cancel);
   if (!joined.ok()) return joined.status();
   Result<Bell> bell = Bell::make();
-  if (!bell.ok()) return bell.status();
+  if (!bell.ok()) {
+    take_leave(joined.value().connection, rank, bell.status());
+    return bell.status();
+  }
   auto control =
       std::make_unique<ControlPlane>(std::move(joined.value()), std::move(bell.value()), rank, ranks, std::move(callbacks));
   TUTTI_TRY(control->start());

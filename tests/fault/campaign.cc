@@ -32,7 +32,7 @@ struct Options {
   std::string transport = "shm";
   std::optional<Fate> kind;
   bool describe = false;
-  bool ucx_may_abort = false;  // ends of UCX by its own assertions are counted and no failure
+  bool ucx_may_fail = false;  // ends of UCX by its own assertions are counted and no failure
 };
 
 // What a world's process tells the one that started it.
@@ -52,7 +52,7 @@ struct Row {
 
 [[noreturn]] void usage(int code) {
   (code == 0 ? std::cout : std::cerr)
-      << "campaign [--transport shm|ucx] [--worlds N] [--seed N] [--jobs N] [--ucx-may-abort] [--describe] [--kind K]; K is one of";
+      << "campaign [--transport shm|ucx] [--worlds N] [--seed N] [--jobs N] [--ucx-may-fail] [--describe] [--kind K]; K is one of";
   for (int fate = 0; fate < kFates; ++fate) std::cerr << ' ' << name_of(static_cast<Fate>(fate));
   std::cerr << '\n';
   std::exit(code);
@@ -62,7 +62,7 @@ Options read_options(int count, char** words) {
   Options options;
   const option known[] = {{"worlds", 1, nullptr, 'w'}, {"seed", 1, nullptr, 's'}, {"transport", 1, nullptr, 't'},
                           {"kind", 1, nullptr, 'k'},   {"jobs", 1, nullptr, 'j'}, {"describe", 0, nullptr, 'd'},
-                          {"help", 0, nullptr, 'h'},   {"ucx-may-abort", 0, nullptr, 'u'}, {nullptr, 0, nullptr, 0}};
+                          {"help", 0, nullptr, 'h'},   {"ucx-may-fail", 0, nullptr, 'u'}, {nullptr, 0, nullptr, 0}};
   for (int letter; (letter = getopt_long(count, words, "", known, nullptr)) != -1;) {
     switch (letter) {
       case 'w': options.worlds = std::atoi(optarg); break;
@@ -70,7 +70,7 @@ Options read_options(int count, char** words) {
       case 't': options.transport = optarg; break;
       case 'j': options.jobs = std::max(1, std::atoi(optarg)); break;
       case 'd': options.describe = true; break;
-      case 'u': options.ucx_may_abort = true; break;
+      case 'u': options.ucx_may_fail = true; break;
       case 'k':
         if (!(options.kind = fate_of(optarg))) usage(2);
         break;
@@ -184,7 +184,7 @@ void Campaign::take_one() {
   for (size_t i = 0; i < kWrongs; ++i) {
     row.wrongs[i] += slot.wrongs[i] > 0;
     const Wrong wrong = static_cast<Wrong>(i);
-    const bool pardoned = wrong == Wrong::Load || (wrong == Wrong::UcxAbort && options_.ucx_may_abort);
+    const bool pardoned = wrong == Wrong::Load || (wrong == Wrong::InUcx && options_.ucx_may_fail);
     failed_ = failed_ || (slot.wrongs[i] > 0 && !pardoned);
   }
   if (!slot.done) std::cout << "  the process of world " << seed << " ended with status " << status << '\n';

@@ -2,6 +2,7 @@
 #include "tests/fault/campaign_act.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,13 +16,11 @@
 namespace tutti::test::campaign {
 namespace {
 
-int highest_descriptor() {
-  int highest = 0;
-  DIR* const open = opendir("/proc/self/fd");
-  if (!open) return 64;
-  while (const dirent* entry = readdir(open)) highest = std::max(highest, std::atoi(entry->d_name));
-  closedir(open);
-  return highest - 1;  // its own was the highest, or there is a hole
+// What the next file opened would get, whatever there is above it.
+int next_descriptor() {
+  const int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  close(next);
+  return next;
 }
 
 rlim_t address_space() {
@@ -103,7 +102,7 @@ void act(const World& world, const Fault& fault, FaultLog& log) {
     case Fate::Exit: std::exit(kFaultExit);
     case Fate::Stop: kill(getpid(), SIGSTOP); break;
     case Fate::Slow: usleep(static_cast<useconds_t>(fault.amount)); break;
-    case Fate::Descriptors: limit(RLIMIT_NOFILE, static_cast<rlim_t>(highest_descriptor() + 1 + fault.amount)); break;
+    case Fate::Descriptors: limit(RLIMIT_NOFILE, static_cast<rlim_t>(next_descriptor() + fault.amount)); break;
     case Fate::Memory: limit(RLIMIT_AS, address_space() + static_cast<rlim_t>(fault.amount)); break;
     case Fate::FileSize: limit(RLIMIT_FSIZE, static_cast<rlim_t>(fault.amount)); break;
     case Fate::Threads: limit_threads(world, fault); break;

@@ -124,7 +124,7 @@ bool Chooser::choose(Fault& fault) {
       fault.variant = dice_.between(0, 2);  // short, long, long from tuttiMemAlloc
       return true;
     }
-    case Fate::Descriptors: fault.amount = dice_.between(0, 8); return find_step(fault, {StepKind::Init, StepKind::Split});
+    case Fate::Descriptors: fault.amount = dice_.between(0, 25); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::Memory: fault.amount = dice_.spread(1 << 20, 1 << 26); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::FileSize: fault.amount = dice_.spread(1 << 10, 1 << 22); return find_step(fault, {StepKind::Init, StepKind::Split});
     case Fate::Threads: fault.amount = dice_.between(0, 3); return find_step(fault, {StepKind::Init, StepKind::Split});

@@ -17,7 +17,7 @@ namespace {
 
 using What = Blame::What;
 
-constexpr const char* kNames[] = {"hang", "crash", "ucx abort", "data", "name", "late", "leak", "promise", "load"};
+constexpr const char* kNames[] = {"hang", "crash", "in ucx", "data", "name", "late", "leak", "promise", "load"};
 static_assert(std::size(kNames) == kWrongs);
 
 // A pause of the one who only looks on means that ranks have had as long ones; so do this many threads for one core.
@@ -82,7 +82,8 @@ void Judge::judge_hangs() {
       for (const int rank : world_.drivers[static_cast<size_t>(hang.driver)].ranks) out << ' ' << rank;
     out << ") for " << seconds_text(hang.seconds) << " in " << hang.call;
     if (hang.driver >= 0) out << ", step " << log_.threads[hang.driver].step;
-    find_timed(Wrong::Hang, out.str() + (hang.stack.empty() ? "" : "\n" + hang.stack));
+    const bool in_ucx = world_.has(Fate::Memory) && contains(hang.stack, "libucs");  // it waits for a lock that its failure has left
+    find_timed(in_ucx ? Wrong::InUcx : Wrong::Hang, out.str() + (hang.stack.empty() ? "" : "\n" + hang.stack));
   }
 }
 
@@ -116,7 +117,7 @@ void Judge::judge_end(int process) {
   const size_t last = errors.size() - std::min(errors.size(), kShown);
   out << ": " << errors.substr(assertion == std::string::npos ? last : assertion - std::min<size_t>(assertion, 200), kShown);
   const bool in_ucx = WIFSIGNALED(end.status) && world_.transport == "ucx" && contains(errors, "/libuc");
-  find(in_ucx ? Wrong::UcxAbort : Wrong::Crash, out.str());
+  find(in_ucx ? Wrong::InUcx : Wrong::Crash, out.str());
 }
 
 // ---- what ranks were told
@@ -163,7 +164,9 @@ void Judge::judge_code(const Event& event, const std::vector<Blame>& blames) {
 void Judge::judge_limit(const Event& event, int driver, const std::vector<Blame>& blames) {
   const std::string text = event.text;
   const bool own = truth_.happened_to(world_.drivers[static_cast<size_t>(driver)].ranks[0], kLimits, event.end_ns);
-  if (!contains(text, "ulimit") && !contains(text, "out of memory") && own) return find(Wrong::Name, "the limit is not named");
+  // UCX does not say why it cannot open what it could not open.
+  const bool named = contains(text, "ulimit") || contains(text, "out of memory") || contains(text, "Too many open files") || contains(text, "ucx: cannot");
+  if (!named && own) return find(Wrong::Name, "the limit is not named");
   if (!own) judge_names(event, blames);
 }
 
@@ -171,9 +174,10 @@ void Judge::judge_failure(const Event& event, int driver) {
   const std::string text = event.text;
   const size_t before = findings_.size();
   const std::vector<Blame> blames = blames_in(text);
-  if (event.result == tuttiInvalidArgument) {
+  if (contains(text, "is not a communicator") && log_.aborted_ns[event.comm][event.rank] > 0) {
     // Another thread has aborted it.
-    if (!contains(text, "is not a communicator") || log_.aborted_ns[event.comm][event.rank] == 0) find(Wrong::Promise, "no argument is wrong");
+  } else if (event.result == tuttiInvalidArgument) {
+    find(Wrong::Promise, "no argument is wrong");
   } else if (event.result == tuttiInternalError || event.result == tuttiInProgress || event.result == tuttiSuccess) {
     find(Wrong::Promise, "it must never be");
   } else if (event.result == tuttiSystemError) {
@@ -192,12 +196,13 @@ void Judge::judge_failure(const Event& event, int driver) {
 
 void Judge::judge_thread(const ThreadLog& log, int driver) {
   const int count = log.events.load(std::memory_order_acquire);
+  const bool in_ucx_by_limit = world_.transport == "ucx" && truth_.happened(kLimits, now_ns());  // its threads and files stay
   for (const Event* event = log.event; event != log.event + count; ++event) {
     switch (event->what) {
       case Event::What::Failed: judge_failure(*event, driver); break;
       case Event::What::Wrong: find(Wrong::Data, who(*event, driver)); break;
       case Event::What::Broken: find(Wrong::Promise, who(*event, driver)); break;
-      case Event::What::Leak: find(Wrong::Leak, "process " + std::to_string(driver) + ": " + event->text); break;
+      case Event::What::Leak: find(in_ucx_by_limit ? Wrong::InUcx : Wrong::Leak, "process " + std::to_string(driver) + ": " + event->text); break;
     }
   }
 }

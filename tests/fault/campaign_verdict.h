@@ -20,7 +20,7 @@ namespace tutti::test::campaign {
 enum class Wrong {
   Hang,
   Crash,
-  UcxAbort,  // abort() inside UCX
+  InUcx,  // an end, or with too little memory a hang, inside UCX
   Data,
   Name,  // who is not guilty is blamed, or nobody is
   Late,
