@@ -225,6 +225,8 @@ void ControlPlane::run_or_fail() noexcept {
 }
 
 void ControlPlane::run() {
+  // What came along with the last words of the rendezvous has been read already: poll() would not tell of it.
+  if (connection_) read_hub();
   for (;;) {
     take_orders();
     if (connection_) connection_->write_some();
