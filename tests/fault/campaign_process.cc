@@ -95,19 +95,19 @@ void watch(Driver& driver, Log& log, int index) {
 
 // ---- what is left
 
-// A rendezvous that has failed, and lingers for ranks that come late.
-bool lingers() {
+std::string thread_names() {
+  std::string names, name;
   DIR* const open = opendir("/proc/self/task");
-  bool found = false;
   while (const dirent* entry = open ? readdir(open) : nullptr) {
-    std::ifstream name(std::string("/proc/self/task/") + entry->d_name + "/comm");
-    std::string text;
-    std::getline(name, text);
-    found = found || text == "tutti-meet";
+    std::ifstream file(std::string("/proc/self/task/") + entry->d_name + "/comm");
+    if (std::getline(file, name)) names += " " + name;
   }
   if (open) closedir(open);
-  return found;
+  return names;
 }
+
+// A rendezvous that has failed lingers for ranks that come late.
+bool lingers() { return thread_names().find("tutti-meet") != std::string::npos; }
 
 void check_holdings(const Holdings& before, ThreadLog& log) {
   if (!before.readable()) return;
@@ -115,7 +115,7 @@ void check_holdings(const Holdings& before, ThreadLog& log) {
   for (Holdings now = Holdings::now(); now.readable() && !now.within(before) && !lingers(); now = Holdings::now()) {
     if (deadline.passed()) {
       Event event{Event::What::Leak, -1, -1, -1, tuttiSuccess, 0, 0, {}, {}};
-      put(event.text, "left behind: " + now.text() + "; before: " + before.text());
+      put(event.text, "left behind: " + now.text() + "; before: " + before.text() + "; threads:" + thread_names());
       return log.add(event);
     }
     usleep(2000);
