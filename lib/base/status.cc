@@ -1,6 +1,7 @@
 // status: the out-of-line part of status.h.
 #include "lib/base/status.h"
 
+#include <cerrno>
 #include <cstring>
 #include <new>
 
@@ -25,7 +26,8 @@ Status::Failure* Status::make(Code code, const std::string& text) noexcept {
 
 Status system_failure(const std::string& what, int error_number) noexcept {
   char buffer[128];
-  return fail(Code::SystemError, what, ": ", strerror_r(error_number, buffer, sizeof buffer));
+  const bool advise = error_number == EMFILE && what.find("ulimit") == std::string::npos;
+  return fail(Code::SystemError, what, advise ? " (raise the limit with ulimit -n): " : ": ", strerror_r(error_number, buffer, sizeof buffer));
 }
 
 }  // namespace tutti

@@ -1,6 +1,7 @@
 // thread: see thread.h.
 #include "lib/base/thread.h"
 
+#include <cerrno>
 #include <csignal>
 #include <exception>
 
@@ -49,7 +50,9 @@ Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void
   if (error == EINVAL) error = pthread_create(&thread->id_, nullptr, run, argument);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
-  if (error != 0) return system_failure(concat("cannot start the thread ", name), error);
+  if (error != 0)
+    return system_failure(concat("cannot start the thread ", name,
+                                 error == EAGAIN ? " (raise the limit of threads with ulimit -u, of memory with ulimit -v)" : ""), error);
   thread->joinable_ = true;
   pthread_setname_np(thread->id_, name);
   return {};

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <optional>
 
 #include "lib/base/clock.h"
@@ -27,6 +28,25 @@ constexpr double kLeaveS = 1;  // for the last words to get out
 constexpr double kCloseS = 0.2;
 constexpr size_t kMaxSuspects = 1024;
 
+// Sends what is left, then waits for the hub to see the end: closing earlier might reset the connection under our last
+// words.
+void finish(Connection& connection) {
+  const auto wait = [&](short events, const Deadline& deadline) {
+    pollfd entry{connection.fd(), events, 0};
+    poll(&entry, 1, deadline.left_ms(1000));
+  };
+  for (const Deadline end = Deadline::after_s(kLeaveS); connection.unsent_bytes() > 0 && !end.passed(); connection.write_some())
+    wait(POLLOUT, end);
+  connection.finish_writing();
+  for (const Deadline end = Deadline::after_s(kCloseS); connection.drain() && !end.passed();) wait(POLLIN, end);
+}
+
+// Of a rank that cannot go on: the others would take the end of the connection for a death.
+void take_leave(Connection& connection, int rank, const Status& why) {
+  connection.send(Kind::Abort, Writer().cause({why.code(), rank, concat("rank ", rank, ": ", why.text())}).bytes());
+  finish(connection);
+}
+
 class ControlPlane final : public Control {
  public:
   ControlPlane(Joined joined, Bell bell, int rank, int ranks, Callbacks callbacks)
@@ -40,7 +60,9 @@ class ControlPlane final : public Control {
         connection_(std::move(joined.connection)) {}
   ~ControlPlane() override;
   Status start() {
-    return start_thread(&thread_, "tutti-control", [this] { run(); });
+    Status started = start_thread(&thread_, "tutti-control", [this] { run(); });
+    if (!started.ok() && connection_) take_leave(*connection_, rank_, started);
+    return started;
   }
 
   uint32_t number() const override { return number_; }
@@ -118,7 +140,7 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   blobs_here_ = 0;
   orders_.push_back({Kind::Contribution, Writer().u32(round_).text(blob).bytes(), {}, {}});
   bell_.ring();
-  const auto settled = [&] { return blobs_here_ == ranks_ || aborted_ || !gather_broken_.ok(); };
+  const auto settled = [&] { return blobs_here_ == ranks_ || aborted_ || leaving_ || !gather_broken_.ok(); };
   if (!changed_.wait_until(lock, deadline, settled)) {
     // The hub knows who is missing, asks them what they do, and tells everybody.
     const Cause silent = silent_hub(concat(what, " did not finish in time"));
@@ -128,6 +150,7 @@ Result<std::vector<std::string>> ControlPlane::all_gather(const std::string& blo
   }
   if (blobs_here_ == ranks_) return std::move(blobs_);  // whatever came after it
   if (aborted_) return Status(aborted_->code, aborted_->text);
+  if (leaving_) return fail(Code::InvalidUsage, "this rank has left the communicator");
   return gather_broken_;
 }
 
@@ -179,6 +202,7 @@ void ControlPlane::leave() {
   if (!leaving_) {
     leaving_ = true;
     give_order([] { return Order{Kind::Leave, "", {}, {}}; });
+    changed_.notify_all();  // another thread may be in all_gather()
   }
   changed_.wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
 }
@@ -199,8 +223,11 @@ ControlPlane::~ControlPlane() {
 // ---------------------------------------------------------------- the control thread's side
 
 void ControlPlane::run() {
-  for (bool goes_on = true; goes_on;) {
+  bool goes_on = true;
+  for (bool first = true; goes_on; first = false) {
     try {
+      // What came along with the last words of the rendezvous has been read already: poll() would not tell of it.
+      if (first && connection_) read_hub();
       goes_on = run_once();
     } catch (const std::exception&) {  // the others hear of it as of a death
       connection_.reset();
@@ -346,19 +373,8 @@ void ControlPlane::deliver(const Cause& cause) {
   changed_.notify_all();
 }
 
-// Sends what is left, then waits for the hub to see the end: closing earlier might reset the connection under our last
-// words.
 void ControlPlane::close_connection() {
-  if (!connection_) return;
-  const auto wait = [&](short events, const Deadline& deadline) {
-    pollfd entry{connection_->fd(), events, 0};
-    poll(&entry, 1, deadline.left_ms(1000));
-  };
-  for (const Deadline end = Deadline::after_s(kLeaveS); connection_->unsent_bytes() > 0 && !end.passed();
-       connection_->write_some())
-    wait(POLLOUT, end);
-  connection_->finish_writing();
-  for (const Deadline end = Deadline::after_s(kCloseS); connection_->drain() && !end.passed();) wait(POLLIN, end);
+  if (connection_) finish(*connection_);
   connection_.reset();
 }
 
@@ -369,7 +385,10 @@ Result<std::unique_ptr<Control>> Control::join(const Settings& settings, const U
   Result<Joined> joined = join_ranks(settings, id, rank, ranks, cancel);
   if (!joined.ok()) return joined.status();
   Result<Bell> bell = Bell::make();
-  if (!bell.ok()) return bell.status();
+  if (!bell.ok()) {
+    take_leave(joined.value().connection, rank, bell.status());
+    return bell.status();
+  }
   auto control =
       std::make_unique<ControlPlane>(std::move(joined.value()), std::move(bell.value()), rank, ranks, std::move(callbacks));
   TUTTI_TRY(control->start());

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <new>
 
 #include "lib/base/clock.h"
 #include "lib/base/thread.h"

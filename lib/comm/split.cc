@@ -19,11 +19,16 @@ struct Choice {
 
 constexpr std::string_view kHeader = "tutti split";
 
+// What the first rank of a color gives begins with one of these: an id, or why there is none.
+constexpr char kId = '+', kNone = '-';
+constexpr size_t kMaxReasonBytes = 500;
+
 // The id without its secret, then the secret for each member but the first, in their order.
 std::string seal_id(const UniqueId& id, const KeyPair& mine, std::span<const Choice> members) {
   Key secret;
   const UniqueId open = without_secret(id, &secret);
-  std::string sealed(open.data(), open.size());
+  std::string sealed(1, kId);
+  sealed.append(open.data(), open.size());
   for (const Choice& member : members.subspan(1)) {
     const Result<Key> key = shared_key(mine, member.open);
     sealed += key.ok() ? seal(key.value(), 0, kHeader, view_of(secret)) : std::string(sizeof secret + kSealBytes, '\0');
@@ -32,14 +37,17 @@ std::string seal_id(const UniqueId& id, const KeyPair& mine, std::span<const Cho
 }
 
 // By member number `index`, 1 at least.
-Result<UniqueId> unseal_id(const std::string& sealed, const KeyPair& mine, const Key& first, size_t index) {
+Result<UniqueId> unseal_id(std::string_view sealed, const KeyPair& mine, const Key& first, size_t index) {
   constexpr size_t kEach = sizeof(Key) + kSealBytes;
   UniqueId open;
-  if (sealed.size() < open.size() + index * kEach) return fail(Code::SystemError, "it could not open a rendezvous for the new communicator");
+  if (sealed.empty() || sealed[0] != kId)
+    return fail(Code::SystemError, "it could not open a rendezvous for the new communicator: ", sealed.substr(std::min<size_t>(sealed.size(), 1), kMaxReasonBytes));
+  sealed.remove_prefix(1);
+  if (sealed.size() < open.size() + index * kEach) return fail(Code::InternalError, "the id it gave is too short");
   std::copy_n(sealed.begin(), open.size(), open.begin());
   const Result<Key> key = shared_key(mine, first);
   if (!key.ok()) return key.status();
-  const std::optional<std::string> bytes = unseal(key.value(), 0, kHeader, std::string_view(sealed).substr(open.size() + (index - 1) * kEach, kEach));
+  const std::optional<std::string> bytes = unseal(key.value(), 0, kHeader, sealed.substr(open.size() + (index - 1) * kEach, kEach));
   if (!bytes) return fail(Code::InternalError, "the id it gave was not made for this rank");
   Key secret;
   std::memcpy(secret.data(), bytes->data(), secret.size());
@@ -68,7 +76,7 @@ Result<CommOptions> Comm::split(int color, int key) {
   const Choice mine{color, key, pair.open};
   Result<std::vector<std::string>> choices =
       control_->all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine), deadline, what);
-  if (!choices.ok()) return choices.status();
+  if (!choices.ok()) return aborted() ? first_failure() : choices.status();
   std::vector<std::pair<int, int>> order;  // (key, rank)
   std::vector<Choice> all(static_cast<size_t>(ranks()));
   for (int peer = 0; peer < ranks(); ++peer) {
@@ -86,6 +94,7 @@ Result<CommOptions> Comm::split(int color, int key) {
 
   // Everyone takes part in the exchange, ranks of no color, too.
   std::string sealed;
+  Status none;
   const bool first = order.size() > 1 && options.rank == 0;
   if (first) {
     // An id made from TUTTI_COMM_ID would be the parent's.
@@ -93,12 +102,15 @@ Result<CommOptions> Comm::split(int color, int key) {
     if (made.ok()) {
       options.id = made.value();
       sealed = seal_id(options.id, pair, members);
+    } else {
+      none = made.status();
+      sealed = concat(kNone, none.text().substr(0, kMaxReasonBytes));
     }
   }
   Result<std::vector<std::string>> ids = control_->all_gather(sealed, deadline, what);
-  if (!ids.ok()) return ids.status();
+  if (!ids.ok()) return aborted() ? first_failure() : ids.status();
   if (order.size() < 2) return options;
-  if (first && sealed.empty()) return fail(Code::SystemError, what, ": this rank could not open a rendezvous for the new communicator");
+  if (!none.ok()) return fail(none.code(), what, ": this rank could not open a rendezvous for the new communicator: ", none.text());
   if (first) return options;
   const Result<UniqueId> id = unseal_id(ids.value()[static_cast<size_t>(order[0].second)], pair, members[0].open, static_cast<size_t>(options.rank));
   if (!id.ok()) return fail(id.status().code(), what, ": rank ", order[0].second, ": ", id.status().text());

@@ -158,6 +158,20 @@ TEST_CASE("leaving is no failure") {
   }
 }
 
+TEST_CASE("who leaves ends the exchange in which another thread of its is") {
+  Crew crew(2);
+  const Settings settings = loopback();
+  REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+  const int64_t begin_ns = now_ns();
+  Status gathered;
+  std::thread gatherer([&] { gathered = crew.controls[0]->all_gather("x", Deadline::after_s(20), "a test").status(); });
+  crew.controls[0]->leave();
+  gatherer.join();
+  CHECK(gathered.code() == Code::InvalidUsage);
+  CHECK(gathered.text() == "this rank has left the communicator");
+  CHECK(now_ns() - begin_ns < 10'000'000'000);
+}
+
 TEST_CASE("an exchange that is late names who is missing") {
   const Settings settings = loopback();
   Crew crew(3);

@@ -1,9 +1,7 @@
-// board: what the fault tests share: memory in which ranks tell each other (and the test) what happened when, and a count of
-// what a process holds, so that a communicator's end can be seen to leave nothing behind.
+// board: what the fault tests share: memory in which ranks tell each other (and the test) what happened when.
 //
 // The board is mapped before the ranks are forked. Each slot is written by its rank alone; atomics carry it across.
 #pragma once
-#include <dirent.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -23,6 +21,7 @@
 
 #include "lib/base/clock.h"
 #include "tests/catch.h"
+#include "tests/fault/holdings.h"
 #include "tests/harness/ranks.h"
 
 namespace tutti::test {
@@ -81,62 +80,6 @@ class SharedBoard {
  private:
   Board* const board_;
 };
-
-// What a process holds.
-struct Holdings {
-  int descriptors = 0, threads = 0, arenas = 0;
-
-  static Holdings now() {
-    Holdings holdings;
-    void* memory = nullptr;  // makes the heap, which a process keeps once it has it
-    if (tuttiMemAlloc(&memory, 1) != tuttiSuccess || tuttiMemFree(memory) != tuttiSuccess) throw Failure{"no memory"};
-    holdings.descriptors = entries("/proc/self/fd");
-    holdings.threads = entries("/proc/self/task");
-    std::ifstream maps("/proc/self/maps");
-    for (std::string line; std::getline(maps, line);) holdings.arenas += line.find("memfd:tutti") != std::string::npos;
-    return holdings;
-  }
-  std::string text() const {
-    return std::to_string(descriptors) + " descriptors, " + std::to_string(threads) + " threads, " + std::to_string(arenas) +
-           " arenas";
-  }
-  bool within(const Holdings& other) const {
-    return descriptors <= other.descriptors && threads <= other.threads && arenas <= other.arenas;
-  }
-  // Throws unless this process soon holds no more than this. A rendezvous that failed lingers for ten seconds, so that ranks
-  // that come late hear why.
-  void expect_again(double seconds = 12) const {
-    const Deadline deadline = Deadline::after_s(seconds);
-    while (!now().within(*this)) {
-      if (deadline.passed()) throw Failure{"left behind: " + now().text() + "; before: " + text()};
-      usleep(1000);
-    }
-  }
-
- private:
-  static int entries(const char* directory) {
-    int count = 0;
-    DIR* const open = opendir(directory);
-    while (readdir(open)) ++count;
-    closedir(open);
-    return count;
-  }
-};
-
-// Names with "tutti" in them where files could be left behind.
-inline std::set<std::string> files_left() {
-  std::set<std::string> names;
-  for (const char* directory : {"/dev/shm", "/tmp", "/var/tmp"}) {
-    DIR* const open = opendir(directory);
-    if (!open) continue;
-    while (const dirent* entry = readdir(open))
-      if (std::strstr(entry->d_name, "tutti-arena") || std::strstr(entry->d_name, "tutti_arena") ||
-          std::strncmp(entry->d_name, "tutti.", 6) == 0)
-        names.insert(std::string(directory) + "/" + entry->d_name);
-    closedir(open);
-  }
-  return names;
-}
 
 // Runs the ranks with what every fault test wants around it: a survivor's process ends as empty as it began, and nothing is
 // left in the file system. `victim`: the rank that dies of SIGKILL or exits at once (-1: none); all others must finish.

@@ -83,12 +83,23 @@ Part::Part(const Case& c, int rank, int ranks)
   allocate();
 }
 
-void Part::fail(const std::string& text) const {
-  throw Failure{"rank " + std::to_string(rank_) + " of " + std::to_string(ranks_) + ", " + describe(case_) + ": " + text};
+void Part::fail(const std::string& text, tuttiResult_t result) const {
+  throw Failure{"rank " + std::to_string(rank_) + " of " + std::to_string(ranks_) + ", " + describe(case_) + ": " + text, result};
 }
 
 void Part::need(tuttiResult_t result) const {
-  if (result != tuttiSuccess) fail(std::string(tuttiGetErrorString(result)) + ": " + tuttiGetLastError(nullptr));
+  if (result != tuttiSuccess) fail(std::string(tuttiGetErrorString(result)) + ": " + tuttiGetLastError(nullptr), result);
+}
+
+void Part::remember() {
+  for (Guarded* memory : {send_memory_.get(), recv_memory_.get()})
+    if (memory) memory->remember();
+}
+
+std::string Part::changed() const {
+  for (const Guarded* memory : {send_memory_.get(), recv_memory_.get()})
+    if (std::string change = memory ? memory->changed() : ""; !change.empty()) return describe(case_) + ": " + change;
+  return "";
 }
 
 size_t Part::pairs_count(int from, int to) const {

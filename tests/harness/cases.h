@@ -69,6 +69,9 @@ class Part {
   void check();
   // Of the result: equal on all ranks after AllReduce.
   uint64_t checksum() const;
+  // After a call that has failed: whether anything in the buffers has changed since remember(). "" or what.
+  void remember();
+  std::string changed() const;
 
  private:
   // Elements [at, at + count) of the output: reduced from elements [first, ..) of all ranks, or those of rank `from`.
@@ -85,7 +88,7 @@ class Part {
   void allocate();
   void call(tuttiComm_t comm, tuttiStream_t stream);
   void call_send_recv(tuttiComm_t comm, tuttiStream_t stream);
-  [[noreturn]] void fail(const std::string& text) const;
+  [[noreturn]] void fail(const std::string& text, tuttiResult_t result = tuttiSuccess) const;
   void need(tuttiResult_t result) const;
   size_t pairs_count(int from, int to) const;
 

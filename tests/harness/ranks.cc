@@ -229,7 +229,7 @@ tuttiComm_t Rank::join(int slot) {
 void Rank::check(tuttiResult_t result, const std::string& what, tuttiResult_t wanted) const {
   if (result == wanted) return;
   throw Failure{what + " returned \"" + tuttiGetErrorString(result) + "\" instead of \"" + tuttiGetErrorString(wanted) +
-                "\": " + tuttiGetLastError(nullptr)};
+                "\": " + tuttiGetLastError(nullptr), result};
 }
 
 void Rank::note(const std::string& text) {

@@ -27,6 +27,7 @@ class Hosts;
 
 struct Failure {
   std::string text;
+  tuttiResult_t result = tuttiSuccess;  // of the library's call that failed, if it was one
 };
 // Throws Failure unless `condition`.
 void expect(bool condition, const std::string& text);

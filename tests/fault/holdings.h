@@ -1,0 +1,75 @@
+// holdings: what a process holds, so that a communicator's end can be seen to leave nothing behind.
+#pragma once
+#include <dirent.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "lib/base/clock.h"
+#include "tests/harness/ranks.h"
+
+namespace tutti::test {
+
+// What a process holds.
+struct Holdings {
+  int descriptors = 0, threads = 0, arenas = 0;
+
+  static Holdings now() {
+    Holdings holdings;
+    void* memory = nullptr;  // makes the heap, which a process keeps once it has it
+    if (tuttiMemAlloc(&memory, 1) != tuttiSuccess || tuttiMemFree(memory) != tuttiSuccess) throw Failure{"no memory"};
+    holdings.descriptors = entries("/proc/self/fd");
+    holdings.threads = entries("/proc/self/task");
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) holdings.arenas += line.find("memfd:tutti") != std::string::npos;
+    return holdings;
+  }
+  std::string text() const {
+    return std::to_string(descriptors) + " descriptors, " + std::to_string(threads) + " threads, " + std::to_string(arenas) +
+           " arenas";
+  }
+  // Not by a process that has become undumpable.
+  bool readable() const { return descriptors >= 0 && threads >= 0; }
+  bool within(const Holdings& other) const {
+    return descriptors <= other.descriptors && threads <= other.threads && arenas <= other.arenas;
+  }
+  // Throws unless this process soon holds no more than this. A rendezvous that failed lingers for ten seconds, so that ranks
+  // that come late hear why.
+  void expect_again(double seconds = 12) const {
+    const Deadline deadline = Deadline::after_s(seconds);
+    while (!now().within(*this)) {
+      if (deadline.passed()) throw Failure{"left behind: " + now().text() + "; before: " + text()};
+      usleep(1000);
+    }
+  }
+
+ private:
+  static int entries(const char* directory) {
+    int count = 0;
+    DIR* const open = opendir(directory);
+    if (!open) return -1;
+    while (readdir(open)) ++count;
+    closedir(open);
+    return count;
+  }
+};
+
+// Names with "tutti" in them where files could be left behind.
+inline std::set<std::string> files_left() {
+  std::set<std::string> names;
+  for (const char* directory : {"/dev/shm", "/tmp", "/var/tmp"}) {
+    DIR* const open = opendir(directory);
+    if (!open) continue;
+    while (const dirent* entry = readdir(open))
+      if (std::strstr(entry->d_name, "tutti-arena") || std::strstr(entry->d_name, "tutti_arena") ||
+          std::strncmp(entry->d_name, "tutti.", 6) == 0)
+        names.insert(std::string(directory) + "/" + entry->d_name);
+    closedir(open);
+  }
+  return names;
+}
+
+}  // namespace tutti::test
