@@ -39,6 +39,9 @@ Status Seats::read(const Settings& settings, int rank, int ranks, bool split) {
   rank_ = rank;
   ranks_ = ranks;
   net_ifname_ = settings.text(Setting::NetIfname);
+  Result<Whereabouts> mine = whereabouts_here();
+  if (!mine.ok()) return mine.status();
+  mine_ = std::move(mine.value());
   topo_ = settings.text(Setting::Topo);
   file_ = settings.text(Setting::TopoFile);
   if (!topo_.empty()) {
@@ -65,7 +68,7 @@ Status Seats::read(const Settings& settings, int rank, int ranks, bool split) {
 
 std::string Seats::given() const { return concat(topo_, "|", file_hash_); }
 
-std::string Seats::whereabouts() const { return ranks_ == 1 ? "" : text_of(whereabouts_here()); }
+std::string Seats::whereabouts() const { return ranks_ == 1 ? "" : text_of(mine_); }
 
 Status Seats::hear(const std::vector<std::string>& all) {
   if (ranks_ == 1) return {};
@@ -89,7 +92,7 @@ Status Seats::hear(const std::vector<std::string>& all) {
 std::string Seats::nics() const { return lowest_ ? std::to_string(static_cast<uint64_t>(usual_bps(nics_here(net_ifname_)))) : ""; }
 
 std::span<const Cluster::Nic> Seats::nics_written() const {
-  const std::optional<size_t> host = cluster_ ? HostNames(*cluster_).find(whereabouts_here().host) : std::nullopt;
+  const std::optional<size_t> host = cluster_ ? HostNames(*cluster_).find(mine_.host) : std::nullopt;
   return host ? std::span<const Cluster::Nic>(cluster_->hosts[*host].nics) : std::span<const Cluster::Nic>();
 }
 

@@ -51,6 +51,7 @@ class Seats {
   std::string file_;        // TUTTI_TOPO_FILE
   uint64_t file_hash_ = 0;
   std::optional<Cluster> cluster_;
+  Whereabouts mine_;
   std::vector<Whereabouts> here_;  // by rank; empty for a single rank
   bool lowest_ = true;             // of its host's ranks
   bool nics_matter_ = false, crowded_ = false, together_ = false;

@@ -10,8 +10,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <mutex>
 
 namespace tutti {
 namespace {
@@ -105,6 +107,17 @@ std::array<int, kInsides> places_of(const CpuMask& cpus) {
   return inside;
 }
 
+std::string host_name() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+uint64_t network_number() {
+  struct stat network;
+  return stat("/proc/self/ns/net", &network) == 0 ? network.st_ino : 0;
+}
+
 // As one word of text_of().
 std::string word_of(std::string text) {
   text.erase(std::find_if(text.begin(), text.end(), [](unsigned char c) { return c == '\n' || c == '\0'; }), text.end());
@@ -113,21 +126,36 @@ std::string word_of(std::string text) {
   return text.empty() ? "?" : text;
 }
 
-}  // namespace
-
-const std::string& boot_id() {
-  static const std::string id = word_of(read_kernel_file("/proc/sys/kernel/random/boot_id"));
-  return id;
+// The kernel's name of this machine since it was started; the host's name where /proc does not tell. Read once, so that no lack of
+// descriptors gives it another.
+Result<std::string> machine_id() {
+  static std::mutex mutex;
+  static std::string known;
+  const std::lock_guard lock(mutex);
+  if (!known.empty()) return known;
+  constexpr const char* kFile = "/proc/sys/kernel/random/boot_id";
+  errno = 0;
+  const std::string text = read_kernel_file(kFile);
+  if (const int error = errno; text.empty() && (error == EMFILE || error == ENFILE || error == ENOMEM))
+    return system_failure(concat("cannot read ", kFile, ", by which ranks of a host know one another", error == ENOMEM ? "" : " (raise the limit with ulimit -n)"), error);
+  known = word_of(text.empty() ? host_name() : text);
+  return known;
 }
 
-Whereabouts whereabouts_here() {
+}  // namespace
+
+uint64_t host_number() {
+  const Result<std::string> id = machine_id();
+  return std::hash<std::string>()(concat(id.ok() ? id.value() : "?", network_number()));
+}
+
+Result<Whereabouts> whereabouts_here() {
   Whereabouts here;
-  here.boot_id = boot_id();
-  struct stat network;
-  if (stat("/proc/self/ns/net", &network) == 0) here.network = network.st_ino;
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  here.host = word_of(name);
+  Result<std::string> id = machine_id();
+  if (!id.ok()) return id.status();
+  here.boot_id = std::move(id.value());
+  here.network = network_number();
+  here.host = word_of(host_name());
   here.cpus = allowed_cpus();
   here.inside = places_of(here.cpus);
   return here;

@@ -30,11 +30,13 @@ struct Whereabouts {
   bool same_host(const Whereabouts& other) const { return network == other.network && boot_id == other.boot_id; }
 };
 
-// Of the calling thread. What cannot be found out is left as it is above.
-Whereabouts whereabouts_here();
+// Of the calling thread. What cannot be found out is left as it is above, but for the host. Errors: SystemError, if it cannot be told
+// for want of descriptors.
+Result<Whereabouts> whereabouts_here();
 
-// The kernel's name of this machine since it was started.
-const std::string& boot_id();
+// Processes with different numbers are on different machines, or in different network namespaces; with the same number they may be
+// neighbours. After whereabouts_here() has succeeded.
+uint64_t host_number();
 
 std::string text_of(const Whereabouts& whereabouts);
 // Refuses what text_of() did not write.

@@ -230,7 +230,7 @@ TEST_CASE("assemble: the hash sees every difference") {
 }
 
 TEST_CASE("whereabouts: of this thread, and through a message") {
-  const Whereabouts here = whereabouts_here();
+  const Whereabouts here = whereabouts_here().value();
   REQUIRE_FALSE(here.boot_id.empty());
   REQUIRE(here.network != 0);
   REQUIRE_FALSE(here.cpus.empty());

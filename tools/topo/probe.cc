@@ -82,8 +82,9 @@ class Probe {
 
 void Probe::find_hosts() {
   Card mine{};
-  const Whereabouts here = whereabouts_here();
-  std::strncpy(mine.whereabouts, text_of(here).c_str(), sizeof mine.whereabouts - 1);
+  const Result<Whereabouts> here = whereabouts_here();
+  if (!here.ok()) throw perf::Failure(here.status().text());
+  std::strncpy(mine.whereabouts, text_of(here.value()).c_str(), sizeof mine.whereabouts - 1);
   gethostname(mine.host, sizeof mine.host - 1);
   for (const Cluster::Nic& nic : nics_here())
     if (mine.nic_count < 8) std::strncpy(mine.nics[mine.nic_count++], nic.name.c_str(), 15);

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,13 +10,13 @@
 #include <map>
 #include <numeric>
 
-#include "lib/topo/whereabouts.h"
 #include "transports/shm/messages.h"
 
 namespace tutti::shm {
 namespace {
 
 constexpr size_t kMostGuests = 256;  // who have connected and proved nothing
+constexpr int64_t kSlowNs = 1'000'000'000, kDeafNs = 10'000'000;
 
 // What a rank hands out. A rank without a heap sends its arena's descriptor twice, so that there are always two.
 struct Files {
@@ -44,20 +43,24 @@ class Collection {
   struct Guest {
     Descriptor socket;
     uid_t user;
+    int64_t since_ns;
     bool greeted = false;
     Hello hello{};
     Nonce nonce{};
   };
   Status accept_all(const Descriptor& listener);
+  Status run_out(int error);
+  Status missing(const Status& why) const;
   // Done: it is a member now. Failed: it goes.
   Progress hear(Guest& guest, Status& failure);
   bool awaited(int rank) const;
-  bool make_room();
+  bool make_room(int64_t before_ns);
 
   const std::span<const Contact> contacts_;
   const int rank_;
   const std::vector<int> expected_;
   std::vector<Guest> guests_;  // in order of arrival
+  int64_t deaf_until_ns_ = 0;  // no descriptors are left: those who are here may soon need none
   std::vector<Member> members_;
 };
 
@@ -66,14 +69,31 @@ bool Collection::awaited(int rank) const {
          std::none_of(members_.begin(), members_.end(), [&](const Member& member) { return member.rank == rank; });
 }
 
-// The user who has most guests loses the oldest.
-bool Collection::make_room() {
+// The user who has most guests loses the oldest, if that has come before that time.
+bool Collection::make_room(int64_t before_ns) {
   std::map<uid_t, size_t> numbers;
   for (const Guest& guest : guests_) ++numbers[guest.user];
   const auto most = std::max_element(numbers.begin(), numbers.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   if (most == numbers.end()) return false;
-  guests_.erase(std::find_if(guests_.begin(), guests_.end(), [&](const Guest& guest) { return guest.user == most->first; }));
+  const auto oldest = std::find_if(guests_.begin(), guests_.end(), [&](const Guest& guest) { return guest.user == most->first; });
+  if (oldest->since_ns > before_ns) return false;
+  guests_.erase(oldest);
   return true;
+}
+
+// Who has been slow to prove itself goes. When all who are here have proved themselves, no more can come.
+Status Collection::run_out(int error) {
+  const int64_t now = now_ns();
+  if (make_room(now - kSlowNs)) return {};
+  deaf_until_ns_ = now + kDeafNs;
+  if (!guests_.empty()) return {};
+  return system_failure("shm: too many open files for the ranks of this host (raise the limit with ulimit -n)", error);
+}
+
+Status Collection::missing(const Status& why) const {
+  const auto first = std::find_if(expected_.begin(), expected_.end(), [&](int rank) { return awaited(rank); });
+  const size_t more = expected_.size() - members_.size() - 1;
+  return fail(why.code(), why.text(), ": rank ", rank_, " waits for rank ", *first, more > 0 ? concat(" and ", more, " more") : "");
 }
 
 Status Collection::accept_all(const Descriptor& listener) {
@@ -82,15 +102,13 @@ Status Collection::accept_all(const Descriptor& listener) {
     if (!socket.open()) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno != EMFILE && errno != ENFILE) return {};
-      const int error = errno;
-      if (!make_room()) return system_failure("shm: too many open files for the ranks of this host (raise the limit with ulimit -n)", error);
-      continue;
+      return run_out(errno);
     }
-    if (guests_.size() >= kMostGuests) (void)make_room();
+    if (guests_.size() >= kMostGuests) (void)make_room(now_ns());
     ucred peer{};
     socklen_t size = sizeof peer;
     if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) continue;
-    guests_.push_back({std::move(socket), peer.uid});
+    guests_.push_back({std::move(socket), peer.uid, now_ns()});
   }
 }
 
@@ -120,8 +138,8 @@ Progress Collection::hear(Guest& guest, Status& failure) {
 Status Collection::collect(const Descriptor& listener, const Patience& patience) {
   std::vector<pollfd> polls;
   while (members_.size() < expected_.size()) {
-    TUTTI_TRY(go_on(patience, "the arrival of all ranks of this host"));
-    polls.assign(1, {listener.get(), POLLIN, 0});
+    if (const Status more = go_on(patience, "the arrival of all ranks of this host"); !more.ok()) return missing(more);
+    polls.assign(1, {now_ns() < deaf_until_ns_ ? -1 : listener.get(), POLLIN, 0});
     for (const Guest& guest : guests_) polls.push_back({guest.socket.get(), POLLIN, 0});
     if (poll(polls.data(), polls.size(), patience.deadline.left_ms(kSliceMs)) <= 0) continue;
     size_t kept = 0;
@@ -286,12 +304,6 @@ Status Exchange::run(const Descriptor& listener) {
 }
 
 }  // namespace
-
-uint64_t host_hash() {
-  struct stat network;
-  const uint64_t number = stat("/proc/self/ns/net", &network) == 0 ? network.st_ino : 0;
-  return std::hash<std::string>()(concat(boot_id(), number));
-}
 
 Status exchange_arenas(int rank, std::span<const Contact> contacts, const ArenaLayout& layout, const Descriptor& listener, Arena& mine,
                        std::vector<Neighbour>& neighbours, const Patience& patience) {

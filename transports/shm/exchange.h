@@ -33,8 +33,6 @@ struct Contact {
   uint64_t heap_bytes;   // 0: there is none
 };
 
-uint64_t host_hash();
-
 // What this process knows of another rank of the host.
 struct Neighbour {
   std::unique_ptr<Arena> arena;    // null: on another host, or this rank itself

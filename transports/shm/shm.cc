@@ -7,6 +7,7 @@
 
 #include "lib/base/fence.h"
 #include "lib/base/log.h"
+#include "lib/topo/whereabouts.h"
 #include "transports/shm/endpoint.h"
 #include "transports/shm/exchange.h"
 
@@ -84,7 +85,7 @@ Status Shm::open() {
 }
 
 Result<std::string> Shm::address() {
-  const Contact contact{host_hash(), process_token(), token_, secret_, layout_.total, sender_.heap.bytes};
+  const Contact contact{host_number(), process_token(), token_, secret_, layout_.total, sender_.heap.bytes};
   return std::string(reinterpret_cast<const char*>(&contact), sizeof contact);
 }
 

@@ -1,8 +1,6 @@
 // address: see address.h.
 #include "transports/ucx/address.h"
 
-#include <sys/stat.h>
-
 #include <concepts>
 #include <cstring>
 #include <functional>
@@ -66,10 +64,7 @@ class Reader {
 
 Contact contact_of_this_process() {
   Contact contact;
-  struct stat netns;
-  const uint64_t network = stat("/proc/self/ns/net", &netns) == 0 ? netns.st_ino : 0;
-  contact.at.host = std::hash<std::string>()(concat(boot_id(), network));
-
+  contact.at.host = host_number();
   contact.process = process_token();
   return contact;
 }
