@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian 12 packages that Tutti is built from, unless they are there, and configures ./build.
+# Installs the packages of Debian 12 or 13 that Tutti is built from, unless they are there, and configures ./build.
 # Usage: tools/setup.sh [--with-tests] [meson setup options...]
 set -eu
 cd "$(dirname "$0")/.."

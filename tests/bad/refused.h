@@ -1,8 +1,6 @@
 // refused: what the tests of wrong calls share. A wrong call is answered with the documented code and a sentence that names
 // what is wrong; and nothing has happened, so that the communicator goes on working.
 #pragma once
-#include <catch2/catch.hpp>
-
 #include <array>
 #include <cstdlib>
 #include <initializer_list>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "include/tutti/tutti.h"
+#include "tests/catch.h"
 
 namespace tutti::test {
 

@@ -1,8 +1,7 @@
 // failure_test: what the ranks hear when one of them dies, aborts, leaves, stands still or is late.
-#include <catch2/catch.hpp>
-
 #include "lib/boot/inquiry.h"
 #include "tests/boot/ranks.h"
+#include "tests/catch.h"
 
 using namespace tutti;
 using namespace tutti::test;

@@ -2,13 +2,13 @@
 #include <poll.h>
 #include <sys/resource.h>
 
-#include <catch2/catch.hpp>
 #include <random>
 
 #include "lib/boot/connection.h"
 #include "lib/boot/rendezvous.h"
 #include "lib/boot/unique_id.h"
 #include "tests/boot/ranks.h"
+#include "tests/catch.h"
 
 using namespace tutti;
 using namespace tutti::test;

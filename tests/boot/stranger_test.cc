@@ -3,11 +3,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <catch2/catch.hpp>
-
 #include "lib/boot/connection.h"
 #include "lib/boot/unique_id.h"
 #include "tests/boot/ranks.h"
+#include "tests/catch.h"
 
 using namespace tutti;
 using namespace tutti::test;

@@ -1,8 +1,7 @@
 // unique_id_test: damaged ids, well-known ids, the choice of the interface.
-#include <catch2/catch.hpp>
-
 #include "lib/boot/unique_id.h"
 #include "tests/boot/ranks.h"
+#include "tests/catch.h"
 
 using namespace tutti;
 using namespace tutti::test;

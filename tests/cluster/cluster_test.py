@@ -148,6 +148,7 @@ def strike(trial):
 def end(trial):
     for what, topology, words, code, sentence in (
             ('a failure', PAIR, ['[ $RANK = 1 ] && exit 7; sleep 1000'], 7, 'rank 1 (on b) ended with exit code 7'),
+            ('a failure with a code of no signal', PAIR, ['[ $RANK = 1 ] && exit 213; sleep 1000'], 213, 'ended with exit code 213'),
             ('a signal', PAIR, ['[ $RANK = 0 ] && kill -SEGV $$; sleep 1000'], 139, 'rank 0 (on a) was killed by signal 11'),
             ('what does not end', PAIR, ['trap "" TERM; while :; do sleep 1; done'], 124, 'still run: rank 0 (on a), rank 1 (on b)'),
             ('what a rank has left', PAIR, ["[ $RANK = 0 ] && { sleep 1000 & exit 0; }; while grep -qszx RANK=0 "

@@ -3,10 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
 
+#include "tests/catch.h"
 #include "tests/conformance/suite.h"
 
 namespace tutti::test {

@@ -1,5 +1,4 @@
 // main of the conformance suite: Catch2's, then one line that says how much was tried over which transport.
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <iostream>
 

@@ -1,6 +1,5 @@
 // queue: streams and groups. The same checks as everywhere, but with many calls under way.
-#include <catch2/catch.hpp>
-
+#include "tests/catch.h"
 #include "tests/conformance/suite.h"
 
 namespace tutti::test {

@@ -3,11 +3,11 @@
 //
 // Not the full product. Each world of the first test plays every (collective, type, op) once, with the other dimensions
 // drawn; the parent draws the same cases and REQUIREs that every pair of values of any two dimensions has come up.
-#include <catch2/catch.hpp>
 #include <cstdlib>
 #include <set>
 
 #include "lib/sched/algorithm.h"
+#include "tests/catch.h"
 #include "tests/conformance/suite.h"
 
 namespace tutti::test {

@@ -2,7 +2,6 @@
 //
 // DIFF_SEED (default 20240) starts the sequence, DIFF_CALLS says how many. All ranks draw the same calls; whether a rank
 // works in place is drawn per rank. A failure prints the seed and the call.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
 #include <iostream>

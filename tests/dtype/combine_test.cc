@@ -1,13 +1,13 @@
 // combine, scale and divide: every type, operation, number of sources, length and alignment, in place and not, on every
 // instruction set this processor has, bit for bit against the scalar reference, with guard bytes around the output.
 #include <array>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <string>
 
 #include "lib/dtype/kernels.h"
+#include "tests/catch.h"
 #include "tests/dtype/reference.h"
 
 using namespace tutti;

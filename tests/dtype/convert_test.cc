@@ -1,12 +1,12 @@
 // Conversions: every code of the small floats, and the rounding of fp32 and double into them, in every lane of every
 // instruction set, against a search for the nearest value.
 #include <bit>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "lib/dtype/kernels.h"
+#include "tests/catch.h"
 #include "tests/dtype/reference.h"
 
 using namespace tutti;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +22,7 @@
 #include <thread>
 
 #include "lib/base/clock.h"
+#include "tests/catch.h"
 #include "tests/harness/ranks.h"
 
 namespace tutti::test {

@@ -86,8 +86,17 @@ std::unique_ptr<Hosts> Hosts::make(int wires, std::string& why_not) {
   }
   for (const int fd : {ready[0], ready[1], end[0], end[1]}) close(fd);
   waitpid(other, nullptr, 0);
-  if (made) return hosts;
-  why_not = "this machine joins no network namespaces by veth";
+  if (!made) {
+    why_not = "this machine joins no network namespaces by veth";
+    return nullptr;
+  }
+  // In a chroot whose root is no mount point, nobody enters.
+  const pid_t trial = fork();
+  if (trial == 0) _exit(hosts->enter(0) ? 0 : 1);
+  int refused = 1;
+  waitpid(trial, &refused, 0);
+  if (refused == 0) return hosts;
+  why_not = "a process may not mount a /sys of its own here";
   return nullptr;
 }
 

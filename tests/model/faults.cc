@@ -1,9 +1,9 @@
 // faults: programs that are wrong in one place. The checker must refuse each, and say where.
 //
 // Faults are planted at every work of several algorithms, so that the checker is not right by luck.
-#include <catch2/catch.hpp>
 #include <functional>
 
+#include "tests/catch.h"
 #include "tests/model/prove.h"
 
 namespace tutti::test {

@@ -2,7 +2,6 @@
 //
 // What is swept is found in the registry: a new algorithm is proved without a line here. The last test prints what was
 // proved. SWEEP_SEED repeats a run's random topologies; SWEEP_RANKS limits the ranks (for sanitizers, which are slow).
-#include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -10,6 +9,7 @@
 #include <random>
 #include <set>
 
+#include "tests/catch.h"
 #include "tests/model/prove.h"
 
 namespace tutti::test {

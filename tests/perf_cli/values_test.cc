@@ -1,10 +1,10 @@
 // values_test: the benchmarks' check has to see what it is there for: one wrong element of any type, under any operation.
 #include "perf/values.h"
 
-#include <catch2/catch.hpp>
 #include <cstring>
 
 #include "perf/collective.h"
+#include "tests/catch.h"
 
 using tutti::perf::size_of;
 using tutti::perf::Values;

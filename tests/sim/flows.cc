@@ -1,9 +1,10 @@
 // flows: rates are max-min fair, and times are exact where they can be worked out by hand.
 #include "lib/sched/flows.h"
 
-#include <catch2/catch.hpp>
 #include <map>
 #include <random>
+
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

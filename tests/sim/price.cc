@@ -3,10 +3,10 @@
 // Over collectives, algorithms, topologies and sizes: a price is within kFactor of the simulated time, and the algorithm that is
 // cheapest takes at most kRegret times as long, simulated, as the fastest. Prices of what one rank reads again from memory
 // (cost::read_again) are higher than the simulator knows, which has no caches: only there they may be.
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdio>
 
+#include "tests/catch.h"
 #include "tests/sim/cases.h"
 
 namespace tutti::test {

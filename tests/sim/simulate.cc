@@ -1,11 +1,11 @@
 // simulate: times that can be worked out by hand, bytes per link, and the clusters on which AllReduce has a known floor.
 #include "lib/sched/simulate.h"
 
-#include <catch2/catch.hpp>
 #include <numeric>
 #include <random>
 
 #include "lib/sched/effort.h"
+#include "tests/catch.h"
 #include "tests/sim/cases.h"
 
 namespace tutti::test {

@@ -3,11 +3,12 @@
 
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <random>
+
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

@@ -2,11 +2,11 @@
 #include "tools/explain.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstdlib>
 
 #include "lib/comm/plans.h"
 #include "lib/topo/topology.h"
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

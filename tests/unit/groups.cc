@@ -1,8 +1,9 @@
 // groups: clusters from measurements made by hand, with the noise of a busy machine.
 #include "tools/topo/groups.h"
 
-#include <catch2/catch.hpp>
 #include <random>
+
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

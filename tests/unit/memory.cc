@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <vector>
+
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

@@ -1,9 +1,8 @@
 // schedule: dependencies as the builder derives them, what fuse joins and what it must leave apart, printing, selection.
-#include <catch2/catch.hpp>
-
 #include "lib/sched/builder.h"
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

@@ -2,11 +2,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <thread>
 
 #include "lib/transport/transport.h"
+#include "tests/catch.h"
 
 using namespace tutti;
 

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <sstream>
 
 #include "lib/topo/machine.h"
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

@@ -1,8 +1,8 @@
 // topology_file: the file a person writes: what it means, and that every mistake is told with its line.
-#include <catch2/catch.hpp>
 #include <ctime>
 
 #include "lib/topo/file.h"
+#include "tests/catch.h"
 
 namespace tutti {
 namespace {

@@ -4,11 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <cstdlib>
 
 #include "lib/base/interface.h"
 #include "lib/transport/transport.h"
+#include "tests/catch.h"
 #include "transports/ucx/address.h"
 
 using namespace tutti;

@@ -162,7 +162,8 @@ class Supervisor:
         del self.running[rank.process.pid]
         if code != 0 and not rank.struck and self.code == 0 and self.interruption == 0:
             self.code = code  # only the first failure is a cause
-            how = (f'was killed by signal {code - 128} ({signal.strsignal(code - 128)})' if code > 128 else
+            number = code - 128
+            how = (f'was killed by signal {number} ({signal.strsignal(number)})' if number in signal.valid_signals() else
                    f'ended with exit code {code}')
             say(f'{rank} {how}')
             self._at(self._now() + self.patience_s, self._end_all)

@@ -189,7 +189,7 @@ const Link* UcxEndpoint::broken() const {
 // ---- receiving
 
 // Where a message of which the first piece has come is to gather.
-void UcxEndpoint::begin(Slot& slot, Link& link, const Header& header) {
+void UcxEndpoint::gather(Slot& slot, Link& link, const Header& header) {
   slot.state = Slot::State::Gathers;
   slot.link = &link;
   slot.signature = header.signature;
@@ -230,7 +230,7 @@ ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data
     slot.data = static_cast<const std::byte*>(data);
     return UCS_INPROGRESS;
   }
-  if (!follows) begin(slot, links_[rail], header);
+  if (!follows) gather(slot, links_[rail], header);
   if (bytes > 0) std::memcpy(slot.to + header.offset, data, bytes);
   slot.gathered += bytes;
   if (slot.gathered >= slot.bytes) slot.state = Slot::State::Here;

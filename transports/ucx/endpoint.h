@@ -156,7 +156,7 @@ class UcxEndpoint final : public Endpoint {
   Progress verdict(const Link& link);
   bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
   bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
-  void begin(Slot& slot, Link& link, const Header& header);
+  void gather(Slot& slot, Link& link, const Header& header);
   void empty(Slot& slot);
   void tell(uint8_t channel, bool final);
   static void on_sent(void* request, ucs_status_t status, void* sending);
