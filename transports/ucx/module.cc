@@ -10,6 +10,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 #include "lib/base/log.h"
 #include "transports/ucx/ucx.h"
@@ -22,7 +23,10 @@ ucs_log_func_rc_t to_our_log(const char*, unsigned, const char*, ucs_log_level_t
   if (!log_enabled(LogLevel::Warn)) return UCS_LOG_FUNC_RC_STOP;
   char text[512];
   std::vsnprintf(text, sizeof text, format, arguments);
-  log_line(LogLevel::Warn, -1, concat("ucx: ", text));
+  try {
+    log_line(LogLevel::Warn, -1, concat("ucx: ", text));
+  } catch (const std::bad_alloc&) {  // UCX, which is C, calls this
+  }
   return UCS_LOG_FUNC_RC_STOP;
 }
 

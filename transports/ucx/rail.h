@@ -29,11 +29,11 @@ static_assert(sizeof(Header) == 32);
 
 enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
 
-class Receiver {
+class Receiver {  // called from C
  public:
   // As ucp_am_recv_callback_t: UCS_INPROGRESS keeps `data`.
-  virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) = 0;
-  virtual void credit(const Header& header) = 0;
+  virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept = 0;
+  virtual void credit(const Header& header) noexcept = 0;
 
  protected:
   ~Receiver() = default;

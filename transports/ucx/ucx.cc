@@ -36,6 +36,7 @@ class Ucx final : public Transport, private Receiver {
   void progress() override {
     if (dead_) return;
     for (const auto& rail : common_.rails) rail->progress();
+    if (!common_.waiting.empty()) common_.send_waiting();
   }
   void arm() override {}
   void sleep(int64_t max_ns) override;
@@ -45,8 +46,8 @@ class Ucx final : public Transport, private Receiver {
   void quiesce() override;
 
  private:
-  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) override;
-  void credit(const Header& header) override;
+  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept override;
+  void credit(const Header& header) noexcept override;
   bool known(const Header& header) const {
     return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_ && !closed_;
   }
@@ -136,12 +137,12 @@ Reach Ucx::reach(int peer) const {
   return {true, kLatencySeconds, bandwidth_Bps_};
 }
 
-ucs_status_t Ucx::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
+ucs_status_t Ucx::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept {
   if (!known(header)) return UCS_OK;  // not of this communicator: dropped
   return endpoints_[header.rank].arrive(rail, header, data, bytes, attributes);
 }
 
-void Ucx::credit(const Header& header) {
+void Ucx::credit(const Header& header) noexcept {
   if (known(header)) endpoints_[header.rank].credit(header);
 }
 
