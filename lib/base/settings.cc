@@ -20,6 +20,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::Text, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
     {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::Text, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
+    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports that Tutti and UCX listen at, so that a firewall can know them; empty: any"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
     {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Text, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
@@ -124,6 +125,11 @@ Status Settings::set(const SettingRow& row, std::string text, std::string origin
                   seconds ? "positive number of seconds" : "number", " up to ", kMostSeconds);
     if (row.setting == Setting::TilesInFlight && (value.number < 1 || value.number > 16))
       return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): must be 1 to 16");
+  }
+  if (row.setting == Setting::Ports) {
+    const Result<Ports> ports = parse_ports(text);
+    if (!ports.ok()) return fail(Code::InvalidArgument, row.name, "=", text, " (", origin, "): ", ports.status().text());
+    ports_ = ports.value();
   }
   value.text = std::move(text);
   value.origin = std::move(origin);

@@ -9,15 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/ports.h"
 #include "lib/base/status.h"
 
 namespace tutti {
 
 enum class Setting : uint8_t {
-  Debug, ConfFile, CommId, SocketIfname, NetIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
+  Debug, ConfFile, CommId, SocketIfname, NetIfname, Ports, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
   Topo, TopoFile, Fault,
 };
-inline constexpr int kSettings = 16;
+inline constexpr int kSettings = 17;
 
 enum class SettingKind : uint8_t { Text, Seconds, Bytes, Count };
 
@@ -37,6 +38,7 @@ class Settings {
   const std::string& text(Setting setting) const { return values_[static_cast<size_t>(setting)].text; }
   double seconds(Setting setting) const { return values_[static_cast<size_t>(setting)].number; }
   uint64_t number(Setting setting) const { return static_cast<uint64_t>(values_[static_cast<size_t>(setting)].number); }
+  Ports ports() const { return ports_; }
   // "environment", "FILE:line" or "default".
   const std::string& origin(Setting setting) const { return values_[static_cast<size_t>(setting)].origin; }
 
@@ -50,6 +52,7 @@ class Settings {
   void warn_unknown() const;
 
   std::array<Value, kSettings> values_;
+  Ports ports_;
 };
 
 // "4K", "1M", "2G", "123": bytes, powers of 1024. Shared with the tools.

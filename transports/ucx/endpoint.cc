@@ -50,6 +50,7 @@ bool UcxEndpoint::connect(Link& link) {
   if (!made.ok()) link.breaks(UCS_ERR_UNREACHABLE);
   if (!made.ok()) return false;
   link.ep = made.value();
+  link.at_once = common_->rails[link.rail]->nic().plain();
   common_->waiting.reserve(++common_->connections);
   return true;
 }

@@ -46,7 +46,7 @@ struct Link {
   bool unmarked = false;     // messages have been sent since the last marker
   bool lost = false;         // a message that was accepted could not be sent
   uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
-  bool at_once = true;       // UCX is given nothing to keep; see UcxEndpoint::hand_over()
+  bool at_once = false;      // UCX is given nothing to keep; see UcxEndpoint::hand_over()
   size_t taken_bytes = 0;    // the most that it has taken at once
   Sending *first_waiting = nullptr, *last_waiting = nullptr;  // until UCX takes them
   ucs_status_t broken = UCS_OK;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "transports/ucx/address.h"
 #include "transports/ucx/endpoint.h"
 
@@ -66,6 +67,13 @@ class Ucx final : public Transport, private Receiver {
   bool dead_ = false;    // progress() does nothing any more
 };
 
+// UCX believes whoever connects to its ports: a few bytes end the process.
+void warn_of_strangers(std::span<const Nic> nics) {
+  for (const Nic& nic : nics)
+    if (nic.plain() && nic.is_public())
+      log_warn(-1, "ucx listens at ", nic.name, ", which has a public address: close its ports to strangers (TUTTI_PORTS), who could end this process");
+}
+
 Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
   if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure("ucx: getrandom", errno);
   Result<std::vector<Nic>> nics = choose_nics(settings, written);
@@ -74,11 +82,14 @@ Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written
   self_.token = token_;
   self_.at.named = !settings.text(Setting::NetIfname).empty();
   self_.at.nics = std::move(nics.value());
+  const PortChoice ports = choose_ports(settings);
   for (const Nic& nic : self_.at.nics) {
-    Result<std::unique_ptr<Rail>> rail = Rail::open(nic, *this);
+    Result<std::unique_ptr<Rail>> rail = Rail::open(nic, ports, *this);
     if (!rail.ok()) return rail.status();
     common_.rails.push_back(std::move(rail.value()));
   }
+  static const bool warned = (warn_of_strangers(self_.at.nics), true);
+  (void)warned;
   return {};
 }
 
@@ -209,10 +220,11 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   return {};
 }
 
-// UCX 1.13 aborts the process when a connection breaks or is dropped in the moment in which it is being made (openucx/ucx pull
-// request 8175 is one of the cases). When a communicator fails, all ranks close theirs at about the same time: so each lets those
-// that are being made come to their end first.
+// UCX 1.13 aborts the process when a connection breaks or is dropped while it negotiates about it (openucx/ucx pull request 8175 is one
+// of the cases), which it does over RDMA (else see UcxEndpoint::hand_over()). When a communicator fails, all ranks close theirs at about
+// the same time: so each lets those that are being made come to their end first.
 void Ucx::linger() {
+  if (std::all_of(common_.rails.begin(), common_.rails.end(), [](const auto& rail) { return rail->nic().plain(); })) return;
   const Deadline deadline = Deadline::after_s(kLingerSeconds);
   while (!deadline.passed()) {
     progress();
