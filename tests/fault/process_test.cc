@@ -44,6 +44,12 @@ int in_process(Body body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+// How meson.build runs this a second time.
+bool over_ucx() {
+  const char* const transports = std::getenv("TUTTI_TRANSPORTS");
+  return transports && std::strcmp(transports, "ucx") == 0;
+}
+
 // Runs `body` in a thread with a stack of so many bytes.
 template <typename Body>
 void on_stack(size_t bytes, Body body) {
@@ -226,10 +232,11 @@ TEST_CASE("limits are an error that names them, never a signal", "[fault]") {
       board->take(rank.rank, tuttiCommInitRank(&comm, 2, id, rank.rank));
       expect(now_s() - begin < 5, "it took more than 5 s");
       std::ifstream maps("/proc/self/maps");
-      for (std::string line; std::getline(maps, line);) expect(line.find("libucp") == std::string::npos, "UCX was loaded");
+      for (std::string line; !over_ucx() && std::getline(maps, line);) expect(line.find("libucp") == std::string::npos, "UCX was loaded");
     });
     INFO(outcome.text());
     CHECK(outcome.ok());
+    if (over_ucx()) continue;  // which may do with less
     for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiSystemError, {limit.words, "TUTTI_TRANSPORTS=ucx"});
   }
 }

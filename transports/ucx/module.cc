@@ -1,9 +1,13 @@
-// module: the one symbol of this module, and what is done once when a process first uses it: UCX, a library, must neither catch
-// the program's signals nor print, unless its user says so by UCX_ERROR_SIGNALS, UCX_HANDLE_ERRORS or UCX_LOG_LEVEL.
+// module: the one symbol of this module, and what is done before UCX is used. UCX, a library, must neither catch the program's signals
+// nor print, unless its user says so by UCX_ERROR_SIGNALS, UCX_HANDLE_ERRORS or UCX_LOG_LEVEL; and none of its sockets may become a
+// standard file, to which a program writes.
 #include "lib/transport/module.h"
 
+#include <fcntl.h>
+#include <ucp/api/ucp.h>
 #include <ucs/debug/debug.h>
 #include <ucs/debug/log_def.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -30,10 +34,29 @@ ucs_log_func_rc_t to_our_log(const char*, unsigned, const char*, ucs_log_level_t
   return UCS_LOG_FUNC_RC_STOP;
 }
 
+// Until 1.18 UCX's assertions can end the process when a connection breaks while it is being made; see UcxEndpoint::hand_over().
+void warn_of_old_versions() {
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  if (major > 1 || minor >= 18) return;
+  log_warn(-1, "UCX ", ucp_get_version_string(), " may abort the process when a peer dies at first contact over RDMA; UCX 1.18 does not");
+}
+
 void tame_ucx() {
+  warn_of_old_versions();
   if (!std::getenv("UCX_ERROR_SIGNALS") && !std::getenv("UCX_HANDLE_ERRORS"))
     for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGHUP}) ucs_debug_disable_signal(signal);
   if (!std::getenv("UCX_LOG_LEVEL")) ucs_log_push_handler(&to_our_log);
+}
+
+// Standard files that are closed get something that is neither read nor written, as before, but has their number. For good: UCX
+// accepts connections in a thread of its own, whenever they come.
+void occupy_standard_files() {
+  for (const int standard : {0, 1, 2}) {
+    if (fcntl(standard, F_GETFD) >= 0) continue;
+    const int fd = open("/dev/null", O_PATH | O_CLOEXEC);
+    if (fd > 2) close(fd);  // another thread was faster
+  }
 }
 
 Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options) {
@@ -43,6 +66,7 @@ Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options)
   if (level != std::end(levels)) set_log_level(static_cast<LogLevel>(level - std::begin(levels)));
   static const bool tamed = (tame_ucx(), true);
   (void)tamed;
+  occupy_standard_files();
   return create(options);
 }
 
