@@ -2,6 +2,7 @@
 #include "transports/ucx/endpoint.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -50,7 +51,10 @@ bool UcxEndpoint::connect(Link& link) {
   if (!made.ok()) link.breaks(UCS_ERR_UNREACHABLE);
   if (!made.ok()) return false;
   link.ep = made.value();
-  link.at_once = common_->rails[link.rail]->nic().plain();
+  // What keeps UCX from sending even the shortest at once.
+  static const bool hindered = std::getenv("UCX_RNDV_THRESH") || std::getenv("UCX_ZCOPY_THRESH");
+  link.at_once = !hindered && common_->rails[link.rail]->nic().plain();
+  link.patient_until_ns = now_ns() + kPatienceNs;
   common_->waiting.reserve(++common_->connections);
   return true;
 }
@@ -157,16 +161,26 @@ Progress UcxEndpoint::hand_over(Sending* sending) {
   };
   ucs_status_ptr_t request = give();
   if (link.at_once && UCS_PTR_STATUS(request) == UCS_ERR_NO_RESOURCE) {
-    if (sending->bytes <= link.taken_bytes || !takes_markers(link)) return Progress::Again;
-    link.at_once = false;  // it is longer than what this network sends at once
+    if (takes_at_once(link, sending->bytes)) return Progress::Again;
+    link.at_once = false;
     param.op_attr_mask &= ~static_cast<uint32_t>(UCP_OP_ATTR_FLAG_FORCE_IMM_CMPL);
     request = give();
   }
   if (UCS_PTR_IS_PTR(request)) return Progress::Done;  // on_sent() will be called
-  if (!request) link.taken_bytes = std::max(link.taken_bytes, sending->bytes);
+  if (!request) {
+    link.taken_bytes = std::max(link.taken_bytes, sending->bytes);
+    link.patient_until_ns = INT64_MAX;
+  }
   if (request) link.breaks(UCS_PTR_STATUS(request));
   sending->common->give_back(sending);
   return request ? Progress::Failed : Progress::Done;
+}
+
+// Whether UCX will send so many bytes at once later, though it does not now. Not if it takes a marker; and if it has never taken
+// anything, that is only believed for so long as a connection may take to be made.
+bool UcxEndpoint::takes_at_once(Link& link, size_t bytes) {
+  if (link.taken_bytes > 0 && bytes <= link.taken_bytes) return true;
+  return link.patient_until_ns == INT64_MAX || now_ns() < link.patient_until_ns ? !takes_markers(link) : false;
 }
 
 // Whether UCX would send the shortest of messages, which says nothing, in this moment.

@@ -30,6 +30,7 @@ inline constexpr size_t kPieceBytes = 32768;
 inline constexpr uint32_t kCreditEvery = 16;
 inline constexpr size_t kLeastSocketBytes = 16384, kAroundBytes = 128;
 inline constexpr int64_t kVerdictNs = 1'500'000'000;
+inline constexpr int64_t kPatienceNs = 1'000'000'000;
 static_assert(kCreditEvery <= kLongWindow && kLongWindow <= kWindow);
 
 class UcxEndpoint;
@@ -48,6 +49,7 @@ struct Link {
   uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
   bool at_once = false;      // UCX is given nothing to keep; see UcxEndpoint::hand_over()
   size_t taken_bytes = 0;    // the most that it has taken at once
+  int64_t patient_until_ns = 0;  // until it has taken something
   Sending *first_waiting = nullptr, *last_waiting = nullptr;  // until UCX takes them
   ucs_status_t broken = UCS_OK;
   int64_t broken_at_ns = 0;
@@ -174,6 +176,7 @@ class UcxEndpoint final : public Endpoint {
   bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
   static Progress hand_over(Sending* sending);
   static bool takes_markers(const Link& link);
+  static bool takes_at_once(Link& link, size_t bytes);
   bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
   ucs_status_t take_in(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);
   void gather(Slot& slot, Link& link, const Header& header);

@@ -4,18 +4,22 @@
 #include "lib/transport/module.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <ucp/api/ucp.h>
 #include <ucs/debug/debug.h>
 #include <ucs/debug/log_def.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
+#include "lib/base/descriptor.h"
 #include "lib/base/log.h"
 #include "transports/ucx/ucx.h"
 
@@ -59,6 +63,25 @@ void occupy_standard_files() {
   }
 }
 
+// UCX aborts the process if it cannot start its thread, with a stack as large as the program's limits say, and the descriptors that
+// belong to it. So all of that, and something for UCX itself, is tried first.
+Status try_resources() {
+  constexpr size_t kBytes = size_t{24} << 20;
+  constexpr int kDescriptors = 24;
+  Descriptor descriptors[kDescriptors];
+  for (Descriptor& descriptor : descriptors) {
+    descriptor = Descriptor(open("/dev/null", O_PATH | O_CLOEXEC));
+    if (!descriptor.open()) return system_failure("ucx: there is no room for its descriptors (ulimit -n)", errno);
+  }
+  void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return system_failure("ucx: there is no room for its memory (ulimit -v)", errno);
+  pthread_t thread;
+  const int error = pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
+  if (error == 0) pthread_join(thread, nullptr);
+  munmap(memory, kBytes);
+  return error == 0 ? Status() : system_failure("ucx: its thread cannot be started (ulimit -v, -s, -u)", error);
+}
+
 Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options) {
   // This module has its own copy of the log.
   static const char* const levels[] = {"NONE", "WARN", "INFO", "TRACE"};
@@ -67,6 +90,7 @@ Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options)
   static const bool tamed = (tame_ucx(), true);
   (void)tamed;
   occupy_standard_files();
+  TUTTI_TRY(try_resources());
   return create(options);
 }
 

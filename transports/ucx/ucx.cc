@@ -195,6 +195,11 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   constexpr double kSeconds = 0.1, kSlowBps = 1e6, kOwnSeconds = 1;
   const int64_t begin_ns = now_ns();
   const auto waited_s = [&] { return static_cast<double>(now_ns() - begin_ns) * 1e-9; };
+  // Sees what has come and nobody has asked for.
+  constexpr int kMostLooks = 1000;
+  for (const auto& rail : common_.rails)
+    for (int look = 0; look < kMostLooks && !dead_ && rail->progress(); ++look) {
+    }
   for (UcxEndpoint& endpoint : endpoints_)
     endpoint.settle();
   const auto due = [&](const UcxEndpoint& endpoint) {
