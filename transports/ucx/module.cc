@@ -38,12 +38,13 @@ ucs_log_func_rc_t to_our_log(const char*, unsigned, const char*, ucs_log_level_t
   return UCS_LOG_FUNC_RC_STOP;
 }
 
-// Until 1.18 UCX's assertions can end the process when a connection breaks while it is being made; see UcxEndpoint::hand_over().
+// Versions in which assertions are known to end the process when a connection breaks while it is being made; see
+// UcxEndpoint::hand_over(), which keeps off them over TCP.
 void warn_of_old_versions() {
   unsigned major = 0, minor = 0, release = 0;
   ucp_get_version(&major, &minor, &release);
   if (major > 1 || minor >= 18) return;
-  log_warn(-1, "UCX ", ucp_get_version_string(), " may abort the process when a peer dies at first contact over RDMA; UCX 1.18 does not");
+  log_warn(-1, "UCX ", ucp_get_version_string(), " may abort the process when a peer dies at first contact over RDMA");
 }
 
 void tame_ucx() {

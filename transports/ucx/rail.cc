@@ -18,19 +18,27 @@ struct Preference {
   const char* name;
   const char* value;
   const char* variables[4];
+  bool of_tcp = false;
 };
 constexpr const char* kSegments[] = {"UCX_TCP_TX_SEG_SIZE", "UCX_TX_SEG_SIZE", "UCX_TCP_RX_SEG_SIZE", "UCX_RX_SEG_SIZE"};
 constexpr Preference kPreferences[] = {
     // Shared memory is another transport's work, and UCX's leaves files in /dev/shm after a crash.
     {"TLS", "^shm,self", {"UCX_TLS", nullptr}},
     // A connection to a host that has gone must not hold up the others for the minutes that the kernel tries.
-    {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}},
+    {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}, true},
     // So that a piece of a message (kPieceBytes) is one message of TCP's. UCX wants the second not to be below the first: both or none.
-    {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
-    {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
+    {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
+    {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
     // The control plane sees to it that a silent host is noticed.
     {"KEEPALIVE_INTERVAL", "inf", {"UCX_KEEPALIVE_INTERVAL", nullptr}},
 };
+
+// What a setting of UCX's TCP is called: since 1.17 with the name of its transport before it.
+std::string name_of_tcp(const char* name) {
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  return concat(major > 1 || minor >= 17 ? "TCP_" : "", name);
+}
 
 bool set_in_environment(const Preference& preference) {
   for (const char* variable : preference.variables)
@@ -96,9 +104,10 @@ Status Rail::start(uint16_t port, bool* busy) {
   if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_failure("cannot read UCX_* of the environment", status);
   for (const Preference& preference : kPreferences)
-    if (!set_in_environment(preference)) (void)ucp_config_modify(config, preference.name, preference.value);
+    if (!set_in_environment(preference))
+      (void)ucp_config_modify(config, (preference.of_tcp ? name_of_tcp(preference.name) : preference.name).c_str(), preference.value);
   if (!nic_.devices.empty()) (void)ucp_config_modify(config, "NET_DEVICES", nic_.devices.c_str());
-  if (port != 0) (void)ucp_config_modify(config, "PORT_RANGE", std::to_string(port).c_str());
+  if (port != 0) (void)ucp_config_modify(config, name_of_tcp("PORT_RANGE").c_str(), std::to_string(port).c_str());
 
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
