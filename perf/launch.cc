@@ -2,16 +2,21 @@
 #include "perf/launch.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <new>
 #include <optional>
+#include <sstream>
 
 #include "perf/children.h"
 #include "perf/exchange.h"
@@ -93,6 +98,21 @@ std::string half_told() {
   return "";
 }
 
+// The parent, by what no other process of this host has at any time: its number counts in a namespace only, and comes again.
+std::string parent_key() {
+  std::string key = "parent " + std::to_string(getppid());
+  struct stat numbers{};
+  if (stat("/proc/self/ns/pid", &numbers) == 0) key += " of " + std::to_string(numbers.st_ino);
+  std::ifstream file("/proc/" + std::to_string(getppid()) + "/stat");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  // The 22nd word is when it started; the second, in brackets, may have blanks in it.
+  std::istringstream words(text.substr(std::min(text.rfind(')') + 1, text.size())));
+  std::string word;
+  for (int i = 3; i <= 22 && words >> word; ++i) {
+  }
+  return key + " since " + word;
+}
+
 // Without a job number the parent is what the ranks of one host have in common.
 std::string job_key(const Launcher& launcher) {
   std::string key = launcher.name;
@@ -103,7 +123,7 @@ std::string job_key(const Launcher& launcher) {
     known = true;
     key += std::string(":") + text;
   }
-  return known ? key : key + ":parent " + std::to_string(getppid());
+  return known ? key : key + ":" + parent_key();
 }
 
 // TUTTI_COMM_ID at rank 0's host, as torchrun tells it: its own store is at MASTER_PORT, so the next one is taken, and the secret is the

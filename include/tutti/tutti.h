@@ -10,11 +10,16 @@
  *  - stream == NULL on host memory: the call returns when the result is there. Any other stream: the call is queued and
  *    returns at once; calls on one stream complete in order.
  *  - Every rank of a communicator makes the same collective calls in the same order with the same count, type, op and
- *    root. Calls that differ end in tuttiInvalidUsage on the ranks that see it, with a text that names both calls.
+ *    root. A message says which call it belongs to: the first that belongs to another one ends in tuttiInvalidUsage, with a text
+ *    that says what each rank called, and no later call takes its data.
  *  - A communicator is used by one thread at a time. Different communicators are independent. tuttiCommAbort(),
  *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
  *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
- *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument.
+ *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument. What a
+ *    child does, and how long it lives, is nothing to its parent's communicators.
+ *  - Results do not depend on the caller's floating-point mode: calls calculate with denormals and round to nearest.
+ *  - A thread that calls needs 64 KiB of stack. The library blocks all signals in its own threads, and handles none.
+ *  - Once loaded the library stays: dlclose() does not unload it.
  *  - An error leaves a sentence behind: tuttiGetLastError(). That of a wrong call begins with the function's name.
  *    tuttiInvalidArgument means that nothing has happened.
  *  - Nothing waits for ever: TUTTI_INIT_TIMEOUT and TUTTI_TIMEOUT (seconds) bound start-up and operations.
@@ -133,16 +138,16 @@ TUTTI_API const char* tuttiGetErrorString(tuttiResult_t result);
 
 /* The last error's full sentence: what was wrong, with which rank, in which operation, and what to do about it.
  * comm: that communicator's first failure, or, if it has none, this thread's last failed call; NULL: the latter. "" when nothing
- * failed. The text stays valid
- * until the same thread calls this function again. Any thread. */
+ * failed. The text stays valid until the same thread calls this function again. Any thread. */
 TUTTI_API const char* tuttiGetLastError(tuttiComm_t comm);
 
 /* ---------------------------------------------------------------- communicators */
 
 /* Makes an id for one communicator and starts its rendezvous, a listening socket in this process: the process must live
- * until all ranks have passed tuttiCommInitRank(). Call it on one rank and pass the bytes to the others. With
- * TUTTI_COMM_ID=host:port[#secret] in the environment every process gets the same id without any exchange, and rank 0
- * opens the rendezvous at that address. Errors: InvalidArgument (NULL), SystemError (no usable network interface). */
+ * until all ranks have passed tuttiCommInitRank(). An id for which no rank comes ends after TUTTI_INIT_TIMEOUT seconds, with its
+ * thread and its socket. Call it on one rank and pass the bytes to the others. With TUTTI_COMM_ID=host:port[#secret] in the
+ * environment (unix:name[#secret] for ranks of one host) every process gets the same id without any exchange, and rank 0 opens the
+ * rendezvous at that address. Errors: InvalidArgument (NULL, a TUTTI_COMM_ID that is none), SystemError (no socket, no thread). */
 TUTTI_API tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId);
 
 /* Joins a communicator of `nranks` ranks (1..1024) as `rank` (0..nranks-1). Blocks until all ranks have come, TUTTI_INIT_TIMEOUT
@@ -163,22 +168,27 @@ TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int
 /* Splits a communicator: ranks that give the same color (>= 0) form a new one, ordered by key, then by rank in `comm`.
  * TUTTI_SPLIT_NOCOLOR: this rank takes part in the call, and *newcomm becomes NULL. Collective over all ranks of comm, which
  * must have no other call in flight. config may be NULL (the parent's settings); its `blocking` is not looked at, the call
- * always blocks. */
+ * always blocks. Only members of the new communicator can join it: its secret is sealed for each of them. Errors: InvalidArgument
+ * (color), RemoteError (a rank died, or did not call: named with what it does instead), InvalidUsage, SystemError. Where a rank
+ * fails before it has joined the others of its color, `comm` fails with it. */
 TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config);
 
-/* Completes all queued operations and takes leave of the other ranks, so that their later death or exit is no error here.
- * Only CommDestroy and CommAbort may follow. */
+/* Completes all queued operations and takes leave of the other ranks, so that their later death or exit is no error here. It compares
+ * what was sent with what was taken: InvalidUsage, if a rank has left without receiving what this one sent; the text says what, and who.
+ * RemoteError as tuttiCommDestroy. Only CommDestroy and CommAbort may follow. */
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
  * answered with tuttiInvalidArgument. Waits for other ranks only as far as queued operations do, and, between hosts, until they have
- * taken what was sent: tuttiRemoteError names one that has not when the timeout is over; the communicator is freed all the same.
+ * taken what was sent: tuttiRemoteError names one that has not when the timeout is over. InvalidUsage as tuttiCommFinalize. The
+ * communicator is freed all the same.
  * Not inside a group that has collected calls on it: they would find it gone. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
 
 /* Ends everything on this communicator here and on all other ranks: operations in flight return tuttiRemoteError (on this
- * rank: tuttiInvalidUsage "aborted"), and nothing touches user memory once this call returns. Frees the handle unless
- * another thread is inside a call on it; then that call returns first. From any thread. */
+ * rank: tuttiInvalidUsage "aborted"), and nothing touches user memory once this call returns. Frees the handle; if another thread is
+ * inside a call on it, that call returns first, and may be followed by one CommDestroy or CommAbort of that thread, which succeeds.
+ * From any thread. */
 TUTTI_API tuttiResult_t tuttiCommAbort(tuttiComm_t comm);
 
 /* Number of ranks; this rank. Errors: InvalidArgument. */
@@ -273,10 +283,10 @@ TUTTI_API tuttiResult_t tuttiGroupEnd(void);
 
 /* ---------------------------------------------------------------- host streams (beyond NCCL) */
 
-/* A stream runs its calls in order in a thread of its own. Destroy waits for what is queued and returns what Synchronize would.
- * Query: tuttiSuccess when
- * everything queued is done, tuttiInProgress otherwise. Synchronize returns the first error of a call on the stream since
- * the last Synchronize. Synchronize and Query may be called from any thread. */
+/* A stream runs its calls in order in a thread of its own. Synchronize waits for what is queued and returns the first error of a call
+ * on the stream since the last Synchronize. Query does not wait: tuttiInProgress until everything queued is done, then what
+ * Synchronize would return, which it leaves there. Destroy waits and returns what Synchronize would. Synchronize and Query may be
+ * called from any thread. */
 TUTTI_API tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream);
 TUTTI_API tuttiResult_t tuttiStreamSynchronize(tuttiStream_t stream);
 TUTTI_API tuttiResult_t tuttiStreamQuery(tuttiStream_t stream);
@@ -285,10 +295,10 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 /* ---------------------------------------------------------------- memory */
 
 /* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place: a message of 8 KiB or more from
- * it is not copied on the way, nor is one to it that is a sum, or does not fit the caches. While an operation runs, ranks of the same communicator (and no others) may access the buffers it was
- * given, never anything else. Otherwise it works like any other memory. What a forked child inherits stays shared with its
- * parent, and is to the child's communicators like memory from malloc. MemFree takes what MemAlloc gave, when no operation uses
- * it any more; anything else is InvalidArgument. Any thread. */
+ * it is not copied on the way, nor is one to it that is a sum, or does not fit the caches. While an operation runs, ranks of the same
+ * communicator (and no others) may access the buffers it was given, never anything else. Otherwise it works like any other memory.
+ * What a forked child inherits stays shared with its parent, and is to the child's communicators like memory from malloc. MemFree takes
+ * what MemAlloc gave, when no operation uses it any more; anything else is InvalidArgument. Any thread. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 

@@ -25,6 +25,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
     {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
+    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports that Tutti and UCX listen at, so that a firewall can know them; empty: any"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
     {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Words, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
@@ -209,7 +210,7 @@ Status read_text(const SettingRow& row, std::string& text) {
     if (level == kLevels.end()) return fail(Code::InvalidArgument, "must be NONE, WARN, INFO or TRACE");
     text = *level;
   }
-  return {};
+  return row.setting == Setting::Ports ? parse_ports(text).status() : Status();
 }
 
 // Once per process: a communicator more must not repeat it. Also when logging is off: a misspelled setting is silent otherwise.
@@ -308,6 +309,11 @@ Settings Settings::alone(Setting setting) const {
   Settings one;
   one.values_[static_cast<size_t>(setting)] = values_[static_cast<size_t>(setting)];
   return one;
+}
+
+Ports Settings::ports() const {
+  const Result<Ports> ports = parse_ports(text(Setting::Ports));
+  return ports.ok() ? ports.value() : Ports();
 }
 
 std::string Settings::shown(Setting setting) const { return shown_text(setting, text(setting)); }

@@ -10,15 +10,16 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/ports.h"
 #include "lib/base/status.h"
 
 namespace tutti {
 
 enum class Setting : uint8_t {
-  Debug, ConfFile, CommId, SocketIfname, NetIfname, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
+  Debug, ConfFile, CommId, SocketIfname, NetIfname, Ports, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
   Topo, TopoFile, Fault,
 };
-inline constexpr int kSettings = 16;
+inline constexpr int kSettings = 17;
 
 // List: items by comma. Words: the same, in any case. Level: of the log, in any case.
 enum class SettingKind : uint8_t { Text, List, Words, Level, Seconds, Bytes, Count };
@@ -49,6 +50,7 @@ class Settings {
   const std::string& text(Setting setting) const { return values_[static_cast<size_t>(setting)].text; }
   double seconds(Setting setting) const { return values_[static_cast<size_t>(setting)].number; }
   uint64_t number(Setting setting) const { return static_cast<uint64_t>(values_[static_cast<size_t>(setting)].number); }
+  Ports ports() const;
   // "environment", "FILE:line" or "default".
   const std::string& origin(Setting setting) const { return values_[static_cast<size_t>(setting)].origin; }
   // text(), without what nobody may see.

@@ -71,6 +71,17 @@ void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
 }
 
+// 0, or errno.
+int listen_there(int fd, const Address& address) {
+  // A port that was asked for can be taken again while old connections remain on it. Without need it does harm: two sockets
+  // may then be given the same free port, and only one can listen.
+  if (address.port != 0) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.family == 6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  sockaddr_storage storage;
+  const socklen_t length = fill(address, &storage);
+  return bind(fd, reinterpret_cast<sockaddr*>(&storage), length) == 0 && listen(fd, SOMAXCONN) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 std::string to_text(const Address& address) {
@@ -159,24 +170,25 @@ Result<Address> parse_address(const std::string& text) {
   return found;
 }
 
-Result<Descriptor> listen_at(Address* address) {
-  Result<Descriptor> fd = stream_socket(*address);
-  if (!fd.ok()) return fd;
-  // A port that was asked for can be taken again while old connections remain on it. Without need it does harm: two sockets
-  // may then be given the same free port, and only one can listen.
-  if (address->port != 0) set_option(fd.value().get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  if (address->family == 6) set_option(fd.value().get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
-  sockaddr_storage storage;
-  socklen_t length = fill(*address, &storage);
-  if (bind(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), length) != 0 ||
-      listen(fd.value().get(), SOMAXCONN) != 0) {
-    const int error = errno;
-    return system_failure(
-        concat("cannot listen at ", to_text(*address), error == EADDRNOTAVAIL ? ", which is no address of this host" : ""),
-        error);
+Result<Descriptor> listen_at(Address* address, const Ports& ports) {
+  const bool chosen = address->port == 0 && address->family != Address::kUnix && !ports.any();
+  Result<Descriptor> fd = Descriptor();
+  int error = EADDRINUSE;
+  for (uint32_t tried = 0; error == EADDRINUSE && tried < (chosen ? ports.count() : 1); ++tried) {
+    Address at = *address;
+    if (chosen) at.port = ports.at(tried);
+    fd = stream_socket(at);  // anew: one that could not listen may be bound
+    if (!fd.ok()) return fd;
+    error = listen_there(fd.value().get(), at);
+  }
+  if (error != 0) {
+    const std::string which = chosen ? concat(", at any of the ports ", ports.first, " to ", ports.last, " (TUTTI_PORTS)") : "";
+    return system_failure(concat("cannot listen at ", to_text(*address), which,
+                                 error == EADDRNOTAVAIL ? ", which is no address of this host" : ""), error);
   }
   if (address->family == Address::kUnix) return fd;
-  length = sizeof storage;
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
   if (getsockname(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0)
     return system_failure("getsockname", errno);
   *address = address_of(storage);

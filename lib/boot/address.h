@@ -48,8 +48,8 @@ Address fresh_unix_address();
 // socket.
 Result<Address> choose_interface(const Settings& settings);
 
-// Port 0: any free one; `address` receives it.
-Result<Descriptor> listen_at(Address* address);
+// Port 0: any free one of `ports`; `address` receives it.
+Result<Descriptor> listen_at(Address* address, const Ports& ports = {});
 
 // Starts to connect. *error is 0 if that goes on: then the socket is writable when it has ended, and connect_error() says
 // how (0: connected). Else it is the errno of a connection that failed at once.

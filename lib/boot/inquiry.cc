@@ -118,7 +118,8 @@ Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
     if (at(rank).kind == Answer::Kind::Given && at(rank).activity.finished < std::max<uint64_t>(inquiry.entered, 1))
       parts.push_back(concat("rank ", rank, ": ", at(rank).activity.text));
   return {Code::RemoteError, -1,
-          concat(inquiry.text, inquiry.entered ? ": all ranks have called it" : ": nobody can be named",
+          concat(inquiry.text, inquiry.suspects.empty() ? "" : concat(", which waits for ", rank_list(inquiry.suspects)),
+                 inquiry.entered ? ": all ranks have called it" : ": nobody can be named",
                  parts.empty() ? "" : "; ", joined(parts))};
 }
 

@@ -189,7 +189,7 @@ Status Joiner::open_hub(const Connection& connection, Hello* hello) {
   if (!address.ok()) return address.status();
   hello->hub = address.value().family == Address::kUnix ? fresh_unix_address() : address.value();
   hello->hub.port = 0;
-  Result<Descriptor> listener = listen_at(&hello->hub);
+  Result<Descriptor> listener = listen_at(&hello->hub, settings_.ports());
   if (!listener.ok()) return listener.status();
   hello->hub_salt = random_nonce();
   Result<std::unique_ptr<Server>> hub =

@@ -198,7 +198,7 @@ Result<UniqueId> start_rendezvous(const Settings& settings) {
   Result<Address> address = choose_interface(settings);
   if (!address.ok()) return address.status();
   content.address = address.value();
-  Result<Descriptor> listener = listen_at(&content.address);
+  Result<Descriptor> listener = listen_at(&content.address, settings.ports());
   if (!listener.ok()) return listener.status();
   content.secret = random_nonce();
   Result<std::unique_ptr<Server>> server = make_rendezvous(

@@ -75,6 +75,7 @@ TEST_CASE("a setting without a value is not set, and blanks are no part of one",
 TEST_CASE("settings that name what does not exist are refused by name", "[bad]") {
   check_refused("TUTTI_TRANSPORTS", "nope", {"TUTTI_TRANSPORTS='nope' (environment): ", "known: shm"});
   check_refused("TUTTI_TRANSPORTS", "shm,nope", {"TUTTI_TRANSPORTS", "nope", "shm"});
+  for (const char* value : {"x", "0", "1-", "-1", "2-1", "1-65536", "1-2-3", "any"}) check_refused("TUTTI_PORTS", value, {"TUTTI_PORTS", value});
   check_refused("TUTTI_ALGO", "nope", {"TUTTI_ALGO", "nope", "ring"});
   check_refused("TUTTI_ALGO", "allreduce:nope", {"TUTTI_ALGO", "nope", "ring"});
   check_refused("TUTTI_ALGO", "nope:ring", {"TUTTI_ALGO='nope:ring' (environment): ", "known: allreduce, "});

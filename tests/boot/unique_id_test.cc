@@ -94,6 +94,27 @@ TEST_CASE("ranks that come late to a rendezvous have all of their own time") {
   crew.leave_and_destroy();
 }
 
+TEST_CASE("a rendezvous listens at a port of TUTTI_PORTS, or says that none is free") {
+  loopback();
+  Address own;
+  own.family = 4;
+  own.ip = {127, 0, 0, 1};
+  const Result<Descriptor> taken = listen_at(&own);  // a port that was free, and is no more
+  REQUIRE(taken.ok());
+  const Ports range{static_cast<uint16_t>(own.port - 1), own.port};
+  setenv("TUTTI_PORTS", concat(range.first, "-", range.last).c_str(), 1);
+  const Settings both = Settings::load().value();
+  setenv("TUTTI_PORTS", std::to_string(own.port).c_str(), 1);
+  const Settings one = Settings::load().value();
+  unsetenv("TUTTI_PORTS");
+  const Result<UniqueId> none = make_unique_id(one);
+  REQUIRE(!none.ok());
+  for (const std::string& word : {std::string("TUTTI_PORTS"), std::to_string(own.port)})
+    CHECK(none.status().text().find(word) != std::string::npos);
+  if (const Result<UniqueId> id = make_unique_id(both); id.ok())  // unless somebody else has it
+    CHECK(decode_id(id.value()).value().address.port == range.first);
+}
+
 TEST_CASE("TUTTI_SOCKET_IFNAME chooses") {
   const auto choose = [](const char* filter) {
     loopback();

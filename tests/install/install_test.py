@@ -79,6 +79,16 @@ def check_symbols(install, source):
     demand('RUNPATH' not in dynamic and 'RPATH' not in dynamic, f'the library carries a search path:\n{dynamic}')
 
 
+def check_hardening(install, sanitizer):
+    """What is loaded into a process cannot be rewritten through its tables, and checks its stack and the C library's copies."""
+    for library in [install.library, *install.destination.glob('**/transport-*.so')]:
+        demand('GNU_RELRO' in run(['readelf', '-lW', library]), f'{library} is linked without -z relro')
+        demand(re.search(r'FLAGS.*\bNOW\b|BIND_NOW', run(['readelf', '-d', library])), f'{library} is linked without -z now')
+        needed = run(['nm', '-D', '--undefined-only', library])
+        demand('__stack_chk_fail' in needed, f'{library} is compiled without -fstack-protector')
+        demand(sanitizer or re.search(r'__\w+_chk\b', needed), f'{library} is compiled without _FORTIFY_SOURCE')
+
+
 def check_modules(install, work):
     """Every module shows one symbol, and is found from where it was installed; by the tools in bin, too."""
     modules = list(install.destination.glob('**/transport-*.so'))
@@ -170,6 +180,7 @@ def main():
             check_symbols(install, source)
             check_header(install, cc, cxx, work)
             check_pkg_config(install, cc, sanitizer, work)
+            check_hardening(install, sanitizer)
             check_modules(install, work)
             check_cmake(install, cc, sanitizer, work)
         except Failure as failure:

@@ -1,9 +1,10 @@
 #!/bin/sh
 # The launchers of the README: Open MPI's and MPICH's mpirun for real, where they are installed; srun and torchrun by what they
 # set. Each on one host, and as if on several: by PMIx where the launcher has it, by TUTTI_COMM_ID, or with a sentence.
-# Arguments: all_reduce_perf.
+# Arguments: all_reduce_perf, tutti-run.
 set -u
 all_reduce=$1
+tutti_run=$2
 . "${0%/*}/expect.sh"
 unset TUTTI_COMM_ID
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
@@ -66,5 +67,15 @@ expect 2 'TUTTI_RANK is set, and TUTTI_NRANKS is not' env TUTTI_RANK=1 "$all_red
 expect 2 'TUTTI_NRANKS is set, and TUTTI_RANK is not' env TUTTI_NRANKS=2 "$all_reduce" $small
 expect 2 'TUTTI_NRANKS=two is not a number' env TUTTI_RANK=0 TUTTI_NRANKS=two "$all_reduce" $small
 expect 2 'TUTTI_RANK=2 is not below TUTTI_NRANKS=2' env TUTTI_RANK=2 TUTTI_NRANKS=2 "$all_reduce" $small
+
+# A host without any interface, and one with ::1 alone: a new network namespace is the one, and becomes the other.
+if unshare -n true 2>/dev/null; then
+  expect 0 "$right" unshare -n "$tutti_run" -n 2 "$all_reduce" $small
+  expect 0 "$right" unshare -n "$all_reduce" -p 2 $small
+  expect 0 "$right" unshare -n sh -c 'ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec "$@"' sh "$tutti_run" -n 2 "$all_reduce" $small
+  expect 0 "$right" unshare -n sh -c 'ip link set lo up && ip addr del 127.0.0.1/8 dev lo && exec "$@"' sh "$all_reduce" -p 2 $small
+else
+  echo 'no network namespace can be made: not tried without interfaces'
+fi
 
 conclude

@@ -1,7 +1,9 @@
 // ucx: which interfaces make a rail; what a rank tells the others, whole and damaged; and that loading the module changes nothing
 // in a process that did not ask for it.
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -141,6 +143,41 @@ TEST_CASE("loading UCX leaves the program's signal handlers alone, and is not he
     CHECK(after[i].sa_handler == mine.sa_handler);
   }
   for (const int fd : {out[0], saved[0], saved[1]}) close(fd);
+}
+
+TEST_CASE("UCX listens at a port of TUTTI_PORTS, and is not asked for one when none is free", "[ucx]") {
+  // Of a listener at any free port of any interface.
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  socklen_t length = sizeof any;
+  const int taken = socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(bind(taken, reinterpret_cast<sockaddr*>(&any), length) == 0);
+  REQUIRE(getsockname(taken, reinterpret_cast<sockaddr*>(&any), &length) == 0);
+  const std::string port = std::to_string(ntohs(any.sin_port));
+  for (const char* name : {"TUTTI_PORTS", "UCX_TCP_PORT_RANGE"}) {
+    setenv(name, port.c_str(), 1);
+    const Result<std::unique_ptr<Transport>> none = open_ucx();
+    unsetenv(name);
+    REQUIRE(!none.ok());
+    for (const std::string& word : {std::string(name), port}) CHECK_THAT(none.status().text(), Catch::Contains(word));
+  }
+  close(taken);
+  setenv("TUTTI_PORTS", port.c_str(), 1);
+  const Result<std::unique_ptr<Transport>> opened = open_ucx();
+  unsetenv("TUTTI_PORTS");
+  CHECK(opened.status().text() == "");
+  const int probe = socket(AF_INET, SOCK_STREAM, 0);
+  CHECK(bind(probe, reinterpret_cast<sockaddr*>(&any), length) != 0);
+  close(probe);
+}
+
+TEST_CASE("addresses that the whole Internet may reach", "[ucx]") {
+  const auto is_public = [](std::string ip) { return Nic{"eth0", "", "", std::move(ip), false, 0}.is_public(); };
+  CHECK(is_public("\x08\x08\x08\x08"));
+  CHECK(is_public(std::string("\x20\x01\x0d", 3) + std::string(13, 'x')));
+  for (const std::string& ip : {std::string("\x0a\0\0\1", 4), std::string("\xac\x1f\0\1", 4), std::string("\xc0\xa8\0\1", 4),
+                               std::string("\x7f\0\0\1", 4), std::string("\x64\x40\0\1", 4), std::string("\xfd", 1) + std::string(15, '\0'), std::string()})
+    CHECK(!is_public(ip));
 }
 
 TEST_CASE("an interface that is not there is refused, and those that are there named", "[ucx]") {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "lib/topo/nics.h"
 
@@ -127,16 +128,12 @@ Place tree_of(const Cluster& cluster, const std::string& title) {
     Place place = place_of(host, ranks);
     (host.rack >= 0 ? racks[static_cast<size_t>(host.rack)].inside : alone).push_back(std::move(place));
   }
-  for (size_t s = 0; s < cluster.sites.size(); ++s) {
-    const Cluster::Site& site = cluster.sites[s];
-    Place place{"site", site.name, {way_of(site.uplink_bps, site.latency_s)}};
-    for (size_t r = 0; r < racks.size(); ++r)
-      if (cluster.racks[r].site == static_cast<int>(s)) place.inside.push_back(std::move(racks[r]));
-    tree.inside.push_back(std::move(place));
+  for (const Cluster::Site& site : cluster.sites) tree.inside.push_back({"site", site.name, {way_of(site.uplink_bps, site.latency_s)}});
+  for (size_t r = 0; r < racks.size(); ++r) {
+    const int site = cluster.racks[r].site;
+    (site >= 0 ? tree.inside[static_cast<size_t>(site)] : tree).inside.push_back(std::move(racks[r]));
   }
-  for (size_t r = 0; r < racks.size(); ++r)
-    if (cluster.racks[r].site < 0) tree.inside.push_back(std::move(racks[r]));
-  for (Place& host : alone) tree.inside.push_back(std::move(host));
+  std::move(alone.begin(), alone.end(), std::back_inserter(tree.inside));
   tree.name = concat(title, ": hosts: ", cluster.hosts.size(), ", ranks: ", ranks);
   return tree;
 }

@@ -30,9 +30,11 @@ inline constexpr size_t kPieceBytes = 32768;
 inline constexpr uint32_t kCreditEvery = 16;
 inline constexpr size_t kLeastSocketBytes = 16384, kAroundBytes = 128;
 inline constexpr int64_t kVerdictNs = 1'500'000'000;
+inline constexpr int64_t kPatienceNs = 1'000'000'000;
 static_assert(kCreditEvery <= kLongWindow && kLongWindow <= kWindow);
 
 class UcxEndpoint;
+struct Sending;
 
 // A connection to a peer. UCX says that a short message is sent when a part of it may still be in this process, because the socket
 // is full, where it stays until UCX is called again. A marker behind it, which says nothing, is accepted when it is gone. One is
@@ -45,15 +47,22 @@ struct Link {
   bool unmarked = false;     // messages have been sent since the last marker
   bool lost = false;         // a message that was accepted could not be sent
   uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
+  bool at_once = false;      // UCX is given nothing to keep; see UcxEndpoint::hand_over()
+  size_t taken_bytes = 0;    // the most that it has taken at once
+  int64_t patient_until_ns = 0;  // until it has taken something
+  Sending *first_waiting = nullptr, *last_waiting = nullptr;  // until UCX takes them
   ucs_status_t broken = UCS_OK;
   int64_t broken_at_ns = 0;
 
-  void breaks(ucs_status_t why);
+  void breaks(ucs_status_t why) noexcept;
 };
 
-// A message that UCX is sending.
+// A message that UCX is sending, or that waits for its turn.
 struct Sending {
   Header header;
+  const std::byte* data = nullptr;
+  size_t bytes = 0;
+  Sending* next = nullptr;       // behind it in its link
   Outgoing* outgoing = nullptr;  // whose memory is read
   Block* block = nullptr;        // or a packed payload
   Link* link = nullptr;
@@ -70,16 +79,23 @@ struct Common {
   std::deque<Sending> sendings;  // addresses stay
   std::vector<Sending*> idle;    // those not in use
   std::vector<Link*> used;       // in this call
+  std::vector<Link*> waiting;    // links that messages wait for
+  size_t connections = 0;        // made so far: links that may wait
   uint32_t pending = 0;          // messages and markers that UCX has not sent
   uint32_t outstanding = 0;      // sends under way that read the user's memory
 
   Sending* take() {
-    if (idle.empty()) idle.push_back(&sendings.emplace_back());
+    if (idle.empty()) {
+      idle.reserve(sendings.size() + sendings.size() / 2 + 1);  // give_back() needs no memory
+      idle.push_back(&sendings.emplace_back());
+    }
     Sending* const sending = idle.back();
     idle.pop_back();
     return sending;
   }
-  void give_back(Sending* sending);
+  void give_back(Sending* sending) noexcept;
+  // Gives UCX what waits, as far as it takes it.
+  void send_waiting();
 };
 
 class UcxEndpoint final : public Endpoint {
@@ -93,9 +109,12 @@ class UcxEndpoint final : public Endpoint {
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
 
+  // Gives UCX what waits for this link; false if it does not take all.
+  static bool send_waiting(Link& link);
+
   // What has come for this rank; see Receiver. Only as long as Incomings and their landings are there.
-  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);
-  void credit(const Header& header);
+  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept;
+  void credit(const Header& header) noexcept;
 
   // Sends a marker if there is need for one.
   void mark(Link& link);
@@ -155,12 +174,16 @@ class UcxEndpoint final : public Endpoint {
   bool connect(Link& link);
   Progress verdict(const Link& link);
   bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
+  static Progress hand_over(Sending* sending);
+  static bool takes_markers(const Link& link);
+  static bool takes_at_once(Link& link, size_t bytes);
   bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
+  ucs_status_t take_in(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);
   void gather(Slot& slot, Link& link, const Header& header);
   void empty(Slot& slot);
   void tell(uint8_t channel, bool final);
-  static void on_sent(void* request, ucs_status_t status, void* sending);
-  static void on_broken(void* link, ucp_ep_h ep, ucs_status_t status);
+  static void on_sent(void* request, ucs_status_t status, void* sending) noexcept;
+  static void on_broken(void* link, ucp_ep_h ep, ucs_status_t status) noexcept;
 
   Common* common_ = nullptr;
   int peer_ = -1;

@@ -1,16 +1,25 @@
-// module: the one symbol of this module, and what is done once when a process first uses it: UCX, a library, must neither catch
-// the program's signals nor print, unless its user says so by UCX_ERROR_SIGNALS, UCX_HANDLE_ERRORS or UCX_LOG_LEVEL.
+// module: the one symbol of this module, and what is done before UCX is used. UCX, a library, must neither catch the program's signals
+// nor print, unless its user says so by UCX_ERROR_SIGNALS, UCX_HANDLE_ERRORS or UCX_LOG_LEVEL; and none of its sockets may become a
+// standard file, to which a program writes.
 #include "lib/transport/module.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <ucp/api/ucp.h>
 #include <ucs/debug/debug.h>
 #include <ucs/debug/log_def.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
+#include "lib/base/descriptor.h"
 #include "lib/base/log.h"
 #include "transports/ucx/ucx.h"
 
@@ -22,14 +31,56 @@ ucs_log_func_rc_t to_our_log(const char*, unsigned, const char*, ucs_log_level_t
   if (!log_enabled(LogLevel::Warn)) return UCS_LOG_FUNC_RC_STOP;
   char text[512];
   std::vsnprintf(text, sizeof text, format, arguments);
-  log_line(LogLevel::Warn, -1, concat("ucx: ", text));
+  try {
+    log_line(LogLevel::Warn, -1, concat("ucx: ", text));
+  } catch (const std::bad_alloc&) {  // UCX, which is C, calls this
+  }
   return UCS_LOG_FUNC_RC_STOP;
 }
 
+// Versions in which assertions are known to end the process when a connection breaks while it is being made; see
+// UcxEndpoint::hand_over(), which keeps off them over TCP.
+void warn_of_old_versions() {
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  if (major > 1 || minor >= 18) return;
+  log_warn(-1, "UCX ", ucp_get_version_string(), " may abort the process when a peer dies at first contact over RDMA");
+}
+
 void tame_ucx() {
+  warn_of_old_versions();
   if (!std::getenv("UCX_ERROR_SIGNALS") && !std::getenv("UCX_HANDLE_ERRORS"))
     for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGHUP}) ucs_debug_disable_signal(signal);
   if (!std::getenv("UCX_LOG_LEVEL")) ucs_log_push_handler(&to_our_log);
+}
+
+// Standard files that are closed get something that is neither read nor written, as before, but has their number. For good: UCX
+// accepts connections in a thread of its own, whenever they come.
+void occupy_standard_files() {
+  for (const int standard : {0, 1, 2}) {
+    if (fcntl(standard, F_GETFD) >= 0) continue;
+    const int fd = open("/dev/null", O_PATH | O_CLOEXEC);
+    if (fd > 2) close(fd);  // another thread was faster
+  }
+}
+
+// UCX aborts the process if it cannot start its thread, with a stack as large as the program's limits say, and the descriptors that
+// belong to it. So all of that, and something for UCX itself, is tried first.
+Status try_resources() {
+  constexpr size_t kBytes = size_t{24} << 20;
+  constexpr int kDescriptors = 24;
+  Descriptor descriptors[kDescriptors];
+  for (Descriptor& descriptor : descriptors) {
+    descriptor = Descriptor(open("/dev/null", O_PATH | O_CLOEXEC));
+    if (!descriptor.open()) return system_failure("ucx: there is no room for its descriptors (ulimit -n)", errno);
+  }
+  void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return system_failure("ucx: there is no room for its memory (ulimit -v)", errno);
+  pthread_t thread;
+  const int error = pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
+  if (error == 0) pthread_join(thread, nullptr);
+  munmap(memory, kBytes);
+  return error == 0 ? Status() : system_failure("ucx: its thread cannot be started (ulimit -v, -s, -u)", error);
 }
 
 Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options) {
@@ -39,6 +90,8 @@ Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options)
   if (level != std::end(levels)) set_log_level(static_cast<LogLevel>(level - std::begin(levels)));
   static const bool tamed = (tame_ucx(), true);
   (void)tamed;
+  occupy_standard_files();
+  TUTTI_TRY(try_resources());
   return create(options);
 }
 

@@ -99,6 +99,14 @@ std::vector<uint32_t> members(std::span<const Whereabouts> ranks, const std::str
 
 }  // namespace
 
+bool Nic::is_public() const {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(ip[i]); };
+  if (ip.size() == 16) return (byte(0) & 0xe0) == 0x20;  // 2000::/3
+  if (ip.size() != 4 || byte(0) == 0 || byte(0) == 127 || byte(0) >= 224) return false;
+  return !(byte(0) == 10 || (byte(0) == 172 && byte(1) / 16 == 1) || (byte(0) == 192 && byte(1) == 168) ||
+           (byte(0) == 169 && byte(1) == 254) || (byte(0) == 100 && byte(1) / 64 == 1));
+}
+
 Result<std::vector<Nic>> choose_nics(const Settings& settings, std::span<const Cluster::Nic> written) {
   Result<std::vector<Interface>> list = list_interfaces();
   if (!list.ok()) return list.status();

@@ -1,8 +1,14 @@
 // rail: see rail.h.
 #include "transports/ucx/rail.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "lib/base/descriptor.h"
 
 namespace tutti::ucx {
 namespace {
@@ -12,24 +18,55 @@ struct Preference {
   const char* name;
   const char* value;
   const char* variables[4];
+  bool of_tcp = false;
 };
 constexpr const char* kSegments[] = {"UCX_TCP_TX_SEG_SIZE", "UCX_TX_SEG_SIZE", "UCX_TCP_RX_SEG_SIZE", "UCX_RX_SEG_SIZE"};
 constexpr Preference kPreferences[] = {
     // Shared memory is another transport's work, and UCX's leaves files in /dev/shm after a crash.
     {"TLS", "^shm,self", {"UCX_TLS", nullptr}},
     // A connection to a host that has gone must not hold up the others for the minutes that the kernel tries.
-    {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}},
+    {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}, true},
     // So that a piece of a message (kPieceBytes) is one message of TCP's. UCX wants the second not to be below the first: both or none.
-    {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
-    {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}},
+    {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
+    {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
     // The control plane sees to it that a silent host is noticed.
     {"KEEPALIVE_INTERVAL", "inf", {"UCX_KEEPALIVE_INTERVAL", nullptr}},
 };
+
+// What a setting of UCX's TCP is called: since 1.17 with the name of its transport before it.
+std::string name_of_tcp(const char* name) {
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  return concat(major > 1 || minor >= 17 ? "TCP_" : "", name);
+}
 
 bool set_in_environment(const Preference& preference) {
   for (const char* variable : preference.variables)
     if (variable && std::getenv(variable)) return true;
   return false;
+}
+
+// Whether UCX could listen there now.
+bool may_listen(const Nic& nic, uint16_t port) {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+  if (nic.ip.size() == 4) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(port);
+    std::memcpy(&in.sin_addr, nic.ip.data(), nic.ip.size());
+    std::memcpy(&address, &in, length = sizeof in);
+  } else if (nic.ip.size() == 16) {
+    sockaddr_in6 in6{};
+    in6.sin6_family = AF_INET6;
+    in6.sin6_port = htons(port);
+    std::memcpy(&in6.sin6_addr, nic.ip.data(), nic.ip.size());
+    std::memcpy(&address, &in6, length = sizeof in6);
+  } else {
+    return true;  // of UCX_NET_DEVICES: it will say
+  }
+  const Descriptor fd(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return !fd.open() || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0 || errno != EADDRINUSE;
 }
 
 }  // namespace
@@ -38,19 +75,39 @@ Status ucx_failure(const std::string& what, ucs_status_t status) {
   return fail(Code::SystemError, "ucx: ", what, ": ", ucs_status_string(status));
 }
 
-Result<std::unique_ptr<Rail>> Rail::open(const Nic& nic, Receiver& receiver) {
-  std::unique_ptr<Rail> rail(new Rail(nic, receiver));
-  TUTTI_TRY(rail->start());
-  return rail;
+PortChoice choose_ports(const Settings& settings) {
+  for (const char* name : {"UCX_TCP_PORT_RANGE", "UCX_PORT_RANGE"}) {
+    const char* const text = std::getenv(name);
+    if (!text) continue;
+    const Result<Ports> ports = parse_ports(text);
+    return {ports.ok() ? ports.value() : Ports(), concat(name, "=", text)};  // else UCX makes of it what it can
+  }
+  return {settings.ports(), concat("TUTTI_PORTS=", settings.text(Setting::Ports), " (", settings.origin(Setting::Ports), ")")};
 }
 
-Status Rail::start() {
+// UCX would try the ports of a range for ever if none is free: so it gets one at a time, which is free.
+Result<std::unique_ptr<Rail>> Rail::open(const Nic& nic, const PortChoice& choice, Receiver& receiver) {
+  for (uint32_t tried = 0; tried < choice.ports.count(); ++tried) {
+    const uint16_t port = choice.ports.at(tried);
+    if (port != 0 && !may_listen(nic, port)) continue;
+    bool busy = false;
+    std::unique_ptr<Rail> rail(new Rail(nic, receiver));
+    const Status status = rail->start(port, &busy);
+    if (status.ok()) return rail;
+    if (!busy) return status;
+  }
+  return fail(Code::SystemError, "ucx: no port of ", choice.origin, " is free at ", nic.name);
+}
+
+Status Rail::start(uint16_t port, bool* busy) {
   ucp_config_t* config = nullptr;
   if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_failure("cannot read UCX_* of the environment", status);
   for (const Preference& preference : kPreferences)
-    if (!set_in_environment(preference)) (void)ucp_config_modify(config, preference.name, preference.value);
+    if (!set_in_environment(preference))
+      (void)ucp_config_modify(config, (preference.of_tcp ? name_of_tcp(preference.name) : preference.name).c_str(), preference.value);
   if (!nic_.devices.empty()) (void)ucp_config_modify(config, "NET_DEVICES", nic_.devices.c_str());
+  if (port != 0) (void)ucp_config_modify(config, name_of_tcp("PORT_RANGE").c_str(), std::to_string(port).c_str());
 
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
@@ -68,11 +125,15 @@ Status Rail::start() {
   status = ucp_worker_create(context_, &worker, &worker_);
   if (status != UCS_OK) {
     worker_ = nullptr;
+    *busy = port != 0 && status == UCS_ERR_BUSY;
     return ucx_failure(concat("cannot open ", nic_.name), status);
   }
   if (status = ucp_worker_get_efd(worker_, &event_fd_); status != UCS_OK)
     return ucx_failure(concat("cannot wait for ", nic_.name), status);
+  return receive_messages();
+}
 
+Status Rail::receive_messages() {
   for (const auto& [id, callback] :
        {std::pair{kMessage, &Rail::on_message}, std::pair{kCredit, &Rail::on_credit}, std::pair{kMarker, &Rail::on_marker}}) {
     ucp_am_handler_param_t handler{};
@@ -80,7 +141,7 @@ Status Rail::start() {
     handler.id = id;
     handler.cb = callback;
     handler.arg = this;
-    if (status = ucp_worker_set_am_recv_handler(worker_, &handler); status != UCS_OK)
+    if (const ucs_status_t status = ucp_worker_set_am_recv_handler(worker_, &handler); status != UCS_OK)
       return ucx_failure(concat("cannot receive by ", nic_.name), status);
   }
   return {};

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "lib/base/settings.h"
 #include "lib/base/status.h"
 #include "transports/ucx/nic.h"
 
@@ -29,24 +30,32 @@ static_assert(sizeof(Header) == 32);
 
 enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
 
-class Receiver {
+class Receiver {  // called from C
  public:
   // As ucp_am_recv_callback_t: UCS_INPROGRESS keeps `data`.
-  virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) = 0;
-  virtual void credit(const Header& header) = 0;
+  virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept = 0;
+  virtual void credit(const Header& header) noexcept = 0;
 
  protected:
   ~Receiver() = default;
 };
 
+// Which TCP ports UCX may listen at, and what said so.
+struct PortChoice {
+  Ports ports;
+  std::string origin;  // "TUTTI_PORTS=40000-40999 (environment)"
+};
+PortChoice choose_ports(const Settings& settings);
+
 class Rail {
  public:
-  // `index` is passed to the receiver, which outlives the rail.
-  static Result<std::unique_ptr<Rail>> open(const Nic& nic, Receiver& receiver);
+  // UCX listens at a port of `ports`; the receiver outlives the rail.
+  static Result<std::unique_ptr<Rail>> open(const Nic& nic, const PortChoice& ports, Receiver& receiver);
   ~Rail();
   Rail(const Rail&) = delete;
   Rail& operator=(const Rail&) = delete;
 
+  // What is passed to the receiver.
   void set_index(uint32_t index) { index_ = index; }
   const Nic& nic() const { return nic_; }
   ucp_worker_h worker() const { return worker_; }
@@ -59,7 +68,9 @@ class Rail {
 
  private:
   Rail(const Nic& nic, Receiver& receiver) : nic_(nic), receiver_(receiver) {}
-  Status start();
+  // *busy: nothing is wrong but that the port (0: any) is taken.
+  Status start(uint16_t port, bool* busy);
+  Status receive_messages();
   static ucs_status_t on_message(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
                                  const ucp_am_recv_param_t* param);
   static ucs_status_t on_credit(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "transports/ucx/address.h"
 #include "transports/ucx/endpoint.h"
 
@@ -36,6 +37,7 @@ class Ucx final : public Transport, private Receiver {
   void progress() override {
     if (dead_) return;
     for (const auto& rail : common_.rails) rail->progress();
+    if (!common_.waiting.empty()) common_.send_waiting();
   }
   void arm() override {}
   void sleep(int64_t max_ns) override;
@@ -45,8 +47,8 @@ class Ucx final : public Transport, private Receiver {
   void quiesce() override;
 
  private:
-  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) override;
-  void credit(const Header& header) override;
+  ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept override;
+  void credit(const Header& header) noexcept override;
   bool known(const Header& header) const {
     return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_ && !closed_;
   }
@@ -65,6 +67,13 @@ class Ucx final : public Transport, private Receiver {
   bool dead_ = false;    // progress() does nothing any more
 };
 
+// UCX believes whoever connects to its ports: a few bytes end the process.
+void warn_of_strangers(std::span<const Nic> nics) {
+  for (const Nic& nic : nics)
+    if (nic.plain() && nic.is_public())
+      log_warn(-1, "ucx listens at ", nic.name, ", which has a public address: close its ports to strangers (TUTTI_PORTS), who could end this process");
+}
+
 Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
   if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure("ucx: getrandom", errno);
   Result<std::vector<Nic>> nics = choose_nics(settings, written);
@@ -73,11 +82,14 @@ Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written
   self_.token = token_;
   self_.at.named = !settings.text(Setting::NetIfname).empty();
   self_.at.nics = std::move(nics.value());
+  const PortChoice ports = choose_ports(settings);
   for (const Nic& nic : self_.at.nics) {
-    Result<std::unique_ptr<Rail>> rail = Rail::open(nic, *this);
+    Result<std::unique_ptr<Rail>> rail = Rail::open(nic, ports, *this);
     if (!rail.ok()) return rail.status();
     common_.rails.push_back(std::move(rail.value()));
   }
+  static const bool warned = (warn_of_strangers(self_.at.nics), true);
+  (void)warned;
   return {};
 }
 
@@ -136,12 +148,12 @@ Reach Ucx::reach(int peer) const {
   return {true, kLatencySeconds, bandwidth_Bps_};
 }
 
-ucs_status_t Ucx::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) {
+ucs_status_t Ucx::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept {
   if (!known(header)) return UCS_OK;  // not of this communicator: dropped
   return endpoints_[header.rank].arrive(rail, header, data, bytes, attributes);
 }
 
-void Ucx::credit(const Header& header) {
+void Ucx::credit(const Header& header) noexcept {
   if (known(header)) endpoints_[header.rank].credit(header);
 }
 
@@ -183,6 +195,11 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   constexpr double kSeconds = 0.1, kSlowBps = 1e6, kOwnSeconds = 1;
   const int64_t begin_ns = now_ns();
   const auto waited_s = [&] { return static_cast<double>(now_ns() - begin_ns) * 1e-9; };
+  // Sees what has come and nobody has asked for.
+  constexpr int kMostLooks = 1000;
+  for (const auto& rail : common_.rails)
+    for (int look = 0; look < kMostLooks && !dead_ && rail->progress(); ++look) {
+    }
   for (UcxEndpoint& endpoint : endpoints_)
     endpoint.settle();
   const auto due = [&](const UcxEndpoint& endpoint) {
@@ -208,10 +225,11 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   return {};
 }
 
-// UCX 1.13 aborts the process when a connection breaks or is dropped in the moment in which it is being made (openucx/ucx pull
-// request 8175 is one of the cases). When a communicator fails, all ranks close theirs at about the same time: so each lets those
-// that are being made come to their end first.
+// UCX 1.13 aborts the process when a connection breaks or is dropped while it negotiates about it (openucx/ucx pull request 8175 is one
+// of the cases), which it does over RDMA (else see UcxEndpoint::hand_over()). When a communicator fails, all ranks close theirs at about
+// the same time: so each lets those that are being made come to their end first.
 void Ucx::linger() {
+  if (std::all_of(common_.rails.begin(), common_.rails.end(), [](const auto& rail) { return rail->nic().plain(); })) return;
   const Deadline deadline = Deadline::after_s(kLingerSeconds);
   while (!deadline.passed()) {
     progress();

@@ -1,0 +1,48 @@
+// callback_memory: memory runs out while a message is taken in that nobody waits for yet. Over UCX that happens within a function that
+// UCX calls, which is C: no exception may leave it. The rank fails with "out of memory"; the process lives.
+#include <cstdlib>
+#include <new>
+
+#include "tests/fault/board.h"
+
+namespace {
+
+std::atomic<size_t> largest_bytes{SIZE_MAX};  // what is longer is not to be had
+
+}  // namespace
+
+// Not inline: gcc would take the pair of them apart, and warn.
+[[gnu::noinline]] void* operator new(size_t bytes) {
+  void* const memory = bytes <= largest_bytes.load(std::memory_order_relaxed) ? std::malloc(bytes) : nullptr;
+  if (!memory) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+using namespace tutti::test;
+
+TEST_CASE("no memory for a message that has come", "[fault]") {
+  const bool over_ucx = std::getenv("TUTTI_TRANSPORTS") && std::strcmp(std::getenv("TUTTI_TRANSPORTS"), "ucx") == 0;
+  SharedBoard board;
+  World world{.ranks = 2};
+  world.environment = {{"TUTTI_TIMEOUT", "20"}};
+  run_with_faults(world, -1, [&](Rank& rank) {
+    constexpr size_t kBytes = 100'000;  // comes in pieces, which UCX does not keep
+    const tuttiComm_t comm = rank.join();
+    std::vector<char> data(kBytes);
+    int one = 1, sum = 0;
+    rank.check(tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr), "the first AllReduce");
+    if (rank.rank == 1) largest_bytes = 60'000;
+    // Rank 1 meets the message while it waits for the short one, which is sent later.
+    if (rank.rank == 0) {
+      board->take(0, tuttiSend(data.data(), kBytes, tuttiInt8, 1, comm, nullptr));
+    } else {
+      board->take(1, tuttiRecv(data.data(), kBytes, tuttiInt8, 0, comm, nullptr));
+    }
+    for (int more = 0; more < 3; ++more) board->take(rank.rank, tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr));
+    largest_bytes = SIZE_MAX;
+    (void)tuttiCommDestroy(comm);
+  });
+  if (over_ucx) check_failure(*board.get(), 1, tuttiSystemError, {"out of memory"});
+}
