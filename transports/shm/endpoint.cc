@@ -216,7 +216,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   const uint64_t offset = __atomic_load_n(&cell.elsewhere.offset, __ATOMIC_RELAXED);
   const auto within = [&](uint64_t low, uint64_t high) { return offset >= low && offset <= high && bytes <= high - offset; };
   bool found = false;
-  switch (__atomic_load_n(&cell.elsewhere.where, __ATOMIC_RELAXED)) {
+  switch (Where where; __atomic_load(&cell.elsewhere.where, &where, __ATOMIC_RELAXED), where) {
     case Where::Slot:
       incoming.view.data = peer_->at(offset);
       found = within(peer_->layout().small_slots, peer_->layout().total);
