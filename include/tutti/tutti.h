@@ -15,8 +15,8 @@
  *  - A communicator is used by one thread at a time. Different communicators are independent. tuttiCommAbort(),
  *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
  *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
- *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument. What a
- *    child does, and how long it lives, is nothing to its parent's communicators.
+ *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument. A
+ *    child's actions and lifetime do not affect its parent's communicators.
  *  - Results do not depend on the caller's floating-point mode: calls calculate with denormals and round to nearest.
  *  - A thread that calls needs 64 KiB of stack. The library blocks all signals in its own threads, and handles none.
  *  - Once loaded the library stays: dlclose() does not unload it.
@@ -168,14 +168,16 @@ TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int
 /* Splits a communicator: ranks that give the same color (>= 0) form a new one, ordered by key, then by rank in `comm`.
  * TUTTI_SPLIT_NOCOLOR: this rank takes part in the call, and *newcomm becomes NULL. Collective over all ranks of comm, which
  * must have no other call in flight. config may be NULL (the parent's settings); its `blocking` is not looked at, the call
- * always blocks. Only members of the new communicator can join it: its secret is sealed for each of them. Errors: InvalidArgument
+ * always blocks. Its secret is sealed for each of the new communicator's members, so that ranks of other colors cannot join. Errors: InvalidArgument
  * (color), RemoteError (a rank died, or did not call: named with what it does instead), InvalidUsage, SystemError. Where a rank
  * fails before it has joined the others of its color, `comm` fails with it. */
 TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config);
 
 /* Completes all queued operations and takes leave of the other ranks, so that their later death or exit is no error here. It compares
- * what was sent with what was taken: InvalidUsage, if a rank has left without receiving what this one sent; the text says what, and who.
- * RemoteError as tuttiCommDestroy. Only CommDestroy and CommAbort may follow. */
+ * what was sent with what was taken, and how many collective calls ranks have made: of two ranks that differ the one that leaves later
+ * gets InvalidUsage, whose text says what, and who; over UCX a message that nobody receives may be RemoteError instead (as of
+ * tuttiCommDestroy). After rank 0 has left, numbers of calls are compared with those that had left before it. Where the communicator has
+ * failed nothing is compared. Only CommDestroy and CommAbort may follow. */
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
@@ -195,8 +197,8 @@ TUTTI_API tuttiResult_t tuttiCommAbort(tuttiComm_t comm);
 TUTTI_API tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count);
 TUTTI_API tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank);
 
-/* *asyncError: the first error of the communicator, tuttiInProgress while a non-blocking init runs, else tuttiSuccess.
- * Does not wait. Any thread. */
+/* *asyncError: the first error of the communicator, tuttiInProgress while a non-blocking init runs, else tuttiSuccess. Like
+ * tuttiGetLastError it still answers after another thread's CommAbort. Does not wait. Any thread. */
 TUTTI_API tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError);
 
 /* ---------------------------------------------------------------- collectives

@@ -269,6 +269,7 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
       if (!guard) return ended_by_abort(comm) ? Status() : bad_comm();
       guard->abort();
       (void)guard->finalize();
+      remember_failure(comm, guard->state());
     }
     // None if another thread, which destroys it because its call has failed, has been quicker.
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm), true));
@@ -299,9 +300,10 @@ tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank) {
 tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError) {
   return enter("tuttiCommGetAsyncError", [&]() -> Status {
     const CommGuard guard(comm);
-    if (!guard) return bad_comm();
+    const std::optional<Status> past = guard ? std::nullopt : remembered_failure(comm);
+    if (!guard && !past) return bad_comm();
     if (!asyncError) return fail(Code::InvalidArgument, "asyncError is NULL");
-    *asyncError = static_cast<tuttiResult_t>(guard->state().code());
+    *asyncError = static_cast<tuttiResult_t>(past ? past->code() : guard->state().code());
     return {};
   });
 }

@@ -2,6 +2,8 @@
 #include "lib/api/entry.h"
 
 #include <cctype>
+#include <deque>
+#include <mutex>
 
 namespace tutti {
 namespace {
@@ -14,6 +16,38 @@ thread_local std::string t_shown_error;
 
 constinit LazyTable<HandleTable<Comm, 16384>> comm_handles;
 constinit LazyTable<HandleTable<Stream, 4096>> stream_handles;
+
+namespace {
+
+struct Past {
+  std::mutex mutex;
+  std::deque<std::pair<tuttiComm_t, Status>> failures;  // the last kMostPast
+};
+Past& past() {
+  static Past* const all = new Past;  // never destroyed: threads may outlive static destructors
+  return *all;
+}
+constexpr size_t kMostPast = 64;
+
+}  // namespace
+
+void remember_failure(tuttiComm_t comm, const Status& failure) noexcept {
+  try {
+    const std::lock_guard lock(past().mutex);
+    past().failures.emplace_back(comm, failure);
+    if (past().failures.size() > kMostPast) past().failures.pop_front();
+  } catch (const std::exception&) {
+    // Then it is not known.
+  }
+}
+
+std::optional<Status> remembered_failure(tuttiComm_t comm) {
+  if (!comm_handles().owes_end(reinterpret_cast<uintptr_t>(comm))) return {};
+  const std::lock_guard lock(past().mutex);
+  for (const auto& [handle, failure] : past().failures)
+    if (handle == comm) return failure;
+  return {};
+}
 
 Status bad_comm() { return fail(Code::InvalidArgument, "comm is not a communicator (NULL, destroyed, or never made)"); }
 
@@ -76,9 +110,10 @@ const char* tuttiGetLastError(tuttiComm_t comm) {
     t_shown_error = t_last_error;
     if (!comm) return t_shown_error.c_str();
     const CommGuard guard(comm);
-    if (!guard) {
+    const std::optional<Status> past = guard ? std::nullopt : remembered_failure(comm);
+    if (!guard && !past) {
       t_shown_error = named("tuttiGetLastError", bad_comm()).text();
-    } else if (const Status state = guard->state(); !state.ok() && state.code() != Code::InProgress) {
+    } else if (const Status state = guard ? guard->state() : *past; !state.ok() && state.code() != Code::InProgress) {
       // What this thread was told may say more (in which call it was) around the first cause.
       if (t_last_error.find(state.text()) == std::string::npos) t_shown_error = state.text();
     }

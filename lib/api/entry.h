@@ -2,6 +2,7 @@
 #pragma once
 #include <exception>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "include/tutti/tutti.h"
@@ -73,6 +74,10 @@ class CallGuard {
   const uintptr_t handle_;
   Comm* const object_;
 };
+
+// Of communicators that tuttiCommAbort has ended: their first failure, for threads that were in a call then and ask.
+void remember_failure(tuttiComm_t comm, const Status& failure) noexcept;
+std::optional<Status> remembered_failure(tuttiComm_t comm);
 
 Status bad_comm();
 Status bad_stream();

@@ -92,7 +92,12 @@ class HandleTable {
     place->taken.store(false);
     return object;
   }
-  // Whether a handle that is not live any more was removed by somebody who owes another an end. Only the first is paid.
+  // Whether a handle that is not live any more was removed by somebody who owes another an end.
+  bool owes_end(uintptr_t handle) {
+    Place* place = place_of(handle);
+    return place && place->generation.load() == generation_of(handle) && place->state.load() == State::Owing;
+  }
+  // The same, and that is it. Only the first is paid.
   bool take_end(uintptr_t handle) {
     Place* place = place_of(handle);
     State owing = State::Owing;

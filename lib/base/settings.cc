@@ -128,10 +128,11 @@ std::string nearest_name(const std::string& any) {
 const std::array<SettingRow, kSettings>& setting_rows() { return kRows; }
 
 Result<uint64_t> parse_bytes(const std::string& text) {
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  const std::string_view rest = std::string_view(text).substr(static_cast<size_t>(end - text.c_str()));
-  if (end == text.c_str() || !(value >= 0)) return fail(Code::InvalidArgument, "'", text, "' is not a size");
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data(), end, value);  // in any locale of the program
+  const std::string_view rest(read, static_cast<size_t>(end - read));
+  if (error != std::errc() || !(value >= 0)) return fail(Code::InvalidArgument, "'", text, "' is not a size");
   double unit = 1;
   if (!rest.empty()) {
     switch (rest[0]) {

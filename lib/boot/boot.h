@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,13 @@ struct Activity {
   std::string then = {};  // the collective whose number was asked for, as it should read on every rank; "" if not known
 };
 
+// What a rank has done when it leaves.
+struct Departure {
+  uint64_t calls = 0;     // collective calls
+  std::string last = {};  // the last of them, as it should read on every rank
+  int rank = -1;          // who; set by the hub
+};
+
 // One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
 class Control {
  public:
@@ -101,8 +109,11 @@ class Control {
   // called.
   virtual void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) = 0;
 
-  // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it.
-  virtual void leave() = 0;
+  // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it. `mine`: what it has done, if the
+  // communicator has not failed. Then the answer is a rank that has left after another number of collective calls, if there is one: all
+  // make the same, so that of two that differ the one that leaves later hears of it. Nobody knows any more once rank 0 has left, except
+  // what was told by then.
+  virtual std::optional<Departure> leave(const std::optional<Departure>& mine = {}) = 0;
 };
 
 }  // namespace tutti

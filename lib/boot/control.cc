@@ -70,7 +70,7 @@ class ControlPlane final : public Control {
   void abort(const Cause& cause) override;
   void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) override;
   void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) override;
-  void leave() override;
+  std::optional<Departure> leave(const std::optional<Departure>& mine) override;
 
  private:
   // A frame to send. A question is answered by an abort: by the hub, or here with one of the causes.
@@ -92,6 +92,8 @@ class ControlPlane final : public Control {
   void handle(const Frame& frame);
   void take_gathered(const Frame& frame);
   void hub_said_goodbye();
+  void take_parted(const Frame& frame);
+  void lose_hub();
   void deliver(const Cause& cause);
   void close_connection();
   void break_gather(Status status);
@@ -117,6 +119,8 @@ class ControlPlane final : public Control {
   Condition changed_;
   std::vector<Order> orders_;
   bool stopping_ = false, leaving_ = false, leave_sent_ = false;
+  bool hub_gone_ = false, parted_ = false;
+  std::optional<Departure> most_, fewest_;  // as the hub said last
   bool abort_ordered_ = false, timeout_ordered_ = false;
   bool out_of_memory_ = false;  // the connection is to end: the others hear of it as of a death
   std::optional<Cause> aborted_;
@@ -197,14 +201,23 @@ void ControlPlane::report_mismatch(uint64_t number, const std::string& which, co
 }
 
 // Returns when the word is out, so that the process may exit at once, and no callback is under way.
-void ControlPlane::leave() {
+std::optional<Departure> ControlPlane::leave(const std::optional<Departure>& mine) {
   Lock lock(mutex_);
   if (!leaving_) {
     leaving_ = true;
-    give_order([] { return Order{Kind::Leave, "", {}, {}}; });
+    give_order([&] {
+      const Departure known = mine.value_or(Departure());
+      return Order{Kind::Leave, Writer().u32(mine.has_value()).u64(known.calls).text(known.last.substr(0, kMaxTextBytes / 8)).bytes(), {}, {}};
+    });
     changed_.notify_all();  // another thread may be in all_gather()
   }
-  changed_.wait_until(lock, Deadline::after_s(kLeaveS), [&] { return leave_sent_; });
+  const Deadline end = Deadline::after_s(kLeaveS);
+  changed_.wait_until(lock, end, [&] { return leave_sent_; });
+  if (!mine) return {};
+  changed_.wait_until(lock, end, [&] { return parted_ || hub_gone_; });
+  if (fewest_ && fewest_->calls < mine->calls) return fewest_;
+  if (most_ && most_->calls > mine->calls) return most_;
+  return {};
 }
 
 ControlPlane::~ControlPlane() {
@@ -230,7 +243,7 @@ void ControlPlane::run() {
       if (first && connection_) read_hub();
       goes_on = run_once();
     } catch (const std::exception&) {  // the others hear of it as of a death
-      connection_.reset();
+      lose_hub();
       deliver({Code::SystemError, rank_, Status::out_of_memory().text()});
     }
   }
@@ -297,7 +310,7 @@ void ControlPlane::read_hub() {
   }
   if (!connection_ || connection_->link() == Connection::Link::Open) return;
   const Connection::Link link = connection_->link();
-  connection_.reset();
+  lose_hub();
   deliver({Code::RemoteError, 0,
            concat(to_text(rank0_), link == Connection::Link::Forged ? ": a message on its control connection was not authentic"
                                    : link == Connection::Link::Lost ? lost_text()
@@ -321,6 +334,7 @@ void ControlPlane::handle(const Frame& frame) {
               .text(activity.then.substr(0, kMaxTextBytes / 8))
               .text(activity.text.substr(0, kMaxTextBytes / 8)).bytes());
     }
+    case Kind::Parted: return take_parted(frame);
     case Kind::Goodbye: return hub_said_goodbye();
     default:
       return deliver({Code::InternalError, 0, concat(to_text(rank0_), ": its hub sent a message that makes no sense")});
@@ -344,9 +358,32 @@ void ControlPlane::take_gathered(const Frame& frame) {
   }
 }
 
+void ControlPlane::take_parted(const Frame& frame) {
+  Reader in(frame.payload);
+  const auto departure = [&] {
+    const uint64_t calls = in.u64();
+    std::string last = in.text(kMaxTextBytes);
+    return Departure{calls, std::move(last), static_cast<int>(in.u32())};
+  };
+  const Departure most = departure(), fewest = departure();
+  if (!in.ok()) return;
+  Lock lock(mutex_);
+  most_ = most;
+  fewest_ = fewest;
+  parted_ = leave_sent_;  // then it is the answer, or what the hub knew a moment before it
+  changed_.notify_all();
+}
+
+void ControlPlane::lose_hub() {
+  connection_.reset();
+  Lock lock(mutex_);
+  hub_gone_ = true;
+  changed_.notify_all();
+}
+
 // Rank 0 has left in peace: from here on nothing can be relayed, and nothing needs to be.
 void ControlPlane::hub_said_goodbye() {
-  connection_.reset();
+  lose_hub();
   log_info(rank_, to_text(rank0_), " has left; the control plane is closed");
   break_gather(fail(Code::InvalidUsage, to_text(rank0_), " has left the communicator"));
   if (question_ && answer_by_ns_ != kNever) deliver(*question_->if_gone);

@@ -42,6 +42,12 @@ class Hub final : public Service {
     Peer* peer = nullptr;  // null: has not come, or is gone
     Identity who;
     bool left = false;
+    uint64_t calls = 0;  // when it left, if the communicator had not failed for it
+    Answer departed() const {
+      Answer answer{.kind = Answer::Kind::Left};
+      answer.activity.entered = calls;
+      return answer;
+    }
     std::optional<std::string> contribution;  // to the round that is being collected
     std::string gathered;                     // of the round that is being handed out
     size_t handed = 0;                        // ranks whose blobs this one has been sent
@@ -50,6 +56,7 @@ class Hub final : public Service {
   int ranks() const { return static_cast<int>(members_.size()); }
   Member& of(const Peer& peer) { return members_[static_cast<size_t>(peer.rank)]; }
   void admit(Peer& peer, const Frame& frame);
+  void part(Member& member, const Frame& frame);
   void welcome();
   void contribute(Peer& peer, const Frame& frame);
   void finish_round();
@@ -74,6 +81,7 @@ class Hub final : public Service {
   std::optional<Inquiry> inquiry_;
   int64_t inquiry_end_ns_ = kNever;
   int unanswered_ = 0;
+  std::optional<Departure> most_, fewest_;  // of those who have left, by their collective calls
 };
 
 void Hub::send_all(Kind kind, const std::string& payload) {
@@ -95,8 +103,9 @@ void Hub::on_frame(Peer& peer, const Frame& frame) {
   Member& member = of(peer);
   if (frame.kind == Kind::Leave) {
     member.left = true;
+    part(member, frame);
     if (inquiry_ && member.answer.kind == Answer::Kind::Silent) {
-      member.answer.kind = Answer::Kind::Left;
+      member.answer = member.departed();
       --unanswered_;
     }
     if (contributions_ > 0) finish_round();
@@ -114,6 +123,21 @@ void Hub::on_frame(Peer& peer, const Frame& frame) {
     default:
       return spread({Code::InternalError, peer.rank, concat(to_text(member.who), " sent a message that makes no sense")});
   }
+}
+
+void Hub::part(Member& member, const Frame& frame) {
+  Reader in(frame.payload);
+  const bool known = in.u32() != 0;
+  Departure one{in.u64(), in.text(kMaxTextBytes), member.peer->rank};
+  if (!known || !in.ok()) return;  // it has failed, and compares nothing
+  member.calls = one.calls;
+  bool changed = false;
+  if (!most_ || one.calls > most_->calls) most_ = one, changed = true;
+  if (!fewest_ || one.calls < fewest_->calls) fewest_ = one, changed = true;
+  Writer out;
+  for (const Departure& departure : {*most_, *fewest_}) out.u64(departure.calls).text(departure.last).u32(static_cast<uint32_t>(departure.rank));
+  member.peer->connection.send(Kind::Parted, out.bytes());
+  if (changed && !failure_) send_all(Kind::Parted, out.bytes());
 }
 
 void Hub::admit(Peer& peer, const Frame& frame) {
@@ -259,7 +283,7 @@ void Hub::begin_inquiry(Inquiry inquiry) {
   for (Member& member : members_) {
     member.answer = {};
     if (member.left)
-      member.answer.kind = Answer::Kind::Left;
+      member.answer = member.departed();
     else
       ++unanswered_;
   }

@@ -20,10 +20,14 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+std::string collective_calls(uint64_t calls) {
+  return calls == 0 ? "" : concat(" after ", calls, calls == 1 ? " collective call" : " collective calls");
+}
+
 std::string blame(int rank, const Answer& answer, const std::string& deed) {
   switch (answer.kind) {
     case Answer::Kind::Silent: return concat("rank ", rank, " does not answer (stopped or swapped out?)");
-    case Answer::Kind::Left: return concat("rank ", rank, " has left the communicator");
+    case Answer::Kind::Left: return concat("rank ", rank, " has left the communicator", collective_calls(answer.activity.entered));
     default: return concat("rank ", rank, deed, " (rank ", rank, ": ", answer.activity.text, ")");
   }
 }
@@ -99,7 +103,7 @@ Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
     const bool suspect = std::find(inquiry.suspects.begin(), inquiry.suspects.end(), rank) != inquiry.suspects.end();
     const bool lags =
-        inquiry.entered == 0 ? suspect : at(rank).kind != Answer::Kind::Given || at(rank).activity.entered < inquiry.entered;
+        inquiry.entered == 0 ? suspect : at(rank).kind == Answer::Kind::Silent || at(rank).activity.entered < inquiry.entered;
     if (lags) guilty.push_back(rank);
   }
   const auto weight = [&](int rank) {

@@ -41,6 +41,7 @@ enum class Kind : uint8_t {
   Gathered,
   GatherFailed,
   Query,
+  Parted,  // who has left after the most and after the fewest collective calls; to all when that changes, and to each who leaves
   Goodbye,
 };
 

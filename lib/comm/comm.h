@@ -172,6 +172,7 @@ class Comm {
   void record(const Status& failure) noexcept;
   Activity activity(uint64_t number) const;
   Status first_failure() const;
+  Status differing(const Departure& mine, const Departure& other) const;
   std::string collective_text(uint64_t number) const;
   Progress fail_mismatch(const Execution& execution);
   std::string mismatch_text(const Execution& execution, uint64_t number, uint64_t their_number) const;

@@ -255,6 +255,15 @@ Status Comm::in_vain(const std::vector<Untaken>& untaken) const {
   return fail(Code::InvalidUsage, "ranks made different calls on ", title(), ": ", text);
 }
 
+Status Comm::differing(const Departure& mine, const Departure& other) const {
+  const auto done = [](const Departure& one) {
+    return one.calls == 0 ? std::string("no collective call")
+                          : concat(one.calls, one.calls == 1 ? " collective call, " : " collective calls, the last of them ", one.last);
+  };
+  return fail(Code::InvalidUsage, "ranks made different calls on ", title(), ": rank ", rank(), " made ", done(mine), "; rank ", other.rank,
+              " has left after ", done(other));
+}
+
 Status Comm::finalize() {
   wait_init();
   const bool again = finalized_.exchange(true, std::memory_order_relaxed);
@@ -267,7 +276,15 @@ Status Comm::finalize() {
       if (Status status = transport->leave(deadline, untaken); left.ok()) left = std::move(status);
     if (!untaken.empty() && !aborted()) left = in_vain(untaken);
   }
-  if (control_) control_->leave();
+  if (!control_) return left;
+  std::optional<Departure> mine;
+  if (!again && initialized_.load(std::memory_order_acquire) && !aborted()) {
+    const uint64_t calls = entered_.load(std::memory_order_relaxed);
+    mine = {calls, calls > 0 ? describe(history_.find(calls, calls).value_or(0)) : ""};
+  }
+  const std::optional<Departure> other = control_->leave(mine);
+  // What a message has shown says more; that one was lost says less.
+  if (other && left.code() != Code::InvalidUsage) left = differing(*mine, *other);
   return left;
 }
 

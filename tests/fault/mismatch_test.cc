@@ -224,6 +224,46 @@ TEST_CASE("a call that a rank leaves out is told at the latest when it leaves", 
   }
 }
 
+TEST_CASE("a call that one rank leaves out is told to who leaves later, also if no message of it has come", "[fault]") {
+  for (const int first : {0, 1}) {
+    INFO("rank " << first << " leaves first");
+    SharedBoard board;
+    run_with_faults(quick(2), -1, [&](Rank& rank) {
+      const tuttiComm_t comm = rank.join();
+      float value[kFew] = {};
+      if (rank.rank == 0) board->take(0, tuttiBcast(value, kFew, tuttiFloat, 0, comm, nullptr));
+      if (rank.rank != first) rank.wait_flag(1, 1);
+      board->take(rank.rank, tuttiCommDestroy(comm));
+      rank.raise_flag(1);
+    });
+    // Between hosts Broadcast may have waited for rank 1, and said so.
+    const bool waited = std::getenv("TUTTI_TRANSPORTS") && board->slots[0].result == tuttiRemoteError;
+    if (waited)
+      check_failure(*board.get(), 0, tuttiRemoteError, {"rank 1"});
+    else
+      check_failure(*board.get(), 1 - first, tuttiInvalidUsage, {"ranks made different calls on communicator", "Broadcast (float32, root 0, count 8)", "rank 1"});
+  }
+}
+
+TEST_CASE("of ranks that have left, the one that made fewer calls is named", "[fault]") {
+  SharedBoard board;
+  run_with_faults(quick(3), -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    rank.meet(0);
+    float value[kFew] = {};
+    for (int round = rank.rank == 2 ? 1 : 0; round < 4; ++round) {
+      const tuttiResult_t result = tuttiReduce(value, value, kFew, tuttiFloat, tuttiSum, 0, comm, nullptr);
+      if (rank.rank == 0)
+        board->take(0, result);
+      else
+        rank.check(result, "reduce");
+    }
+    (void)tuttiCommDestroy(comm);
+  });
+  check_failure(*board.get(), 0, tuttiRemoteError, {"rank 2 has left the communicator after 3 collective calls"});
+  CHECK(std::string(board->slots[0].text).find("rank 1") == std::string::npos);
+}
+
 TEST_CASE("a Send that nobody receives is told when ranks leave", "[fault]") {
   const bool receiver_first = GENERATE(true, false);
   INFO((receiver_first ? "the receiver" : "the sender") << " leaves first");

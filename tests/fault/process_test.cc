@@ -387,7 +387,12 @@ TEST_CASE("abort and destroy may meet in two threads", "[fault]") {
       rank.check(tuttiCommInitAll(comms, 2, nullptr), "init all");
       std::thread waits([&] {  // alone in a call; destroys when that fails
         int one = 1, sum = 0;
-        expect(tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comms[0], nullptr) != tuttiSuccess, "it succeeded");
+        const tuttiResult_t result = tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comms[0], nullptr);
+        expect(result != tuttiSuccess, "it succeeded");
+        tuttiResult_t first = tuttiSuccess;
+        rank.check(tuttiCommGetAsyncError(comms[0], &first), "get async error");
+        expect(first == tuttiInvalidUsage, "the first error is " + std::to_string(first));
+        if (result == tuttiInvalidUsage) expect(std::strstr(tuttiGetLastError(comms[0]), "abort") != nullptr, tuttiGetLastError(comms[0]));
         rank.check(tuttiCommDestroy(comms[0]), "destroy");
       });
       usleep(static_cast<useconds_t>(round * 40));

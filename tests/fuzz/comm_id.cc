@@ -9,19 +9,22 @@ using namespace tutti::fuzz;
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text = string_of(data, size);
-  const Result<HostPort> parts = parse_host_port(text.substr(0, text.find('#')));
-  if (!parts.ok()) {
-    demand(!id_from_text(text, "test").ok(), "what has no host and port is no id");
-    return 0;
+  if (!text.starts_with("unix:")) {
+    const Result<HostPort> parts = parse_host_port(text.substr(0, text.find('#')));
+    if (!parts.ok()) {
+      demand(!id_from_text(text, "test").ok(), "what has no host and port is no id");
+      return 0;
+    }
+    demand(parts.value().port != 0 && !parts.value().host.empty(), "host and port are there");
+    in6_addr ip;
+    const char* const host = parts.value().host.c_str();
+    if (inet_pton(AF_INET, host, &ip) != 1 && inet_pton(AF_INET6, host, &ip) != 1) return 0;
   }
-  demand(parts.value().port != 0 && !parts.value().host.empty(), "host and port are there");
-  in6_addr ip;
-  const char* const host = parts.value().host.c_str();
-  if (inet_pton(AF_INET, host, &ip) != 1 && inet_pton(AF_INET6, host, &ip) != 1) return 0;
   const Result<IdContent> content = id_from_text(text, "test");
   if (!content.ok()) return 0;
   const Result<Address> again = parse_address(to_text(content.value().address));
-  demand(again.ok() && again.value() == content.value().address, "an address that is written is read as it was");
+  if (content.value().address.family != Address::kUnix)  // of a name only a digest is kept
+    demand(again.ok() && again.value() == content.value().address, "an address that is written is read as it was");
   const Result<IdContent> decoded = decode_id(encode_id(content.value()));
   demand(decoded.ok() && decoded.value().address == content.value().address && decoded.value().secret == content.value().secret,
          "an id holds what it was made of");

@@ -59,7 +59,7 @@ void visit(const shm::Token& collector, Input input, const Files& files) {
     send_message(socket.value().get(), input, files, bytes_of(hello));
     shm::Challenge challenge{};
     std::vector<Descriptor> none;
-    if (!shm::receive_with_descriptors(socket.value().get(), &challenge, sizeof challenge, none, patience).ok()) continue;
+    if (!shm::receive_with_descriptors(socket.value().get(), &challenge, sizeof challenge, 0, none, patience).ok()) continue;
     const shm::Admission admission{shm::proof_of(kSecret, shm::kMember, hello, challenge.nonce)};
     send_message(socket.value().get(), input, files, bytes_of(admission));
   }
@@ -72,7 +72,7 @@ void answer(const Descriptor& listener, Input input, const Files& files) {
   const Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   shm::Hello hello{};
   std::vector<Descriptor> none;
-  if (!socket.open() || !shm::receive_with_descriptors(socket.get(), &hello, sizeof hello, none, patience).ok()) return;
+  if (!socket.open() || !shm::receive_with_descriptors(socket.get(), &hello, sizeof hello, 0, none, patience).ok()) return;
   const shm::Challenge challenge{{}, shm::proof_of(kSecret, shm::kCollector, hello, {})};
   while (!input.empty()) send_message(socket.get(), input, files, bytes_of(challenge));
   shutdown(socket.get(), SHUT_WR);

@@ -110,14 +110,15 @@ Status send_with_descriptors(int socket, const void* message, size_t bytes, std:
   }
 }
 
-Progress try_receive(int socket, void* message, size_t bytes, std::vector<Descriptor>& descriptors, Status& failure) {
+Progress try_receive(int socket, void* message, size_t bytes, size_t most, std::vector<Descriptor>& descriptors, Status& failure) {
+  assert(most <= kMostDescriptors);
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMostDescriptors)];
   iovec data{message, bytes};
   msghdr header{};
   header.msg_iov = &data;
   header.msg_iovlen = 1;
   header.msg_control = control;
-  header.msg_controllen = sizeof control;
+  header.msg_controllen = most > 0 ? CMSG_SPACE(sizeof(int) * most) : 0;  // the kernel drops what has no room
   const auto failed = [&](Status status) {
     failure = std::move(status);
     return Progress::Failed;
@@ -137,17 +138,19 @@ Progress try_receive(int socket, void* message, size_t bytes, std::vector<Descri
       all &= descriptors.emplace_back(value).open();
     }
   }
+  if (most == 0 && (header.msg_flags & MSG_CTRUNC)) return failed(fail(Code::RemoteError, "shm: descriptors came with a message that has none"));
   if (!all || (header.msg_flags & MSG_CTRUNC))
     return failed(fail(Code::SystemError, "shm: no room for the descriptors of other ranks (raise the limit of open files with ulimit -n)"));
   if (got != static_cast<ssize_t>(bytes)) return failed(hung_up());
   return Progress::Done;
 }
 
-Status receive_with_descriptors(int socket, void* message, size_t bytes, std::vector<Descriptor>& descriptors, const Patience& patience) {
+Status receive_with_descriptors(int socket, void* message, size_t bytes, size_t most, std::vector<Descriptor>& descriptors,
+                                const Patience& patience) {
   for (;;) {
     TUTTI_TRY(wait_for(socket, POLLIN, patience, "a message from a rank on this host"));
     Status failure;
-    switch (try_receive(socket, message, bytes, descriptors, failure)) {
+    switch (try_receive(socket, message, bytes, most, descriptors, failure)) {
       case Progress::Done: return {};
       case Progress::Failed: return failure;
       case Progress::Again: break;

@@ -34,9 +34,11 @@ Result<Descriptor> call(const Token& token, const Patience& patience);
 // Sends `bytes` bytes in one message with descriptors, kMostDescriptors at most.
 inline constexpr size_t kMostDescriptors = 128;  // the kernel's limit is 253
 Status send_with_descriptors(int socket, const void* message, size_t bytes, std::span<const int> descriptors, const Patience& patience);
-// Reads one message of `bytes` bytes, and the descriptors that came with it. Waits.
-Status receive_with_descriptors(int socket, void* message, size_t bytes, std::vector<Descriptor>& descriptors, const Patience& patience);
-// The same without waiting. Again: it has not come.
-Progress try_receive(int socket, void* message, size_t bytes, std::vector<Descriptor>& descriptors, Status& failure);
+// Reads one message of `bytes` bytes, and the descriptors that came with it, `most` of them at most. Waits. Errors: SystemError if this
+// process has no room for the descriptors, RemoteError for what is the other's fault, `most` exceeded where it is 0.
+Status receive_with_descriptors(int socket, void* message, size_t bytes, size_t most, std::vector<Descriptor>& descriptors,
+                                const Patience& patience);
+// The same without waiting. Again: it has not come. The bytes are there also when only the descriptors were too many.
+Progress try_receive(int socket, void* message, size_t bytes, size_t most, std::vector<Descriptor>& descriptors, Status& failure);
 
 }  // namespace tutti::shm

@@ -101,7 +101,7 @@ Status Collection::accept_all(const Descriptor& listener) {
     Descriptor socket(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket.open()) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
-      if (errno != EMFILE && errno != ENFILE) return {};
+      if (errno == EAGAIN) return {};
       return run_out(errno);
     }
     if (guests_.size() >= kMostGuests) (void)make_room(now_ns());
@@ -115,7 +115,7 @@ Status Collection::accept_all(const Descriptor& listener) {
 Progress Collection::hear(Guest& guest, Status& failure) {
   std::vector<Descriptor> descriptors;
   if (!guest.greeted) {
-    const Progress progress = try_receive(guest.socket.get(), &guest.hello, sizeof guest.hello, descriptors, failure);
+    const Progress progress = try_receive(guest.socket.get(), &guest.hello, sizeof guest.hello, 0, descriptors, failure);
     if (progress != Progress::Done) return progress;
     if (!awaited(guest.hello.rank)) return Progress::Failed;
     guest.greeted = true;
@@ -126,9 +126,10 @@ Progress Collection::hear(Guest& guest, Status& failure) {
     return sent == static_cast<ssize_t>(sizeof challenge) ? Progress::Again : Progress::Failed;
   }
   Admission admission{};
-  const Progress progress = try_receive(guest.socket.get(), &admission, sizeof admission, descriptors, failure);
-  if (progress != Progress::Done) return progress;
+  const Progress progress = try_receive(guest.socket.get(), &admission, sizeof admission, 2, descriptors, failure);
   const bool proved = equal(admission.proof, proof_of(contacts_[rank_].secret, kMember, guest.hello, guest.nonce));
+  if (!proved) failure = {};  // whatever a stranger sends is no failure of ours
+  if (progress != Progress::Done) return progress;
   if (!proved || descriptors.size() != 2 || !awaited(guest.hello.rank)) return Progress::Failed;
   members_.push_back({guest.hello.rank, std::move(guest.socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
   return Progress::Done;
@@ -271,7 +272,7 @@ Status Exchange::be_collected(int collector, const Descriptor& socket) {
   TUTTI_TRY(send_with_descriptors(socket.get(), &hello, sizeof hello, {}, patience_));
   Challenge challenge{};
   std::vector<Descriptor> none;
-  TUTTI_TRY(receive_with_descriptors(socket.get(), &challenge, sizeof challenge, none, patience_));
+  TUTTI_TRY(receive_with_descriptors(socket.get(), &challenge, sizeof challenge, 0, none, patience_));
   if (!equal(challenge.proof, proof_of(contacts_[collector].secret, kCollector, hello, challenge.nonce)))
     return fail(Code::RemoteError, "shm: what answers as rank ", collector, " on this host is not of this communicator");
   const Admission admission{proof_of(contacts_[collector].secret, kMember, hello, challenge.nonce)};
@@ -279,7 +280,7 @@ Status Exchange::be_collected(int collector, const Descriptor& socket) {
   for (;;) {
     Batch batch{};
     std::vector<Descriptor> descriptors;
-    TUTTI_TRY(receive_with_descriptors(socket.get(), &batch, sizeof batch, descriptors, patience_));
+    TUTTI_TRY(receive_with_descriptors(socket.get(), &batch, sizeof batch, kMostDescriptors, descriptors, patience_));
     if (batch.count > kBatch || 2 * batch.count != descriptors.size())
       return fail(Code::InternalError, "shm: rank ", collector, " sent descriptors that do not match their list");
     for (uint32_t i = 0; i < batch.count; ++i) {
