@@ -43,6 +43,8 @@ struct Descriptor::List {
   }
 };
 
+void Descriptor::prepare_for_forks() { (void)List::all(); }
+
 Descriptor::Descriptor(int fd) {
   if (fd >= 0 && fd <= 2) {
     const int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);

@@ -17,6 +17,10 @@ class Descriptor {
   Descriptor& operator=(Descriptor&& other) noexcept;
   ~Descriptor() { reset(); }
 
+  // What makes descriptors under a lock of its own, which it takes at fork() by pthread_atfork(), calls this before that: then fork()
+  // takes both locks in the order of use.
+  static void prepare_for_forks();
+
   int get() const { return fd_; }
   bool open() const { return fd_ >= 0; }
   void reset();

@@ -45,6 +45,7 @@ struct Heap {
 
 Heap& heap() {
   static Heap* const one = [] {
+    Descriptor::prepare_for_forks();
     pthread_atfork([] { heap().mutex.lock(); }, [] { heap().mutex.unlock(); }, [] { heap().mutex.unlock(); });
     return new Heap;  // never destroyed: memory may be freed by static destructors
   }();

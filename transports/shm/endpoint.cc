@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "lib/base/lines.h"
 
@@ -273,13 +274,16 @@ void ShmEndpoint::release(Incoming& incoming) {
 
 void ShmEndpoint::add_untaken(std::vector<Untaken>& untaken) const {
   const auto add_first = [&](uint8_t channel, int sender, int receiver, const auto& cell_of_message, const Acks& acks) {
+    std::optional<Untaken> first;
     for (uint32_t i = 0; i < kCells; ++i) {
       const Cell& cell = cell_of_message(i);
       const Head head = cell.look();
       if (head.was_read(acks.released[i].load(std::memory_order_acquire))) continue;
-      untaken.push_back({sender, receiver, {i, channel, stamp_of(call_of(head.stamp())), cell.signature}});
-      return;
+      const uint32_t call = call_of(head.stamp());
+      const bool earlier = first && static_cast<int32_t>((call - call_of(first->wire.call)) << (32 - kCallBits)) < 0;
+      if (!first || earlier) first = {sender, receiver, {i, channel, stamp_of(call), cell.signature}};
     }
+    if (first) untaken.push_back(*first);
   };
   const uint32_t to_me = peer_->words(static_cast<uint32_t>(rank_)).used_lanes.load(std::memory_order_acquire);
   const bool peer_left = peer_->header().left.load(std::memory_order_acquire) != 0;
