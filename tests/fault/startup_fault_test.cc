@@ -2,7 +2,16 @@
 // inside a transport's connect(), where they must hear of it as promptly as everywhere else.
 //
 // The lost rank is played with the library's own parts: it joins, opens its transports, publishes their addresses as
-// Comm::connect() does, and goes no further.
+// Comm::connect() does, and goes no further. And a stranger who knocks at the doors by which the ranks of a host meet.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cstddef>
+#include <fstream>
+#include <map>
+
+#include "lib/base/descriptor.h"
 #include "lib/boot/boot.h"
 #include "lib/comm/seats.h"
 #include "lib/transport/transport.h"
@@ -113,4 +122,59 @@ TEST_CASE("abort ends a non-blocking init while the transports connect", "[fault
     rank.raise_flag(kOver);
   });
   check_failure(*board.get(), other, tuttiRemoteError, {"rank " + std::to_string(aborter) + " aborted"});
+}
+
+namespace {
+
+// Who is at the doors of this host's ranks, as anybody can see.
+std::vector<std::string> doors() {
+  std::vector<std::string> names;
+  std::ifstream sockets("/proc/net/unix");
+  for (std::string line; std::getline(sockets, line);) {
+    const size_t at = line.find("@tutti-");
+    if (at != std::string::npos) names.push_back(line.substr(at + 1));
+  }
+  return names;
+}
+
+// Connects to a door and sends as many descriptors as a message takes, and no sense.
+bool knock(const std::string& name, Descriptor& socket) {
+  socket = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + 1, name.data(), std::min(name.size(), sizeof address.sun_path - 1));
+  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())) != 0)
+    return false;
+  char nonsense[36] = "hello";
+  iovec data{nonsense, sizeof nonsense};
+  const std::vector<int> descriptors(200, socket.get());
+  std::vector<char> control(CMSG_SPACE(descriptors.size() * sizeof(int)));
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
+  std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size() * sizeof(int));
+  return sendmsg(socket.get(), &message, MSG_NOSIGNAL) > 0;
+}
+
+}  // namespace
+
+TEST_CASE("a stranger who hands in descriptors at a rank's door keeps nobody out", "[fault]") {
+  SharedBoard board;
+  const pid_t stranger = fork();
+  if (stranger == 0) {
+    for (std::map<std::string, Descriptor> known;;)
+      for (const std::string& name : doors())
+        if (known.count(name) == 0 && knock(name, known[name])) ++board->slots[0].calls;
+  }
+  for (int round = 0; round < 40 && (round < 5 || board->slots[0].calls == 0); ++round)
+    run_with_faults({.ranks = 4}, -1, [](Rank& rank) { rank.check(tuttiCommDestroy(rank.join()), "destroy"); });
+  kill(stranger, SIGKILL);
+  waitpid(stranger, nullptr, 0);
+  CHECK(board->slots[0].calls > 0);
 }
