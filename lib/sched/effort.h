@@ -1,7 +1,7 @@
 // effort: what a rank's own work costs, in one place for the closed-form prices (algorithms/cost.h) and for the simulator.
 //
 // Links say what the way between two ranks costs; these constants say what the two ranks do for it. They are measured on a host
-// (perf/compare.py and perf/floor, README "Figures") and are orders of magnitude for a network.
+// (perf/compare.py and perf/floor, docs/figures.md) and are orders of magnitude for a network.
 #pragma once
 #include <algorithm>
 

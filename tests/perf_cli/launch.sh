@@ -1,5 +1,5 @@
 #!/bin/sh
-# The launchers of the README: Open MPI's and MPICH's mpirun for real, where they are installed; srun and torchrun by what they
+# The launchers of docs/launchers.md: Open MPI's and MPICH's mpirun for real, where they are installed; srun and torchrun by what they
 # set. Each on one host, and as if on several: by PMIx where the launcher has it, by TUTTI_COMM_ID, or with a sentence.
 # Arguments: all_reduce_perf, tutti-run.
 set -u
