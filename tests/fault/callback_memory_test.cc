@@ -22,10 +22,12 @@ std::atomic<size_t> largest_bytes{SIZE_MAX};  // what is longer is not to be had
 
 using namespace tutti::test;
 
+// While rank 1 waits for rank 2, which sends last, the message from rank 0 comes.
 TEST_CASE("no memory for a message that has come", "[fault]") {
   const bool over_ucx = std::getenv("TUTTI_TRANSPORTS") && std::strcmp(std::getenv("TUTTI_TRANSPORTS"), "ucx") == 0;
+  enum Flag { kConnected, kSent };
   SharedBoard board;
-  World world{.ranks = 2};
+  World world{.ranks = 3};
   world.environment = {{"TUTTI_TIMEOUT", "20"}};
   run_with_faults(world, -1, [&](Rank& rank) {
     constexpr size_t kBytes = 100'000;  // comes in pieces, which UCX does not keep
@@ -33,15 +35,19 @@ TEST_CASE("no memory for a message that has come", "[fault]") {
     std::vector<char> data(kBytes);
     int one = 1, sum = 0;
     rank.check(tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr), "the first AllReduce");
-    if (rank.rank == 1) largest_bytes = 60'000;
-    // Rank 1 meets the message while it waits for the short one, which is sent later.
+    rank.meet(kConnected);
     if (rank.rank == 0) {
       board->take(0, tuttiSend(data.data(), kBytes, tuttiInt8, 1, comm, nullptr));
-    } else {
+      rank.raise_flag(kSent);
+    } else if (rank.rank == 1) {
+      largest_bytes = 60'000;
+      board->take(1, tuttiRecv(&sum, 1, tuttiInt, 2, comm, nullptr));
+      largest_bytes = SIZE_MAX;
       board->take(1, tuttiRecv(data.data(), kBytes, tuttiInt8, 0, comm, nullptr));
+    } else {
+      rank.wait_flag(kSent, 1);
+      board->take(2, tuttiSend(&one, 1, tuttiInt, 1, comm, nullptr));
     }
-    for (int more = 0; more < 3; ++more) board->take(rank.rank, tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comm, nullptr));
-    largest_bytes = SIZE_MAX;
     (void)tuttiCommDestroy(comm);
   });
   if (over_ucx) check_failure(*board.get(), 1, tuttiSystemError, {"out of memory"});
