@@ -5,7 +5,6 @@
 // data come from one thread at a time and count themselves in with plain stores (enter, leave): remove() pays for the fence.
 #pragma once
 #include <sched.h>
-#include <sys/mman.h>
 
 #include <array>
 #include <atomic>
@@ -13,6 +12,7 @@
 #include <new>
 
 #include "lib/base/fence.h"
+#include "lib/base/process.h"
 
 namespace tutti {
 
@@ -22,9 +22,8 @@ class HandleTable {
   // A table that lives as long as the process, and is empty in a forked child: what stands behind its handles are threads,
   // connections and shared counters of the parent, which the child must not touch.
   static HandleTable* make() {
-    void* memory = mmap(nullptr, sizeof(HandleTable), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return new HandleTable;
-    (void)madvise(memory, sizeof(HandleTable), MADV_WIPEONFORK);
+    void* const memory = allocate_wiped(sizeof(HandleTable));
+    if (!memory) throw std::bad_alloc();
     return new (memory) HandleTable;
   }
 

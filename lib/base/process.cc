@@ -1,4 +1,4 @@
-// process: see process.h. The token lies on a page that the kernel wipes in a forked child, who then draws its own.
+// process: see process.h. The token lies in memory that is wiped in a forked child, which then draws its own.
 #include "lib/base/process.h"
 
 #include <pthread.h>
@@ -8,27 +8,46 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cassert>
 
 #include "lib/base/clock.h"
 
 namespace tutti {
 namespace {
 
+// What allocate_wiped() gave. Without a lock, since one that is held at fork() would stay so in the child.
+struct Wiped {
+  std::atomic<void*> memory{nullptr};  // stored last
+  size_t bytes = 0;
+};
+Wiped g_wiped[kMostWiped];
+std::atomic<size_t> g_wiped_count{0};
+
+void* map_zeroes(void* where, size_t bytes) {
+  void* const memory = mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (where ? MAP_FIXED : 0), -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  (void)madvise(memory, bytes, MADV_WIPEONFORK);
+  return memory;
+}
+
+// The kernel has wiped already, also where a child was made by clone(). But kernels before Linux 4.14 do not, and emulators may say
+// that they do when they do not.
+void wipe_in_child() {
+  for (const Wiped& wiped : g_wiped)
+    if (void* const memory = wiped.memory.load(std::memory_order_acquire)) (void)map_zeroes(memory, wiped.bytes);
+}
+
 struct Drawn {
-  enum : uint32_t { No, Now, Done };  // No: as the kernel wipes it
+  enum : uint32_t { No, Now, Done };  // No: as wiped
   std::atomic<uint32_t> state;
   ProcessToken token;
 };
 
-Drawn* make_page() {
-  constexpr size_t kPage = 4096;
-  void* const page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+Drawn* make_drawn() {
   static Drawn spare;
-  static Drawn* drawn = page == MAP_FAILED ? &spare : static_cast<Drawn*>(page);
-  // Before Linux 4.14 the kernel does not wipe, nor does it where there was no page: then fork() does.
-  if (page == MAP_FAILED || madvise(page, kPage, MADV_WIPEONFORK) != 0)
-    pthread_atfork(nullptr, nullptr, [] { drawn->state.store(Drawn::No); });
-  return drawn;
+  if (void* const memory = allocate_wiped(sizeof(Drawn))) return static_cast<Drawn*>(memory);
+  pthread_atfork(nullptr, nullptr, [] { spare.state.store(Drawn::No); });
+  return &spare;
 }
 
 ProcessToken draw() {
@@ -41,8 +60,20 @@ ProcessToken draw() {
 
 }  // namespace
 
+void* allocate_wiped(size_t bytes) {
+  static const bool at_fork = (pthread_atfork(nullptr, nullptr, wipe_in_child), true);
+  (void)at_fork;
+  void* const memory = map_zeroes(nullptr, bytes);
+  if (!memory) return nullptr;
+  const size_t index = g_wiped_count.fetch_add(1);
+  assert(index < kMostWiped);
+  g_wiped[index].bytes = bytes;
+  g_wiped[index].memory.store(memory, std::memory_order_release);
+  return memory;
+}
+
 ProcessToken process_token() {
-  static Drawn* const drawn = make_page();
+  static Drawn* const drawn = make_drawn();
   for (;;) {
     uint32_t state = drawn->state.load(std::memory_order_acquire);
     if (state == Drawn::Done) return drawn->token;

@@ -1,6 +1,7 @@
 // process: which process this is, by a random token: a pid says little, since parent and child may both be pid 1 of their namespaces.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace tutti {
@@ -8,5 +9,10 @@ namespace tutti {
 // Different in every process of every machine, and in a forked child from its parent's.
 using ProcessToken = std::array<uint64_t, 2>;
 ProcessToken process_token();
+
+// Zeroed memory that is zeroed again in every forked child, for what a child must not take over. It is never freed. Null: the system
+// has none. Any thread; at most kMostWiped times per process.
+inline constexpr size_t kMostWiped = 8;
+void* allocate_wiped(size_t bytes);
 
 }  // namespace tutti

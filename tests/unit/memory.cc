@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,8 +11,12 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/unit/child.h"
 
 namespace tutti {
+
+using test::in_child;
+
 namespace {
 
 std::byte* allocate(size_t bytes) {
@@ -27,16 +30,6 @@ bool all_zero(const std::byte* data, size_t bytes) {
 }
 
 size_t offset_of(const std::byte* data) { return static_cast<size_t>(data - heap_file().base); }
-
-// What `body` returns, run in a forked child.
-template <typename Body>
-bool in_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body() ? 0 : 1);
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
 
 }  // namespace
 

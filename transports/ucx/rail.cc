@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "lib/base/descriptor.h"
+#include "transports/ucx/sockets.h"
 
 namespace tutti::ucx {
 namespace {
@@ -32,6 +33,9 @@ constexpr Preference kPreferences[] = {
     // The control plane sees to it that a silent host is noticed.
     {"KEEPALIVE_INTERVAL", "inf", {"UCX_KEEPALIVE_INTERVAL", nullptr}},
 };
+
+// How long, at the end, a peer that reads nothing may keep this rank.
+constexpr double kFullSeconds = 0.1;
 
 // What a setting of UCX's TCP is called: since 1.17 with the name of its transport before it.
 std::string name_of_tcp(const char* name) {
@@ -148,6 +152,7 @@ Status Rail::receive_messages() {
 }
 
 Rail::~Rail() {
+  if (event_fd_ >= 0) shut_full_connections(event_fd_, kFullSeconds);
   if (worker_) ucp_worker_destroy(worker_);
   if (context_) ucp_cleanup(context_);
 }

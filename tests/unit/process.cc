@@ -1,0 +1,45 @@
+// process: a forked child knows that it is another process, and takes over nothing that it must not. (An emulator of another processor,
+// under which this runs too, may not wipe memory as Linux does.)
+#include "lib/base/process.h"
+
+#include "lib/api/handles.h"
+#include "tests/catch.h"
+#include "tests/unit/child.h"
+
+namespace tutti {
+
+using test::in_child;
+
+TEST_CASE("parent, child and grandchild have three tokens") {
+  const ProcessToken parent = process_token();
+  CHECK(process_token() == parent);
+  CHECK(in_child([&] {
+    const ProcessToken child = process_token();
+    return child != parent && process_token() == child && in_child([&] { return process_token() != child && process_token() != parent; });
+  }));
+  CHECK(process_token() == parent);
+}
+
+TEST_CASE("wiped memory is zeroed in a child and in a grandchild") {
+  int* const memory = static_cast<int*>(allocate_wiped(100'000));
+  REQUIRE(memory);
+  constexpr size_t kLast = 100'000 / sizeof(int) - 1;
+  CHECK((memory[0] == 0 && memory[kLast] == 0));
+  memory[0] = memory[kLast] = 1;
+  CHECK(in_child([&] {
+    if (memory[0] != 0 || memory[kLast] != 0) return false;
+    memory[0] = 2;
+    return in_child([&] { return memory[0] == 0; });
+  }));
+  CHECK((memory[0] == 1 && memory[kLast] == 1));
+}
+
+TEST_CASE("a handle of the parent is none in a child") {
+  int object = 0;
+  auto* const table = HandleTable<int, 100>::make();
+  const uintptr_t handle = table->insert(&object);
+  CHECK(in_child([&] { return !table->acquire(handle) && !table->enter(handle) && !table->remove(handle); }));
+  CHECK(table->remove(handle) == &object);
+}
+
+}  // namespace tutti
