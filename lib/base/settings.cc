@@ -256,12 +256,16 @@ void Settings::read_file(std::vector<Mistake>& mistakes) {
   std::ifstream file(path);
   std::string bytes(kMostFileBytes + 1, '\0');
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (file.bad() || !file.is_open()) {
-    mistakes.push_back({Setting::ConfFile, about(Setting::ConfFile, system_failure("cannot be read", errno))});
+  Status whole;
+  if (file.bad() || !file.is_open())
+    whole = system_failure("cannot be read", errno);
+  else if (static_cast<size_t>(file.gcount()) > kMostFileBytes)
+    whole = fail(Code::InvalidArgument, "is longer than ", kMostFileBytes, " bytes, so it is no file of settings");
+  if (!whole.ok()) {
+    mistakes.push_back({Setting::ConfFile, about(Setting::ConfFile, whole)});
     return;
   }
   bytes.resize(static_cast<size_t>(file.gcount()));
-  if (bytes.size() > kMostFileBytes) return wrong(path, ": longer than ", kMostFileBytes, " bytes, so it is no file of settings");
   std::istringstream lines(bytes);
   std::string line;
   for (int number = 1; std::getline(lines, line) && mistakes.size() < kMostMistakes; ++number) {

@@ -156,9 +156,11 @@ TEST_CASE("a file's mistakes are told, all of them to who asks", "[settings]") {
 }
 
 TEST_CASE("a file of settings that cannot be read says why", "[settings]") {
-  for (const auto& [path, why] : {std::pair("/nowhere/conf", "No such file or directory"), std::pair("/tmp", "Is a directory")}) {
+  for (const auto& [path, why] : {std::pair("/nowhere/conf", "cannot be read: No such file or directory"),
+                                  std::pair("/tmp", "cannot be read: Is a directory"),
+                                  std::pair("/dev/zero", "is longer than 65536 bytes, so it is no file of settings")}) {
     const Sources sources({{"TUTTI_CONF_FILE", path}}, "");
-    CHECK(refusal() == concat("TUTTI_CONF_FILE='", path, "' (environment): cannot be read: ", why));
+    CHECK(refusal() == concat("TUTTI_CONF_FILE='", path, "' (environment): ", why));
   }
 }
 
