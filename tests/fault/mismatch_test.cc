@@ -355,3 +355,22 @@ TEST_CASE("a CommSplit that a rank does not call is named, and what that rank do
   for (int rank = 0; rank < 3; ++rank)
     check_failure(*board.get(), rank, tuttiRemoteError, {"CommSplit of communicator ", "rank 2 has not called it", "rank 2: in Barrier [collective #2"});
 }
+
+TEST_CASE("a stream on which a call has failed says so until somebody has been told", "[fault]") {
+  run_with_faults({.ranks = 2}, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    tuttiStream_t stream = nullptr;
+    rank.check(tuttiStreamCreate(&stream), "stream");
+    float values[8] = {};
+    rank.check(tuttiAllReduce(values, values, rank.rank == 0 ? 8 : 4, tuttiFloat, tuttiSum, comm, stream), "a queued call");
+    tuttiResult_t result = tuttiInProgress;
+    wait_until([&] { return (result = tuttiStreamQuery(stream)) != tuttiInProgress; }, 10, "the end of the call");
+    expect(result == tuttiInvalidUsage, "a query after a failed call says " + std::to_string(result));
+    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "no sentence");
+    rank.check(tuttiStreamQuery(stream), "a second query", tuttiInvalidUsage);
+    rank.check(tuttiStreamSynchronize(stream), "synchronize", tuttiInvalidUsage);
+    rank.check(tuttiStreamQuery(stream), "a query after that");
+    rank.check(tuttiStreamDestroy(stream), "destroy the stream");
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+}
