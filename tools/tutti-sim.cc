@@ -361,8 +361,6 @@ int main(int argc, char** argv) {
   return perf::run_tool("tutti-sim", app, argc, argv, [&] {
     bool wrong = true;
     const Status status = run(arguments, wrong);
-    if (status.ok()) return 0;
-    std::fprintf(stderr, "tutti-sim: %s\n", status.text().c_str());
-    return wrong ? 2 : 1;
+    return end_of("tutti-sim", status, wrong);
   });
 }

@@ -17,6 +17,7 @@
 #include "tools/topo/picture.h"
 #include "tools/topo/probe.h"
 #include "tools/topo/tree.h"
+#include "tools/words.h"
 
 namespace {
 
@@ -129,8 +130,6 @@ int main(int argc, char** argv) {
       status = show_topology(shown, picture);
     else if (!json_file.empty())
       status = print_json(json_file);
-    if (status.ok()) return 0;
-    std::fprintf(stderr, "tutti-topo: %s\n", status.text().c_str());
-    return status.code() == Code::InvalidUsage ? 1 : 2;
+    return end_of("tutti-topo", status, status.code() != Code::InvalidUsage);
   });
 }
