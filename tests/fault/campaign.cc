@@ -51,10 +51,10 @@ struct Row {
 };
 
 [[noreturn]] void usage(int code) {
-  (code == 0 ? std::cout : std::cerr)
-      << "campaign [--transport shm|ucx] [--worlds N] [--seed N] [--jobs N] [--ucx-may-fail] [--describe] [--kind K]; K is one of";
-  for (int fate = 0; fate < kFates; ++fate) std::cerr << ' ' << name_of(static_cast<Fate>(fate));
-  std::cerr << '\n';
+  std::ostream& out = code == 0 ? std::cout : std::cerr;
+  out << "campaign [--transport shm|ucx] [--worlds N] [--seed N] [--jobs N] [--ucx-may-fail] [--describe] [--kind K]; K is one of";
+  for (int fate = 0; fate < kFates; ++fate) out << ' ' << name_of(static_cast<Fate>(fate));
+  out << '\n';
   std::exit(code);
 }
 

@@ -62,8 +62,9 @@ void limit_threads(const World& world, const Fault& fault) {
 void fork_worker(const Fault& fault, FaultLog& log) {
   const pid_t worker = fork();
   if (worker > 0) {
-    log.worker = worker;
-    if (fault.variant == 1 || fault.variant == 3) waitpid(worker, nullptr, 0);
+    const bool ends = fault.variant == 1 || fault.variant == 3;
+    if (ends) waitpid(worker, nullptr, 0);  // another process may get its pid
+    if (!ends) log.worker = worker;
     return;
   }
   if (worker < 0) return;

@@ -46,10 +46,7 @@ void Driver::note(Event::What what, int comm, int rank, tuttiResult_t result, co
 }
 
 void Driver::failed(int comm, int rank, tuttiResult_t result, const std::string& sentence) {
-  if (failure_ == tuttiSuccess) {
-    failure_ = result;
-    failed_ = {comm, rank};
-  }
+  if (failure_ == tuttiSuccess) failure_ = result;
   note(Event::What::Failed, comm, rank, result, sentence);
   if (sentence.find("injected by TUTTI_FAULT") == std::string::npos) return;
   for (size_t i = 0; i < world_.faults.size(); ++i)

@@ -96,7 +96,6 @@ class Driver {
   Pieces pending_;  // issued and not waited for; after a failure, what had been issued
   int step_index_ = 0;
   int64_t begin_ns_ = 0, end_ns_ = 0;  // of the last call
-  std::pair<int, int> failed_{-1, -1};  // communicator and rank
   tuttiResult_t failure_ = tuttiSuccess;
 
   std::mutex mutex_;  // guards what follows

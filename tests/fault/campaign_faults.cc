@@ -92,13 +92,15 @@ bool Chooser::choose_odd(Fault& fault) {
     case kOtherOp: odd.op = static_cast<int>((static_cast<uint64_t>(odd.op) + 1 + dice_.below(kOps - 1)) % kOps); break;
     case kOtherKind:
     case kOneMore: {
-      // Not the neighbours' kinds.
-      std::vector<Kind> taken;
-      for (const Step& other : world_.steps)
-        if (other.kind == StepKind::Calls && other.comm == step.comm) taken.push_back(other.calls[0].call.kind);
-      const auto here = std::find(taken.begin(), taken.end(), odd.kind);
+      // Neither this call's kind nor that of the call before it on the communicator.
+      const Kind here = odd.kind;
+      Kind before = here;
+      for (int i = 0; i < fault.step; ++i) {
+        const Step& other = world_.steps[static_cast<size_t>(i)];
+        if (other.kind == StepKind::Calls && other.comm == step.comm) before = other.calls[0].call.kind;
+      }
       do odd.kind = static_cast<Kind>(dice_.below(kKinds));
-      while (odd.kind == *here || odd.kind == Kind::SendRecv || odd.kind == Kind::Bcast || (here != taken.begin() && odd.kind == *std::prev(here)));
+      while (odd.kind == here || odd.kind == before || odd.kind == Kind::SendRecv || odd.kind == Kind::Bcast);
       if (has_op(odd.kind)) odd.op = static_cast<int>(dice_.below(kOps));
       odd.root = has_root(odd.kind) ? static_cast<int>(dice_.below(ranks)) : 0;
       odd.count += 16;

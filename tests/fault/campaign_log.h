@@ -57,7 +57,6 @@ struct Log {
   std::atomic<int> id_made[kMostComms];
   tuttiUniqueId ids[kMostComms];
   std::atomic<bool> joined_all, over;  // by the one who runs the world: nobody joins any more; all are done
-  std::atomic<int> pids[kMostRanks + 1];
   std::atomic<bool> dead[kMostRanks + 1];
   ThreadLog threads[kMostRanks], beside[kMostRanks];  // by thread that makes calls: what it writes, and what others do to it
   ThreadLog processes[kMostRanks];

@@ -107,7 +107,6 @@ void Runner::start(size_t process, const std::function<int()>& body) {
     close(ends[1]);
     for (const int pipe : pipes_) close(pipe);
     show_crashes();
-    record_.log->pids[process] = getpid();
     const int code = body();
     if (world_.seed % 2) std::exit(code);  // as most programs end
     _exit(code);

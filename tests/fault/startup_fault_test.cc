@@ -3,6 +3,7 @@
 //
 // The lost rank is played with the library's own parts: it joins, opens its transports, publishes their addresses as
 // Comm::connect() does, and goes no further. And a stranger who knocks at the doors by which the ranks of a host meet.
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -168,6 +169,7 @@ TEST_CASE("a stranger who hands in descriptors at a rank's door keeps nobody out
   SharedBoard board;
   const pid_t stranger = fork();
   if (stranger == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (std::map<std::string, Descriptor> known;;)
       for (const std::string& name : doors())
         if (known.count(name) == 0 && knock(name, known[name])) ++board->slots[0].calls;

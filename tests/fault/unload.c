@@ -6,7 +6,8 @@
 #include "include/tutti/tutti.h"
 
 int main(int argc, char** argv) {
-  for (int round = 0; argc == 2 && round < 3; ++round) {
+  if (argc != 2) return 3;
+  for (int round = 0; round < 3; ++round) {
     void* const library = dlopen(argv[1], RTLD_NOW);
     if (!library) {
       fprintf(stderr, "%s\n", dlerror());
