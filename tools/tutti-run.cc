@@ -64,21 +64,24 @@ void set_master() {
 // --print-id. where: "HOST:PORT", "HOST", or "": this host. A port that is not given is one that is free here: of another host nothing
 // is known.
 int print_id(const std::string& where) {
-  tutti::Address any;
-  any.family = 4;
-  const tutti::Result<int> free = free_port(any);
-  if (!free.ok()) throw tutti::perf::Failure("no free port: " + free.status().text());
+  const auto free_port_here = [](const tutti::Address& address) {
+    const tutti::Result<int> port = free_port(address);
+    if (!port.ok()) throw tutti::perf::Failure("no free port: " + port.status().text());
+    return port.value();
+  };
   std::string place = where;
   if (where.empty()) {
     const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
     if (!settings.ok()) throw CLI::ValidationError("--print-id", settings.status().text());
     tutti::Result<tutti::Address> here = tutti::choose_interface(settings.value());
     if (!here.ok()) throw CLI::ValidationError("--print-id", here.status().text());
-    here.value().port = static_cast<uint16_t>(free.value());
+    here.value().port = static_cast<uint16_t>(free_port_here(here.value()));
     place = to_text(here.value());
   } else {
     const bool has_port = where.back() != ']' && where.find(':') != std::string::npos;
-    if (!has_port) place += ":" + std::to_string(free.value());
+    tutti::Address any;
+    any.family = 4;
+    if (!has_port) place += ":" + std::to_string(free_port_here(any));
     const tutti::Result<tutti::Address> address = tutti::parse_address(place);
     if (!address.ok()) throw CLI::ValidationError("--print-id", "'" + where + "': " + address.status().text());
   }
