@@ -53,7 +53,7 @@ std::string_view bytes_of(const Message& message) {
 void visit(const shm::Token& collector, Input input, const Files& files) {
   const shm::Patience patience{Deadline::after_s(1), kNever};
   while (!input.empty()) {
-    const Result<Descriptor> socket = shm::call(collector, patience);
+    const Result<Descriptor> socket = shm::connect_to(collector, patience);
     if (!socket.ok() || !socket.value().open()) return;  // it has ended
     const shm::Hello hello{input.byte() % 4, {}};
     send_message(socket.value().get(), input, files, bytes_of(hello));
