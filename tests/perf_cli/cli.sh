@@ -26,7 +26,7 @@ for way in '-p 2 -g 1000' '-p 2 -t 1000' '-p 20 -t 10 -g 10'; do
   expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $way  # nothing else: no process was forked
 done
 for value in 0 -1 nan soon 1e10; do
-  expect 2 "'$value' is not above 0, and 1e9 at most; see" "$all_reduce" -T $value
+  expect 2 "'$value' must be above 0 and at most 1e9; see" "$all_reduce" -T $value
 done
 for value in foo 4Q -5 1e30 99999999999999999999 K; do
   expect 2 "^all_reduce_perf: --minbytes: '$value' is not a size: write bytes, or a number with K, M, G or T; see" "$all_reduce" -b "$value"
@@ -147,7 +147,7 @@ expect 0 '^TUTTI_COMM_ID=\[::1\]:[0-9]*#' "$run" --print-id '[::1]'
 expect 2 "'no.such.host.invalid' is not known" "$run" --print-id no.such.host.invalid
 expect 2 "'localhost:0': port 0 is not in 1..65535" "$run" --print-id localhost:0
 expect 2 'excludes' "$run" --print-id -n 2 true
-expect 2 'starts nothing: leave out true' "$run" --print-id localhost true
+expect 2 'starts no command: leave out true' "$run" --print-id localhost true
 expect 0 'Out of bounds values : 0 OK' sh -c 'export "$("$1" --print-id 127.0.0.1)" MPI_LOCALNRANKS=1; shift
   PMI_RANK=1 PMI_SIZE=2 "$@" & PMI_RANK=0 PMI_SIZE=2 "$@" && wait' sh "$run" "$all_reduce" $small
 [ "$("$run" --print-id localhost:1)" != "$("$run" --print-id localhost:1)" ] || { echo 'FAILED: secrets repeat'; failures=1; }

@@ -56,7 +56,7 @@ expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=1 $all_reduce $small"
 expect 1 'torchrun offers no PMIx: set TUTTI_COMM_ID' both "$torch LOCAL_WORLD_SIZE=1 MASTER_ADDR= $all_reduce $small"
 for run_id in none '' 123456789012345; do
   weak="$torch TORCHELASTIC_RUN_ID=$run_id"
-  expect 1 'set TUTTI_COMM_ID=host:port#secret.* tutti-run --print-id HOST .*--rdzv-id' both "$weak LOCAL_WORLD_SIZE=1 $all_reduce $small"
+  expect 1 '--rdzv-id .* set TUTTI_COMM_ID=host:port#secret .*tutti-run --print-id HOST' both "$weak LOCAL_WORLD_SIZE=1 $all_reduce $small"
   expect 0 "$right" both "$weak LOCAL_WORLD_SIZE=1 TUTTI_COMM_ID='$address' $all_reduce $small"
   expect 0 "$right" both "$weak LOCAL_WORLD_SIZE=2 $all_reduce $small"
 done
