@@ -7,7 +7,7 @@ using namespace tutti::test;
 
 namespace {
 
-// Ranks 0 to 2 with a file each, or another setting.
+// Ranks 0 to 2 init with one value each of the setting; nullptr: not set.
 void init_with(std::initializer_list<const char*> given, Board& board, const char* setting = "TUTTI_TOPO_FILE") {
   const std::vector<const char*> values(given);
   run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
