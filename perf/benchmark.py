@@ -1,5 +1,5 @@
-# benchmark: what the scripts of this folder share: to run a benchmark program and read its figures, to read sizes, to count cores, and
-# how they begin and end. Not a program.
+# benchmark: what the scripts of this folder share. It runs a benchmark program and reads its figures, reads sizes, counts cores, and
+# checks and writes output files. Not a program.
 import json
 import os
 import pathlib
@@ -62,20 +62,20 @@ def require(build, program):
 
 
 def add_version(parser):
-    """--version, of the tree that the script belongs to."""
+    """Adds --version, which prints the version of the tree that the script is in."""
     numbers = re.findall(r'^#define TUTTI_(?:MAJOR|MINOR|PATCH) (\d+)', (ROOT / 'include/tutti/tutti.h').read_text(), re.MULTILINE)
     parser.add_argument('--version', action='version', version=f'%(prog)s (Tutti) {".".join(numbers)}')
 
 
 def require_writable(parser, files=(), folder=None):
-    """Ends the program with a sentence, before anything is run, unless all that is given can be written."""
+    """Ends the program with an error unless all these files, and new files in the folder, can be written."""
     for trouble in [cannot_write(file) for file in files if file] + ([cannot_fill(folder)] if folder else []):
         if trouble:
             parser.error(trouble)
 
 
 def write(path, text):
-    """Whether it could be written; a sentence if not."""
+    """Writes a file. Returns whether that was possible; if not, it prints why."""
     trouble = write_file(path, text)
     if trouble:
         print(f'{pathlib.Path(sys.argv[0]).name}: {trouble}', file=sys.stderr)

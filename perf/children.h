@@ -27,8 +27,8 @@ class Children {
   Children(const Children&) = delete;
   Children& operator=(const Children&) = delete;
 
-  // Forks; `body` runs in the child, with the signal mask restored, and returns its exit code, as guarded() (tool.h) has it. False:
-  // no process could be made (errno); then call stop().
+  // Forks and runs `body` in the child, with the signal mask restored, inside of guarded() (tool.h). The child exits with its result.
+  // False: the fork failed (errno); then call stop().
   bool start(const std::function<int()>& body);
   // Ends all that run, without a message.
   void stop();

@@ -261,13 +261,13 @@ def stem_of(arguments, collective, ranks):
 
 
 def files_of(arguments):
-    """That are there already, in --out FOLDER."""
+    """The result files that exist already in --out FOLDER."""
     stems = [stem_of(arguments, collective, ranks) for collective in arguments.collectives for ranks in arguments.ranks] if arguments.out else []
     return [path for stem in stems for path in (stem.with_suffix('.json'), stem.with_suffix('.svg')) if path.exists()]
 
 
 def write_figures(arguments, figures, collective, ranks):
-    """Whether all that was asked for could be written."""
+    """Writes the files that the arguments ask for. Returns whether all could be written."""
     written = []
     stem = stem_of(arguments, collective, ranks) if arguments.out else None
     if stem:

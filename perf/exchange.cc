@@ -21,7 +21,7 @@ namespace {
 
 constexpr double kDefaultPatience_s = 120;
 constexpr double kMostPatience_s = 2e6;  // poll counts milliseconds with int
-constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret in the environment, the same for all (tutti-run --print-id HOST makes one)";
+constexpr const char* kAdvice = "; on several hosts set TUTTI_COMM_ID=host:port#secret in the environment, the same for all ranks (tutti-run --print-id HOST makes one)";
 using Clock = std::chrono::steady_clock;
 
 // FNV-1a: keeps the name within the socket's 107 bytes.
@@ -31,7 +31,8 @@ uint64_t hash_of(const std::string& text) {
   return hash;
 }
 
-// A value that is no number of seconds is the library's to refuse, when it is called. Blanks around one are passed over, as there.
+// TUTTI_INIT_TIMEOUT. As in the library, blanks around the number do not count. A value that is not a number counts as not set here: the
+// library refuses it later.
 std::chrono::milliseconds patience() {
   const char* const text = std::getenv("TUTTI_INIT_TIMEOUT");
   double seconds = kDefaultPatience_s;

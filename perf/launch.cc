@@ -28,7 +28,9 @@ namespace tutti::perf {
 namespace {
 
 constexpr double kPatience_s = 2;  // for the other ranks to report a peer's death before they are ended
-constexpr size_t kLeastRunId = 16;  // characters that torchrun's run id has to have to be a secret
+constexpr const char* kSetCommId = "set TUTTI_COMM_ID=host:port#secret in the environment, the same for all ranks (tutti-run --print-id HOST "
+                                   "makes one; HOST is where rank 0 runs)";
+constexpr size_t kLeastRunId = 16;  // characters; a shorter run id of torchrun's is not secret enough
 
 // What a launcher sets, by launcher. key: names that together tell this job from others of the same user.
 struct Launcher {
@@ -59,7 +61,7 @@ std::optional<int> number_in(const char* name) {
   return static_cast<int>(value);
 }
 
-// Blanks are no value.
+// A value of blanks only counts as not set.
 bool is_set(const char* name) {
   const char* const text = std::getenv(name);
   return text && text[std::strspn(text, " \t\r\n\v\f")] != '\0';
@@ -98,14 +100,15 @@ std::string half_told() {
   return "";
 }
 
-// The parent, by what no other process of this host has at any time: its number counts in a namespace only, and comes again.
+// A text that no other process of this host ever has in common with the parent. A pid alone is unique in its namespace only, and may be
+// used again.
 std::string parent_key() {
   std::string key = "parent " + std::to_string(getppid());
   struct stat numbers{};
   if (stat("/proc/self/ns/pid", &numbers) == 0) key += " of " + std::to_string(numbers.st_ino);
   std::ifstream file("/proc/" + std::to_string(getppid()) + "/stat");
   std::string text((std::istreambuf_iterator<char>(file)), {});
-  // The 22nd word is when it started; the second, in brackets, may have blanks in it.
+  // The 22nd word is the time of its start. The second word, in brackets, may contain blanks.
   std::istringstream words(text.substr(std::min(text.rfind(')') + 1, text.size())));
   std::string word;
   for (int i = 3; i <= 22 && words >> word; ++i) {
@@ -126,18 +129,17 @@ std::string job_key(const Launcher& launcher) {
   return known ? key : key + ":" + parent_key();
 }
 
-// TUTTI_COMM_ID at rank 0's host, as torchrun tells it: its own store is at MASTER_PORT, so the next one is taken, and the secret is the
-// run's id. Sets `id` if torchrun tells all of that. Returns "" or why it must not be used.
+// Makes a TUTTI_COMM_ID from what torchrun sets: host MASTER_ADDR, where rank 0 runs; port MASTER_PORT + 1, since torchrun's own store
+// uses MASTER_PORT; as secret the run's id. Leaves `id` empty if something is not set. Returns "" or why it must not be used.
 std::string torchrun_id(std::string& id) {
   const char* const run = std::getenv(kLaunchers[kTorchrun].key[0]);
   const std::optional<int> port = number_in("MASTER_PORT");
   if (!is_set("MASTER_ADDR") || !port || !run) return "";
   if (std::strlen(run) < kLeastRunId) {
     const bool none = !*run || std::strcmp(run, "none") == 0;
-    return std::string("whoever guesses the id of torchrun's run may join, and it has ") +
-           (none ? "none" : "only " + std::to_string(std::strlen(run)) + " characters") + ": set TUTTI_COMM_ID=host:port#secret in the "
-           "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs, or start torchrun with --rdzv-id and a random "
-           "value of " + std::to_string(kLeastRunId) + " characters at least";
+    return std::string("torchrun's run id is the secret of the job, and ") +
+           (none ? "there is none" : "it has only " + std::to_string(std::strlen(run)) + " characters") +
+           ": start torchrun with --rdzv-id and a random value of at least " + std::to_string(kLeastRunId) + " characters, or " + kSetCommId;
   }
   id = std::string(std::getenv("MASTER_ADDR")) + ":" + std::to_string(*port + 1) + "#" + run;
   return "";
@@ -170,7 +172,7 @@ int run_child(const std::string& program, Shared& shared, Job job, const std::fu
   return body(job);
 }
 
-// Whether the job is refused, which its first process says.
+// Whether the job is refused. The first process prints why.
 bool refused(const std::string& program, const Launch& how, const Job& job) {
   const std::string sentence = how.refuse ? how.refuse(job) : "";
   if (!sentence.empty() && job.process == 0) std::fprintf(stderr, "%s: %s\n", program.c_str(), sentence.c_str());
@@ -223,8 +225,7 @@ int run_launched(const std::string& program, const Launch& how, const Launcher& 
     return body(job);
   }
   if (!one_host && !pmix_offered()) {
-    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: set TUTTI_COMM_ID=host:port#secret in the "
-                 "environment, the same for all, as tutti-run --print-id HOST makes it for a host where rank 0 runs\n", program.c_str(), launcher.name);
+    std::fprintf(stderr, "%s: the ranks are on several hosts, and %s offers no PMIx: %s\n", program.c_str(), launcher.name, kSetCommId);
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;

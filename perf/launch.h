@@ -28,8 +28,8 @@ enum class Bind { Never, IfFree, Always };
 struct Launch {
   int forked = 0;  // processes asked for by -p, 0: not given
   Bind bind = Bind::Never;
-  // Why so many processes cannot run this, or "". Asked before any is forked or has met others; of a launcher's processes each is asked,
-  // and the first one says it.
+  // Returns why the job cannot run, or "". Called before any process is forked or has met others. Under a launcher each process calls it,
+  // and the first one prints the answer.
   std::function<std::string(const Job&)> refuse = {};
 };
 

@@ -1,8 +1,8 @@
 // main: one benchmark program per collective; the build names it by PERF_COLLECTIVE.
 //
 // Options, then processes (launch), then threads, each with a driver that goes through the same list of cases; rank 0's
-// reports. Exit code: 0 all is well, 1 wrong results, a failed call, or a report that could not be written in the end, 2 a command line
-// that makes no sense, among them a file that cannot be written.
+// reports. Exit code: 0: all is well; 1: wrong results, a failed call, or a report that could not be written; 2: a wrong command line, or
+// a file on it that cannot be written.
 #include <unistd.h>
 
 #include <algorithm>
@@ -85,7 +85,7 @@ int64_t run_thread(const Options& options, const Collective& collective, const J
   return verdict[1] > 0 ? -1 : static_cast<int64_t>(verdict[0]);
 }
 
-// Why the options do not fit so many processes, or "".
+// Why this job cannot run with these options, or "".
 std::string refuse(const Options& options, const Collective& collective, const Job& job) {
   const int64_t ranks = int64_t{job.processes} * options.threads * options.ranks_per_thread;
   if (ranks > kMostRanks)

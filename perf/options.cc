@@ -12,7 +12,7 @@
 namespace tutti::perf {
 namespace {
 
-constexpr double kMostSeconds = 1e9;  // of TUTTI_TIMEOUT
+constexpr double kMostSeconds = 1e9;  // the largest TUTTI_TIMEOUT
 
 constexpr const char* kTypeNames[tuttiNumTypes] = {"int8", "uint8", "int32",  "uint32",   "int64",  "uint64",
                                                    "half", "float", "double", "bfloat16", "f8e4m3", "f8e5m2"};
@@ -102,7 +102,7 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   app.add_option("-T,--timeout", o.timeout_s, "seconds until a call that does not finish is an error")
       ->check([](const std::string& text) {
         const double seconds = std::strtod(text.c_str(), nullptr);
-        return seconds > 0 && seconds <= kMostSeconds ? "" : "'" + text + "' is not above 0, and 1e9 at most";
+        return seconds > 0 && seconds <= kMostSeconds ? "" : "'" + text + "' must be above 0 and at most 1e9";
       })
       ->check(CLI::Number);
   app.add_option("-R,--local_register", o.registration, "1, 2: memory from tuttiMemAlloc, registered")

@@ -25,7 +25,7 @@ struct Options {
   std::vector<tuttiDataType_t> types;
   int root = 0;
   bool blocking = true, stream_null = true;
-  std::string timeout_s;  // as it was given; "": the library's default
+  std::string timeout_s;  // as the user wrote it; "": the library's default
   Average average = Average::Mean;
   int ranks_per_thread = 1, threads = 1;
   int processes = 0;  // 0: the launcher's, else 2

@@ -23,10 +23,10 @@ int try_open(const std::string& path, int flags) {
 
 int try_access(const std::string& path, int mode) { return faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0 ? 0 : errno; }
 
-// Whether a new file can be made in a folder: by one without a name, which nobody sees.
+// Whether a new file can be made in a folder: 0 or an errno. Tries it with a file that has no name, so that nobody sees it.
 int try_folder(const std::string& folder) {
   const int error = try_open(folder, O_TMPFILE);
-  const bool unknown = error == EOPNOTSUPP || error == EISDIR || error == EINVAL;  // to this file system
+  const bool unknown = error == EOPNOTSUPP || error == EISDIR || error == EINVAL;  // this file system has no files without a name
   return unknown ? try_access(folder, W_OK | X_OK) : error;
 }
 
@@ -39,7 +39,7 @@ int write_all(int fd, const std::string& text) {
   return 0;
 }
 
-// Room for the whole text first, then the text over what was there.
+// Allocates room for the whole text, then writes the text over the old one. 0 or an errno.
 int replace_text(int fd, const std::string& text, off_t old_size) {
   const off_t size = static_cast<off_t>(text.size());
   if (size > 0 && fallocate(fd, 0, 0, size) != 0 && errno != EOPNOTSUPP && errno != ENOSYS) {
@@ -64,7 +64,7 @@ std::string cannot_write(const std::string& path) {
   } else if (S_ISREG(there.st_mode) || S_ISDIR(there.st_mode)) {
     error = try_open(path, 0);
   } else {
-    error = try_access(path, W_OK);  // opening a pipe would wait for its reader
+    error = try_access(path, W_OK);  // not by opening: open() of a pipe waits for a reader
   }
   return error == 0 ? "" : sentence(path, error);
 }

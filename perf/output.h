@@ -1,13 +1,13 @@
-// output: files that a program writes when all is done. Whether they can be written is found before anything begins.
+// output: files that a program writes at its end. The program checks before it begins whether they can be written.
 #pragma once
 #include <string>
 
 namespace tutti::perf {
 
-// "", or a sentence with the path and the reason. Makes and changes nothing.
+// "" if the file can be written, else an error with the path and the reason. Creates and changes nothing.
 std::string cannot_write(const std::string& path);
 
-// The whole text. "", or a sentence. A file that is there keeps its text when there is no room for the new one.
+// Writes the whole text. Returns "" or an error. If there is no room for the text, an existing file keeps its old text.
 std::string write_file(const std::string& path, const std::string& text);
 
 }  // namespace tutti::perf

@@ -1,10 +1,10 @@
-// secret: what admits to a communicator whose ranks are started by hand or by a launcher: TUTTI_COMM_ID=host:port#secret.
+// secret: random secrets for TUTTI_COMM_ID=host:port#secret. Who knows the secret may join the communicator.
 #pragma once
 #include <string>
 
 namespace tutti::perf {
 
-// 128 random bits as 32 hexadecimal digits. Throws Failure where the kernel has none.
+// 128 random bits as 32 hexadecimal digits. Throws Failure if the kernel provides none.
 std::string random_secret();
 
 }  // namespace tutti::perf

@@ -28,7 +28,7 @@ int said(const std::string& program, const std::string& sentence, int code) {
   return code;
 }
 
-// Of "64K"; nothing if that is no size, or larger than any memory.
+// The number of bytes that a text such as "64K" says. Nothing if it is not a size, or is larger than any memory.
 std::optional<double> bytes_of(const std::string& text) {
   double number = 0;
   const char* const end = text.data() + text.size();

@@ -1,4 +1,5 @@
-// trace: a simulation as the text of a Chrome trace: a row per rank with its works, and per pair of ranks the payloads between them.
+// trace: a simulation as the text of a Chrome trace. Each rank has a row with its works; each pair of ranks has a row with the payloads
+// between them.
 #pragma once
 #include <string>
 

@@ -2,8 +2,8 @@
 //
 // Version and kernels, transports, the topology by hwloc, network interfaces, and every setting with its value and where
 // that came from. Facts are collected once into one JSON value; the text is a rendering of it, so the two cannot disagree.
-// A setting that cannot be used carries its error, everything else is shown still, and the exit code is 1. The secret of TUTTI_COMM_ID is
-// never shown.
+// A setting that cannot be used is shown with its error, and the exit code is 1. The rest is shown all the same. The secret of
+// TUTTI_COMM_ID is never shown.
 #include <atomic>
 #include <arpa/inet.h>
 #include <hwloc.h>
@@ -36,7 +36,7 @@ using Json = nlohmann::ordered_json;
 using tutti::Setting;
 using Errors = std::map<Setting, std::string>;
 
-// A real trial, as a communicator of one rank makes it.
+// Opens the transport as a communicator of one rank would.
 tutti::Status try_transport(const tutti::TransportKind& kind, const tutti::Settings& settings) {
   const std::atomic<bool> cancel{false};
   return kind.create({0, 1, 4096, settings, cancel}).status();
@@ -116,7 +116,8 @@ Json interface_facts() {
   return interfaces;
 }
 
-// What a communicator finds wrong with one setting, the others at their defaults, before it looks for other ranks.
+// The error by which a communicator would refuse this setting before it looks for other ranks. REQUIRES: all other settings have their
+// defaults.
 tutti::Status check(Setting setting, const tutti::Settings& settings) {
   const std::string& text = settings.text(setting);
   if (text.empty()) return {};
@@ -133,7 +134,7 @@ tutti::Status check(Setting setting, const tutti::Settings& settings) {
   }
 }
 
-// Also of what could be read.
+// The errors of all settings: of those that cannot be read, and of those that can be read but not used.
 Errors errors_of(const tutti::Settings& settings, const std::vector<tutti::Settings::Mistake>& mistakes) {
   Errors errors;
   for (const tutti::Settings::Mistake& mistake : mistakes) {

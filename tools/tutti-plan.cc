@@ -59,7 +59,7 @@ void print(const Arguments& arguments, const std::vector<Program>& programs) {
       std::printf("rank %d: %s", rank, text_of(programs[static_cast<size_t>(rank)]).c_str());
 }
 
-// refused: the programs are wrong, which is our fault and not the arguments'.
+// Sets `refused` if the checker refuses the programs. Then the library is wrong, not the arguments.
 Status run(const Arguments& arguments, bool& refused) {
   const Result<Collective> collective =
       parse_collective(arguments.explain.empty() ? arguments.collective : arguments.explain[0]);
@@ -133,8 +133,6 @@ int main(int argc, char** argv) {
   return perf::run_tool("tutti-plan", app, argc, argv, [&] {
     bool refused = false;
     const Status status = run(arguments, refused);
-    if (status.ok()) return 0;
-    std::fprintf(stderr, "tutti-plan: %s\n", status.text().c_str());
-    return refused ? 1 : 2;
+    return end_of("tutti-plan", status, !refused);
   });
 }

@@ -1,12 +1,13 @@
 // tutti-run: starts the ranks of a program on this host and watches them.
 //
-// Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID (a name on this host and a secret, both random), so that
-// tuttiGetUniqueId() needs no exchange, and no network interface; and RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR and
-// MASTER_PORT (a free port of the loopback interface, if there is one) for programs that find one another by those. The first rank that fails is named, the others
-// are ended (SIGTERM after a second in which they can say what they saw, SIGKILL after 2 s more), and its exit code is ours
-// (128 + signal). Nothing that a rank has started outlives it, unless it leaves the rank's process group.
+// Every rank gets TUTTI_RANK, TUTTI_NRANKS, TUTTI_LOCAL_RANK and TUTTI_COMM_ID. The id is a random name on this host and a random secret:
+// tuttiGetUniqueId() needs neither an exchange nor a network interface. Every rank also gets RANK, WORLD_SIZE, LOCAL_RANK,
+// LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT (a free port of the loopback interface, if there is one), which other programs use. The
+// first rank that fails is named, and its exit code (128 + signal) becomes that of tutti-run. The other ranks have a second to report
+// what they saw, then get SIGTERM, and SIGKILL after 2 s more. Nothing that a rank has started outlives it, unless it leaves the rank's
+// process group.
 //
-// --print-id prints a TUTTI_COMM_ID for ranks that are started otherwise; tutti-cluster takes its own from there.
+// --print-id prints a TUTTI_COMM_ID for ranks that another launcher starts. tutti-cluster uses it.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ struct Config {
   std::vector<std::string> command;
 };
 
-// A port of an address of this host that is free now.
+// A port that is free now at this address of this host.
 tutti::Result<int> free_port(tutti::Address address) {
   address.port = 0;
   const tutti::Result<tutti::Descriptor> listener = tutti::listen_at(&address);
@@ -49,7 +50,7 @@ tutti::Result<int> free_port(tutti::Address address) {
   return address.port;
 }
 
-// So that programs of others find one another, if this host has a loopback interface.
+// Sets MASTER_ADDR and MASTER_PORT, if this host has a loopback interface.
 void set_master() {
   for (const std::string host : {"127.0.0.1", "::1"}) {
     const tutti::Result<tutti::Address> address = tutti::parse_address((host == "::1" ? "[::1]" : host) + ":1");
@@ -61,24 +62,27 @@ void set_master() {
   }
 }
 
-// --print-id. where: "HOST:PORT", "HOST", or "": this host. A port that is not given is one that is free here: of another host nothing
-// is known.
+// --print-id. `where` is "HOST:PORT", "HOST", or "" for this host. Without a port it takes one that is free on this host, also for another
+// host, whose free ports are not known here.
 int print_id(const std::string& where) {
-  tutti::Address any;
-  any.family = 4;
-  const tutti::Result<int> free = free_port(any);
-  if (!free.ok()) throw tutti::perf::Failure("no free port: " + free.status().text());
+  const auto free_port_here = [](const tutti::Address& address) {
+    const tutti::Result<int> port = free_port(address);
+    if (!port.ok()) throw tutti::perf::Failure("no free port: " + port.status().text());
+    return port.value();
+  };
   std::string place = where;
   if (where.empty()) {
     const tutti::Result<tutti::Settings> settings = tutti::Settings::load();
     if (!settings.ok()) throw CLI::ValidationError("--print-id", settings.status().text());
     tutti::Result<tutti::Address> here = tutti::choose_interface(settings.value());
     if (!here.ok()) throw CLI::ValidationError("--print-id", here.status().text());
-    here.value().port = static_cast<uint16_t>(free.value());
+    here.value().port = static_cast<uint16_t>(free_port_here(here.value()));
     place = to_text(here.value());
   } else {
     const bool has_port = where.back() != ']' && where.find(':') != std::string::npos;
-    if (!has_port) place += ":" + std::to_string(free.value());
+    tutti::Address any;
+    any.family = 4;
+    if (!has_port) place += ":" + std::to_string(free_port_here(any));
     const tutti::Result<tutti::Address> address = tutti::parse_address(place);
     if (!address.ok()) throw CLI::ValidationError("--print-id", "'" + where + "': " + address.status().text());
   }
@@ -141,7 +145,7 @@ int run(const Config& config) {
   return children.supervise();
 }
 
-// mpirun's "-np 2", which would be read as "-n p2", as "--np 2". The words of the command stay as they are.
+// The command line with "--np 2" in the place of mpirun's "-np 2", which CLI11 would read as "-n p2". Changes no word of the command.
 std::vector<std::string> words_of(int argc, char** argv) {
   std::vector<std::string> words(argv, argv + argc);
   for (size_t i = 1; i < words.size(); ++i) {
@@ -164,8 +168,8 @@ int main(int argc, char** argv) {
   ranks->check(CLI::Range(1, tutti::kMaxRanks))->type_name("N");
   app.add_flag("--bind", config.bind, "pin rank i to core i");
   app.add_flag("--tag-output", config.tag_output, "begin every line with the number of its rank");
-  auto* const id = app.add_option("--print-id", where, "instead: print TUTTI_COMM_ID=host:port#secret, with a random secret, for ranks that "
-                                  "are started otherwise (default: this host, a free port)");
+  auto* const id = app.add_option("--print-id", where, "only print TUTTI_COMM_ID=host:port#secret, with a random secret, for ranks that "
+                                  "another launcher starts (default: this host, a free port)");
   id->expected(0, 1)->type_name("HOST[:PORT]")->excludes(ranks);
   app.prefix_command();
   std::vector<std::string> words = words_of(argc, argv);
@@ -176,7 +180,7 @@ int main(int argc, char** argv) {
     if (!config.command.empty() && config.command.front() == "--") config.command.erase(config.command.begin());
     if (!config.command.empty() && config.command.front().find('-') == 0) throw CLI::ExtrasError({config.command.front()});
     if (id->count() > 0) {
-      if (!config.command.empty()) throw CLI::ValidationError("--print-id", "starts nothing: leave out " + config.command.front());
+      if (!config.command.empty()) throw CLI::ValidationError("--print-id", "starts no command: leave out " + config.command.front());
       return print_id(where);
     }
     if (ranks->count() == 0) throw CLI::RequiredError("-n");

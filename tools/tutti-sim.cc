@@ -1,11 +1,11 @@
-// tutti-sim: what a collective would take on a topology that need not be here: the simulator (lib/sched/simulate.h) and, beside
-// it, the closed-form price by which the library chooses.
+// tutti-sim: the time that a collective takes on any topology: by the simulator (lib/sched/simulate.h), and by the closed-form price with
+// which the library chooses.
 //
 //   tutti-sim --topo "rack:2 host:4 core:8" --collective allreduce --size 16M
 //   tutti-sim --topo "host:4 core:2" -b 8 -e 64M -f 8 --all
 //   tutti-sim --topo "host:4 core:2" --size 1M --algo ring --links --trace ring.json
-// Exit codes: 0; 1: the simulation failed, or a file could not be written in the end; 2: bad arguments, among them a file that cannot be
-// written.
+// Exit codes: 0; 1: the simulation failed, or the trace could not be written; 2: wrong arguments, or an output file on the command line
+// that cannot be written.
 #include <algorithm>
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -361,8 +361,6 @@ int main(int argc, char** argv) {
   return perf::run_tool("tutti-sim", app, argc, argv, [&] {
     bool wrong = true;
     const Status status = run(arguments, wrong);
-    if (status.ok()) return 0;
-    std::fprintf(stderr, "tutti-sim: %s\n", status.text().c_str());
-    return wrong ? 2 : 1;
+    return end_of("tutti-sim", status, wrong);
   });
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "lib/topo/assemble.h"
 
@@ -34,6 +35,13 @@ Result<Collective> parse_collective(const std::string& name) {
     known += (i == 0 ? "" : ", ") + candidate;
   }
   return fail(Code::InvalidArgument, "unknown collective '", name, "' (known: ", known, ")");
+}
+
+int end_of(const std::string& program, const Status& status, bool wrong_arguments) {
+  if (status.ok()) return 0;
+  std::fflush(stdout);
+  std::fprintf(stderr, "%s: %s\n", program.c_str(), status.text().c_str());
+  return wrong_arguments ? 2 : 1;
 }
 
 }  // namespace tutti

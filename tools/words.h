@@ -1,4 +1,4 @@
-// words: what the tools' arguments have in common.
+// words: what the tools have in common: arguments, and how a tool ends.
 #pragma once
 #include <string>
 
@@ -23,5 +23,8 @@ Result<Topology> parse_topology(const std::string& argument, const Cores& cores)
 
 // "allreduce", in any case. Errors: InvalidArgument, with the names that are known.
 Result<Collective> parse_collective(const std::string& name);
+
+// The end of a tool: prints a failure on standard error. The exit code: 0; 2 for wrong arguments; 1 for any other failure.
+int end_of(const std::string& program, const Status& status, bool wrong_arguments);
 
 }  // namespace tutti

@@ -1,13 +1,10 @@
 // bad_settings: TUTTI_* values that cannot be read, or that name what does not exist: an error that quotes them, before
 // anything has been started.
 #include <dirent.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <fstream>
 
 #include "lib/base/status.h"
 #include "tests/bad/refused.h"
+#include "tests/harness/temporary.h"
 
 using namespace tutti::test;
 using tutti::concat;
@@ -61,7 +58,7 @@ TEST_CASE("settings that cannot be read are refused by name", "[bad]") {
   check_refused("TUTTI_DEBUG", "LOUD", {"TUTTI_DEBUG", "LOUD"});
 }
 
-TEST_CASE("a setting without a value is not set, and blanks are no part of one", "[bad]") {
+TEST_CASE("an empty setting counts as not set, and blanks around a value do not count", "[bad]") {
   for (const auto& [name, value] : {std::pair("TUTTI_TIMEOUT", ""), std::pair("TUTTI_INIT_TIMEOUT", " "), std::pair("TUTTI_TILE", ""),
                                     std::pair("TUTTI_COMM_ID", " "), std::pair("TUTTI_TOPO", "\t"), std::pair("TUTTI_TIMEOUT", " 7 "),
                                     std::pair("TUTTI_TRANSPORTS", "SHM , ucx"), std::pair("TUTTI_ALGO", "allreduce: Ring, tree")}) {
@@ -83,7 +80,7 @@ TEST_CASE("settings that name what does not exist are refused by name", "[bad]")
     check_refused("TUTTI_FAULT", value, {"TUTTI_FAULT='", value, "seed=N"});
 }
 
-TEST_CASE("TUTTI_TOPO for another number of ranks is refused, but where the communicator comes of a split", "[bad]") {
+TEST_CASE("TUTTI_TOPO for another number of ranks is refused, except in communicators made by CommSplit", "[bad]") {
   tuttiComm_t comms[3] = {nullptr, nullptr, nullptr};
   {
     const Environment environment("TUTTI_TOPO", "host:2 core:2");
@@ -120,13 +117,11 @@ TEST_CASE("a rendezvous that cannot be is refused by name", "[bad]") {
 }
 
 TEST_CASE("a file of settings is refused by file, line and name", "[bad]") {
-  char path[] = "/tmp/tutti-settings-XXXXXX";
-  const int file = mkstemp(path);
-  REQUIRE(file >= 0);
-  close(file);
+  TemporaryFile file;
+  const char* const path = file.path();
   const Environment environment("TUTTI_CONF_FILE", path);
   const auto refused = [&](const char* text, std::initializer_list<const char*> words) {
-    std::ofstream(path, std::ios::trunc) << text;
+    file.write(text);
     tuttiComm_t comm = nullptr;
     INFO(text);
     CHECK(tuttiCommInitAll(&comm, 1, nullptr) == tuttiInvalidArgument);
@@ -136,7 +131,7 @@ TEST_CASE("a file of settings is refused by file, line and name", "[bad]") {
   refused("TUTTI_TIMEOUTS=3\n", {path, ":1", "TUTTI_TIMEOUTS", "nearest: TUTTI_TIMEOUT"});
   refused("TUTTI_TIMEOUT\n", {path, ":1", "NAME=value"});
   refused("TUTTI_COMM_ID host:1#secret\n", {path, ":1", "NAME=value", "host:1#(hidden)"});
-  std::remove(path);
+  file.remove();
   tuttiComm_t comm = nullptr;
   REFUSED(tuttiCommInitAll(&comm, 1, nullptr), "TUTTI_CONF_FILE", path, "No such file");
 }

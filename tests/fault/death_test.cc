@@ -256,6 +256,29 @@ TEST_CASE("abort in the middle of AllReduces of threads", "[fault]") {
   }
 }
 
+TEST_CASE("abort and destroy may meet in two threads", "[fault]") {
+  run_with_faults({.ranks = 1}, -1, [&](Rank& rank) {
+    for (int round = 0; round < 60; ++round) {
+      tuttiComm_t comms[2];
+      rank.check(tuttiCommInitAll(comms, 2, nullptr), "init all");
+      std::thread waits([&] {  // makes a call that nobody joins, and destroys when that fails
+        int one = 1, sum = 0;
+        const tuttiResult_t result = tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comms[0], nullptr);
+        expect(result != tuttiSuccess, "it succeeded");
+        tuttiResult_t first = tuttiSuccess;
+        rank.check(tuttiCommGetAsyncError(comms[0], &first), "get async error");
+        expect(first == tuttiInvalidUsage, "the first error is " + std::to_string(first));
+        if (result == tuttiInvalidUsage) expect(std::strstr(tuttiGetLastError(comms[0]), "abort") != nullptr, tuttiGetLastError(comms[0]));
+        rank.check(tuttiCommDestroy(comms[0]), "destroy");
+      });
+      usleep(static_cast<useconds_t>(round * 40));
+      rank.check(tuttiCommAbort(comms[0]), "abort");
+      waits.join();
+      rank.check(tuttiCommAbort(comms[1]), "abort of the other");
+    }
+  });
+}
+
 TEST_CASE("exit without destroy is told to the others in their next call", "[fault]") {
   const int leaver = GENERATE(2, 0);
   SharedBoard board;

@@ -1,30 +1,13 @@
 // topology: topology files that cannot be used, or that are not the same on all ranks: every rank hears of it at once, and who
 // has the wrong one.
 #include "tests/fault/board.h"
+#include "tests/harness/temporary.h"
 
 using namespace tutti::test;
 
 namespace {
 
-// A file for the time of a test.
-class TopologyFile {
- public:
-  explicit TopologyFile(const std::string& text) {
-    const int file = mkstemp(path_);
-    REQUIRE(file >= 0);
-    close(file);
-    std::ofstream(path_) << text;
-  }
-  ~TopologyFile() { std::remove(path_); }
-  TopologyFile(const TopologyFile&) = delete;
-  TopologyFile& operator=(const TopologyFile&) = delete;
-  const char* path() const { return path_; }
-
- private:
-  char path_[32] = "/tmp/tutti-topology-XXXXXX";
-};
-
-// Ranks 0 to 2 with a file each, or another setting.
+// Ranks 0 to 2 init with one value each of the setting; nullptr: not set.
 void init_with(std::initializer_list<const char*> given, Board& board, const char* setting = "TUTTI_TOPO_FILE") {
   const std::vector<const char*> values(given);
   run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
@@ -46,7 +29,7 @@ void check_unusable(const std::string& path, const std::string& what) {
 }  // namespace
 
 TEST_CASE("a topology file that one rank cannot use", "[fault]") {
-  const TopologyFile wrong("host a\nhots b\n");
+  const TemporaryFile wrong("host a\nhots b\n");
   check_unusable(wrong.path(), ":2: 'hots' is not a statement");
   check_unusable("/nowhere/cluster", "/nowhere/cluster cannot be read");
 }
@@ -63,14 +46,14 @@ TEST_CASE("a topology of another number of ranks, on one rank or on all", "[faul
 
 TEST_CASE("topology files that differ", "[fault]") {
   SharedBoard board;
-  const TopologyFile one("host a\nhost b\n"), other("host a\nhost c\n");
+  const TemporaryFile one("host a\nhost b\n"), other("host a\nhost c\n");
   init_with({one.path(), one.path(), other.path()}, *board.get());
   for (int rank : {0, 1, 2}) check_failure(*board.get(), rank, tuttiInvalidUsage, {"ranks 0 and 2", "TUTTI_TOPO_FILE"});
 }
 
 TEST_CASE("topology files that say the same, with another comment, are no matter", "[fault]") {
   SharedBoard board;
-  const TopologyFile one("host a\nhost b\n"), other("# mine\nhost a\n\nhost b\n");
+  const TemporaryFile one("host a\nhost b\n"), other("# mine\nhost a\n\nhost b\n");
   init_with({one.path(), one.path(), other.path()}, *board.get());
   for (int rank : {0, 1, 2}) {
     INFO(board->slots[rank].text);

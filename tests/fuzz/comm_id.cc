@@ -1,4 +1,4 @@
-// comm_id: TUTTI_COMM_ID. Only hosts that are numbers are looked up: no input may ask a name server.
+// comm_id: values of TUTTI_COMM_ID. Skips host names that are not addresses: no input may ask a name server.
 #include <arpa/inet.h>
 
 #include "lib/boot/unique_id.h"
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Result<IdContent> content = id_from_text(text, "test");
   if (!content.ok()) return 0;
   const Result<Address> again = parse_address(to_text(content.value().address));
-  if (content.value().address.family != Address::kUnix)  // of a name only a digest is kept
+  if (content.value().address.family != Address::kUnix)  // a unix name is kept as a digest
     demand(again.ok() && again.value() == content.value().address, "an address that is written is read as it was");
   const Result<IdContent> decoded = decode_id(encode_id(content.value()));
   demand(decoded.ok() && decoded.value().address == content.value().address && decoded.value().secret == content.value().secret,

@@ -1,7 +1,7 @@
-// connection: what a connection of the control plane reads from its socket. The first byte tells who is at the other end:
-// c, s  bytes of the input, for the client or the server to read: neither is to take them for one who knows the key;
-// f     one who knows it, and then bytes of the input: no frame is to come of them;
-// g     one who knows it and sends the input as frames: they are to come as they were sent.
+// connection: bytes that a connection of the control plane reads from its socket. The first byte of the input chooses the test:
+// c, s  the client or the server reads the input: it must not believe that the peer knows the key;
+// f     a peer proves that it knows the key, then sends the input unsealed: no frame may come of it;
+// g     a peer proves that it knows the key and sends the input as frames: they must arrive as they were sent.
 #include "lib/boot/connection.h"
 
 #include <sys/socket.h>
@@ -25,7 +25,7 @@ struct Ends {
   Descriptor here, there;
 };
 
-// Sends pieces of the input, each with its length in front, and reads after each.
+// Sends the input in pieces and reads after each. Each piece has its length in front.
 size_t frames_of(Connection& reader, int writer, Input input) {
   size_t frames = 0;
   while (!input.empty()) {

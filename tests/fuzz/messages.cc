@@ -1,4 +1,4 @@
-// messages: payloads of the control plane's frames, as each side reads them. The first byte tells what is read.
+// messages: payloads of the control plane's frames. The first byte of the input chooses the kind of payload.
 #include "lib/boot/inquiry.h"
 #include "lib/boot/rendezvous.h"
 #include "lib/boot/wire.h"
@@ -34,7 +34,7 @@ void check_parts(const std::string& bytes) {
   }
 }
 
-// A question about a late operation, and every rank's answer.
+// An inquiry about a late operation, with the answer of every rank.
 void check_inquiry(const std::string& bytes) {
   Reader in(bytes);
   Inquiry inquiry{};

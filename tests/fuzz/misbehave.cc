@@ -1,4 +1,4 @@
-// misbehave: a target that does what none may do, so that the replay can be seen to notice. The input is crash, spin or eat.
+// misbehave: a target that breaks the rules, to test that the replay notices. The input is crash, spin or eat.
 #include "tests/fuzz/target.h"
 
 using namespace tutti::fuzz;

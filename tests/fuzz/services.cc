@@ -1,7 +1,7 @@
-// services: the rendezvous (the first byte is r) or the hub hears three clients, who know the key and send the input as frames.
+// services: the rendezvous (if the first byte is r) or the hub serves three clients. The clients know the key and send the input as frames.
 //
-// Over a socket of this host without a name in the file system, since ports that were used would run out. Clients send all they have,
-// say that it was all, and wait for the end.
+// They meet at an abstract unix socket: TCP ports would run out. Each client sends all its frames, closes its sending side, and waits for
+// the service to close.
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -33,7 +33,7 @@ void wait_for(const Connection& connection, short events) {
 
 std::optional<Connection> meet(const sockaddr* name, socklen_t length, const Key& key) {
   Descriptor fd = open_socket();
-  if (connect(fd.get(), name, length) != 0) return {};  // the service has ended: this machine is slow
+  if (connect(fd.get(), name, length) != 0) return {};  // the service has timed out: this machine is slow
   std::optional<Connection> connection(std::in_place, std::move(fd), Connection::Side::Client, key);
   while (!connection->authenticated() && connection->link() == Connection::Link::Open) {
     connection->write_some();
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view payload = input.take(input.two_bytes());
     if (client) client->send(kind, payload);
   }
-  // All at once: the server then mostly hears all of them before it goes on, and the same input does the same.
+  // All clients write at once. So the server mostly reads all of it before it answers, and the same input has the same effect.
   for (std::optional<Connection>& client : clients)
     if (client) client->write_some();
   for (std::optional<Connection>& client : clients) {

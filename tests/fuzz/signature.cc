@@ -1,4 +1,4 @@
-// signature: what a message says that it belongs to, in words.
+// signature: the signature of a message, printed as a call.
 #include <cstring>
 
 #include "lib/comm/call.h"

@@ -1,4 +1,4 @@
-// topology_file: a topology file is read, written back, and made a topology of, alone and for ranks on its first and last host.
+// topology_file: reads a topology file, writes it back, and assembles a topology from it, alone and for ranks on its first and last host.
 #include "lib/topo/assemble.h"
 #include "tests/fuzz/target.h"
 
@@ -7,7 +7,7 @@ using namespace tutti::fuzz;
 
 namespace {
 
-// Assembling more takes seconds under libFuzzer, which is better spent on more inputs; the replay does it.
+// With more ranks assemble() takes seconds under libFuzzer. Only the replay tries them.
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 constexpr uint64_t kManyRanks = 1 << 10;
 #else

@@ -1,4 +1,4 @@
-// topology_text: a topology in a line, as TUTTI_TOPO has it.
+// topology_text: a topology in one line, as in TUTTI_TOPO.
 #include "lib/topo/assemble.h"
 #include "tests/fuzz/target.h"
 

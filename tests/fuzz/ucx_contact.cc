@@ -1,4 +1,4 @@
-// ucx_contact: what ranks tell one another of how UCX reaches them, each with its length in front, and the rails that come of it.
+// ucx_contact: the contacts by which ranks reach one another over UCX, each with its length in front, and the rails made from them.
 #include "tests/fuzz/target.h"
 #include "transports/ucx/address.h"
 

@@ -1,4 +1,4 @@
-// unique_id: the bytes of an id as they come, and with the right checksum.
+// unique_id: the input as an id, once as it is and once with the right checksum.
 #include "lib/boot/unique_id.h"
 
 #include "tests/fuzz/target.h"

@@ -1,5 +1,5 @@
-// values: of single settings. The first byte tells which: s a size, a TUTTI_ALGO, f TUTTI_FAULT, i the name of an interface and, in the
-// next line, a filter of these.
+// values: values of single settings. The first byte chooses: s a size; a TUTTI_ALGO; f TUTTI_FAULT; i the name of an interface and, in the
+// next line, a filter of interfaces.
 #include "lib/base/interface.h"
 #include "lib/base/settings.h"
 #include "lib/comm/plans.h"

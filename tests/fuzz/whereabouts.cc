@@ -1,4 +1,4 @@
-// whereabouts: what ranks say of where they run, a line for each, and the topology that is made of it.
+// whereabouts: the places where ranks run, a line for each rank, and the topology assembled from them.
 #include "lib/topo/whereabouts.h"
 
 #include "lib/topo/assemble.h"

@@ -4,7 +4,9 @@
 # In: the root of the tree. Out: one line per offence, exit status 1 if there is any.
 #  - rooms: every #include of an own header is one the room may see; nothing below names a vendor's header but its room;
 #  - every source file opens with a comment that says what lives there;
-#  - no source file is longer than 400 lines without a reason in LONG_FILES.
+#  - no source file is longer than 400 lines without a reason in LONG_FILES;
+#  - README.md has at most 150 lines;
+#  - every relative link in README.md and docs/*.md names a file and an anchor that exist.
 # Before that it plants offences in a tree of its own and demands that each is found: a check that cannot fail checks nothing.
 import pathlib
 import re
@@ -51,13 +53,14 @@ IMPURE = re.compile(r'(fstream|iostream|cstdio|stdio\.h|cstdlib|stdlib\.h|chrono
 # path -> why it may be longer than 400 lines.
 LONG_FILES = {
     'lib/boot/control.cc': 'the two sides of the control plane share one lock and what it guards',
-    'tests/fault/process_test.cc': 'many things that a program may do to itself, each with a short test',
     'lib/sched/check.cc': 'the four passes of the checker share one numbering of works and messages',
 }
 MOST_LINES = 400
+MOST_README_LINES = 150
 
 SOURCE_DIRS = ['include', 'lib', 'algorithms', 'transports', 'perf', 'tools', 'tests']
 SUFFIXES = {'.h', '.cc', '.c', '.py', '.sh'}
+LINK = re.compile(r'\]\(([^)\s]*)[^)]*\)|^\[[^\]]+\]:\s+(\S+)', re.MULTILINE)
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
@@ -114,6 +117,35 @@ def form_offences(path, text, long_files):
     return offences
 
 
+def anchors_of(text):
+    """The anchors that GitHub gives to the headings of a page: "## Add a transport" is #add-a-transport."""
+    anchors = set()
+    for heading in re.findall(r'^#+ +(.+?) *#*$', re.sub(r'^```.*?^```', '', text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE):
+        slug = re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-')
+        number = 0
+        while (anchor := f'{slug}-{number}' if number else slug) in anchors:
+            number += 1
+        anchors.add(anchor)
+    return anchors
+
+
+def page_offences(root, page, text):
+    offences = []
+    lines = len(text.splitlines())
+    if page == 'README.md' and lines > MOST_README_LINES:
+        offences.append(f'{page}: {lines} lines; more than {MOST_README_LINES} belong in docs/')
+    for link in (inline or reference for inline, reference in LINK.findall(text)):
+        if re.match(r'[a-z]+:', link):
+            continue
+        name, _, anchor = link.partition('#')
+        target = (root / page).parent / name if name else root / page
+        if not target.exists():
+            offences.append(f'{page}: links to {link}, which is not there')
+        elif anchor and (not target.is_file() or anchor not in anchors_of(target.read_text(encoding='utf-8'))):
+            offences.append(f'{page}: links to {link}, which has no such anchor')
+    return offences
+
+
 def check(root, long_files):
     offences = []
     files = [file for top in SOURCE_DIRS for file in sorted((root / top).rglob('*'))
@@ -124,8 +156,11 @@ def check(root, long_files):
         offences += form_offences(path, text, long_files)
         if file.suffix in {'.h', '.cc', '.c'}:
             offences += include_offences(path, text)
+    pages = [page for page in [root / 'README.md', *sorted((root / 'docs').glob('*.md'))] if page.exists()]
+    for page in pages:
+        offences += page_offences(root, page.relative_to(root).as_posix(), page.read_text(encoding='utf-8'))
     offences += [f'LONG_FILES names {path}, which is not there' for path in long_files if not (root / path).exists()]
-    return offences, len(files)
+    return offences, len(files) + len(pages)
 
 
 GOOD = {
@@ -137,6 +172,9 @@ GOOD = {
     'algorithms/ring.cc': '// ring\n#include "algorithms/rows.h"\n#include "lib/sched/builder.h"\n#include <vector>\n',
     'lib/api/entry.cc': '// entry\n#include "include/tutti/tutti.h"\n#include "lib/comm/comm.h"\n',
     'tools/info.cc': '// info\n#include "include/tutti/tutti.h"\n#include "lib/base/settings.h"\n#include <CLI/CLI.hpp>\n',
+    'README.md': '# Tutti\n[limits](docs/limits.md#what-it-doesnt-do-1), [here](#tutti), [code](tools/info.cc), [web](https://x.y/z#w)\n'
+                 + '\n' * (MOST_README_LINES - 2),
+    'docs/limits.md': "# What it doesn't do\n## What it doesn't do\n[home](../README.md#tutti)\n```sh\n# a comment\n```\n",
 }
 
 BAD = {
@@ -157,6 +195,13 @@ BAD = {
     'lib/garden/gnome.cc': '// in no room\n',
     'lib/base/silent.cc': '#include <string>\n',
     'lib/base/long.cc': '// long\n' + 'int x;\n' * MOST_LINES,
+    'README.md': '# Tutti\n' + '\n' * MOST_README_LINES,
+    'docs/file.md': '[gone](gone.md)\n',
+    'docs/reference.md': '[gone][1]\n\n[1]: ../gone.md\n',
+    'docs/anchor.md': '[gone](limits.md#gone)\n',
+    'docs/comment.md': '[in a code block](limits.md#a-comment)\n',
+    'docs/own.md': '# Own\n[gone](#gone)\n',
+    'docs/folder.md': '[no page](../docs#own)\n',
 }
 
 
@@ -177,6 +222,8 @@ def self_check():
             offences, _ = check(root, {})
             assert len(offences) == 1 and offences[0].startswith(path + ':'), f'{path} was not caught: {offences}'
             (root / path).unlink()
+            if path in GOOD:
+                plant(root, {path: GOOD[path]})
 
 
 def main():

@@ -1,14 +1,11 @@
 // assemble: topologies from whereabouts made by hand, from files, and from words; and who shares cores.
 #include "lib/topo/assemble.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <fstream>
 #include <random>
 
 #include "tests/catch.h"
+#include "tests/harness/temporary.h"
 
 namespace tutti {
 namespace {
@@ -207,12 +204,12 @@ TEST_CASE("assemble: a file alone") {
 }
 
 TEST_CASE("assemble: an argument is a file or a text") {
-  const std::string path = concat("/tmp/tutti-assemble-", getpid(), ".txt");
-  std::ofstream(path) << "host a ranks=2\nhost b ranks=2\n";
+  test::TemporaryFile file("host a ranks=2\nhost b ranks=2\n");
+  const std::string path = file.path();
   REQUIRE(topology_of_argument(path).value().ranks() == 4);
-  std::ofstream(path) << "host a\nhots b\n";
+  file.write("host a\nhots b\n");
   REQUIRE_THAT(topology_of_argument(path).status().text(), Contains(path + ":2: 'hots'"));
-  std::remove(path.c_str());
+  file.remove();
   REQUIRE_THAT(topology_of_argument(path).status().text(), Contains("cannot be read"));
   REQUIRE(topology_of_argument("host:2 core:3").value().ranks() == 6);
   REQUIRE_THAT(topology_of_argument("clustre.txt").status().text(), Contains("nor is there a file"));

@@ -1,5 +1,5 @@
-# output: files that a program writes when all is done, as perf/output.h has them for the others. Whether they can be written is found
-# before anything begins. tutti-cluster's, and that of the scripts in perf/.
+# output: files that a program writes at its end. The program checks before it begins whether they can be written. For tutti-cluster and
+# the scripts in perf/; perf/output.h does the same in C++.
 import errno
 import os
 import pathlib
@@ -7,18 +7,18 @@ import stat
 
 
 def try_folder(folder):
-    """Whether a new file can be made in there: by one without a name, which nobody sees."""
+    """Raises OSError if no new file can be made there. Tries it with a file that has no name, so that nobody sees it."""
     try:
         os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # unknown to this file system
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):  # this file system has no files without a name
             raise
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def cannot_write(path):
-    """'', or a sentence with the path and the reason. Makes and changes nothing."""
+    """'' if the file can be written, else an error with the path and the reason. Creates and changes nothing."""
     try:
         try:
             mode = os.stat(path).st_mode
@@ -35,7 +35,7 @@ def cannot_write(path):
 
 
 def cannot_fill(folder):
-    """The same of new files in a folder, which may have to be made with those above it."""
+    """'' if new files can be made in the folder, else an error. The folder and its parents need not exist yet."""
     there = pathlib.Path(folder).absolute()
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -47,7 +47,7 @@ def cannot_fill(folder):
 
 
 def write_file(path, text):
-    """The whole text. '', or a sentence. A file that is there keeps its text when there is no room for the new one."""
+    """Writes the whole text. Returns '' or an error. If there is no room, an existing file keeps its old text."""
     data, is_new = text.encode(), not os.path.exists(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)

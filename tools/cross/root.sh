@@ -15,9 +15,9 @@ apt() {
 apt update
 # What is linked, what that needs to run, and headers.
 apt download libc6 libgcc-s1 libstdc++6 libsodium23 libsodium-dev libhwloc15 libudev1 libcap2 libhwloc-dev nlohmann-json3-dev libcli11-dev
-# Catch2 3 is in libcatch2-dev; Debian 12 has 2, and no such package.
+# Catch2 3 is the package libcatch2-dev. Debian 12 has Catch2 2, in the package catch2.
 apt download libcatch2-dev 2>/dev/null || apt download catch2
 for package in *.deb; do dpkg-deb -x "$package" root; done
-[ -e root/lib ] || ln -s usr/lib root/lib  # where packages know /usr only, as since Debian 13
+[ -e root/lib ] || ln -s usr/lib root/lib  # since Debian 13 packages have files in /usr only
 rm -r ./*.deb apt
 printf "[constants]\nroot = '%s/root'\n" "$PWD" > root.ini

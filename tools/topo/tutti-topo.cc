@@ -1,11 +1,11 @@
-// tutti-topo: topologies, looked at, checked and measured.
+// tutti-topo: shows, checks and measures topologies.
 //
-//   tutti-topo show [cluster.txt | "rack:2 host:4 core:8"] [--svg picture.svg]    without a word: this machine
+//   tutti-topo show [cluster.txt | "rack:2 host:4 core:8"] [--svg picture.svg]    without an argument: this machine
 //   tutti-topo lint cluster.txt                    all mistakes at once, each with its line
 //   tutti-topo --json cluster.txt                  the file as JSON, for scripts
 //   tutti-run -n 4 tutti-topo --probe cluster.txt  measures what is between the ranks' hosts, and writes the file
-// Exit codes: 0; 1: the file has mistakes, or a picture could not be written in the end; 2: bad arguments, among them a place where
-// nothing can be written.
+// Exit codes: 0; 1: the file has mistakes, or the picture could not be written; 2: wrong arguments, or an output file on the command line
+// that cannot be written.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -17,6 +17,7 @@
 #include "tools/topo/picture.h"
 #include "tools/topo/probe.h"
 #include "tools/topo/tree.h"
+#include "tools/words.h"
 
 namespace {
 
@@ -129,8 +130,6 @@ int main(int argc, char** argv) {
       status = show_topology(shown, picture);
     else if (!json_file.empty())
       status = print_json(json_file);
-    if (status.ok()) return 0;
-    std::fprintf(stderr, "tutti-topo: %s\n", status.text().c_str());
-    return status.code() == Code::InvalidUsage ? 1 : 2;
+    return end_of("tutti-topo", status, status.code() != Code::InvalidUsage);
   });
 }

@@ -80,7 +80,7 @@ Result<std::unique_ptr<Arena>> Arena::attach_local(const ArenaLayout& layout, co
 
 Result<std::unique_ptr<Arena>> Arena::attach(const ArenaLayout& layout, const Token& token, int descriptor) {
   if (!is_sealed(descriptor, layout.total))
-    return fail(Code::InternalError, "shm: a peer's memory is not sealed, or has not the ", layout.total, " bytes that were expected");
+    return fail(Code::InternalError, "shm: a peer's memory is not sealed, or is not ", layout.total, " bytes long");
   std::unique_ptr<Arena> arena(new Arena(layout));
   TUTTI_TRY(arena->map(descriptor));
   // Plain looks: the owner wrote both before it sent the descriptor.

@@ -3,17 +3,17 @@
 //   header | a few words for each peer | acks[lane][peer] | offers[lane][peer] | cells[lane][peer][64] | small slots | large slots
 //
 // Rank r's arena holds everything r sends. For a lane to peer p, r writes the cells, p writes the acks and the offers:
-//  - cell (one of 64, see cell_of): signature, and either the payload itself (240 bytes at most) or where it is: in a slot
-//    of the arena, in r's memory, where p reads it (in r's heap; or anywhere, if p runs in r's process), or where p wanted it. Then
-//    `head`, with release: which message it is, how long, and of which call; p's acquire makes the cell, and what it speaks of, visible;
+//  - cell (one of 64, see cell_of): the signature, and either the payload (240 bytes at most) or its place. The place is a slot of the
+//    arena, or r's memory (r's heap; any memory if p runs in r's process), or the memory that p offered. r stores `head` last, with
+//    release: the number, length and call of the message. p's acquire of `head` makes the cell and the payload visible;
 //  - ack (message % 64): p stores that it has read the message, with release; r's acquire lets it overwrite cell and slot.
 //    The value is biased so that the zeroed memory of a new arena means "the lap before the first has been read";
 //  - offer (message % 64): where in its own heap, or in the process that both run in, p would like the message to be written,
 //    before r has sent it;
-//  - left: r has left: what others have sent to it and it has not read, it never will;
+//  - left: r has left. It will never read what it has not read by then;
 //  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
-// The file is an unlinked memfd of sealed length: it is gone with its last mapping, also after kill -9, and nobody can cut it off under
-// those who map it. Pages come into being when touched.
+// The file is an unlinked memfd. It disappears with its last mapping, also after kill -9. Its length is sealed, so that no process can
+// shorten it while others map it. Pages are allocated when they are touched.
 #pragma once
 #include <array>
 #include <atomic>
@@ -63,8 +63,9 @@ struct Elsewhere {
   Lease lease;      // Heap, Memory: the reader takes it when it is about to read
 };
 
-// What a cell begins with: the lap of its message (how many messages were in this cell up to it, so that the one before, or nothing, has
-// another) and its stamp. All in one word, so that a peer that writes what it should not cannot change a length after it was looked at.
+// The first word of a cell: the lap and the stamp of its message. The lap counts the messages that have been in this cell; it tells a
+// message from the one before it, and from an empty cell. Lap and length share one word, so that a faulty peer cannot change the length
+// after the reader has checked it.
 struct Head {
   static constexpr int kLapBits = 64 - kBytesBits - kCallBits;
   static constexpr uint64_t kLaps = uint64_t{1} << kLapBits;
@@ -72,7 +73,7 @@ struct Head {
   static uint64_t lap(uint32_t message) { return (message / kCells + 1) % kLaps; }
   static uint64_t make(const Wire& wire, size_t bytes) { return (wire.call | bytes) << kLapBits | lap(wire.number); }
   bool is(uint32_t message) const { return word % kLaps == lap(message); }
-  // Whether this very message has been read, to go by the ack of its cell.
+  // Whether the ack of the cell says that this message has been read.
   bool was_read(uint32_t ack) const { return word % kLaps == ack / kCells % kLaps; }
   uint64_t stamp() const { return word >> kLapBits; }
 
@@ -83,7 +84,7 @@ struct alignas(64) Cell {
   std::atomic<uint64_t> head;
   uint64_t signature;
   union {
-    std::byte payload[kInlineBytes];  // of kInlineBytes at most
+    std::byte payload[kInlineBytes];  // of a short message
     Elsewhere elsewhere;
   };
 
@@ -118,15 +119,15 @@ struct alignas(64) Doorbell {
 };
 
 struct PeerWords {
-  std::atomic<uint32_t> maps_heap;   // the peer maps the owner's heap; written by the peer when it connects
-  std::atomic<uint32_t> used_lanes;  // a bit for each lane on which the owner has sent to the peer; pages of other lanes are never touched
+  std::atomic<uint32_t> maps_heap;   // 1: the peer maps the owner's heap. The peer writes it when it connects
+  std::atomic<uint32_t> used_lanes;  // bit l: the owner has sent to the peer on lane l. The pages of other lanes are not touched
 };
 
 using Token = std::array<uint64_t, 2>;
 
 struct ArenaHeader {
   uint64_t magic;
-  std::atomic<uint32_t> left;  // the owner receives nothing any more
+  std::atomic<uint32_t> left;  // 1: the owner has left and receives nothing any more
   Token token;   // names this arena; random
   Doorbell doorbell;
 };
@@ -175,7 +176,7 @@ class Arena {
 
   const ArenaLayout layout_;
   std::byte* base_ = nullptr;
-  bool listed_ = false;  // this is one of those that the process's list counts
+  bool listed_ = false;  // the process's list of arenas counts this object
   Descriptor descriptor_;
 };
 

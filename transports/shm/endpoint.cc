@@ -38,15 +38,15 @@ size_t used_of_cell(size_t message_bytes) {
 
 }  // namespace
 
-void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer) {
+void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Mapped& mapped, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
   bell_ = &peer_arena.header().doorbell;
-  sight_ = sight;
+  mapped_ = mapped;
   words_ = &sender.arena->words(static_cast<uint32_t>(peer));
   rank_ = rank;
   peer_rank_ = peer;
-  peer_arena.words(static_cast<uint32_t>(rank)).maps_heap.store(sight.heap ? 1 : 0, std::memory_order_release);
+  peer_arena.words(static_cast<uint32_t>(rank)).maps_heap.store(mapped.heap ? 1 : 0, std::memory_order_release);
   for (uint8_t lane = 0; lane < kLanes; ++lane) {
     Lane& entry = lanes_[lane];
     entry.out = sender.arena->cells(lane, static_cast<uint32_t>(peer));
@@ -111,7 +111,7 @@ void ShmEndpoint::count_post(Outgoing& outgoing) {
 }
 
 bool ShmEndpoint::shows(const void* at) const {
-  return sight_.same_process ||
+  return mapped_.same_process ||
          (words_->maps_heap.load(std::memory_order_relaxed) != 0 && sender_->in_heap(static_cast<const std::byte*>(at)));
 }
 
@@ -119,7 +119,7 @@ bool ShmEndpoint::shows(const void* at) const {
 Where ShmEndpoint::reference(const Outgoing& outgoing) const {
   if (outgoing.bytes < kLeastDirect || !outgoing.contiguous || outgoing.handle != 0) return Where::Slot;
   if (!shows(outgoing.contiguous)) return Where::Slot;
-  return sight_.same_process ? Where::Memory : Where::Heap;
+  return mapped_.same_process ? Where::Memory : Where::Heap;
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
@@ -161,16 +161,16 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
 }
 
 std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
-  if (bytes < kLeastDirect || !(sight_.heap || sight_.same_process)) return nullptr;
+  if (bytes < kLeastDirect || !(mapped_.heap || mapped_.same_process)) return nullptr;
   Lane& lane = lanes_[wire.channel];
   Offer& offer = lane.out_offers->offers[wire.number % kCells];
   if (!offer.lease.given(wire.number)) return nullptr;
   // given() has acquired both; if they have changed since, take() fails. A call of another length is not let at the memory.
   const uint64_t offset = offer.offset.load(std::memory_order_relaxed);
   if (offer.bytes.load(std::memory_order_relaxed) != bytes) return nullptr;
-  if (!sight_.same_process && (bytes > sight_.heap_bytes || offset > sight_.heap_bytes - bytes)) return nullptr;
+  if (!mapped_.same_process && (bytes > mapped_.heap_bytes || offset > mapped_.heap_bytes - bytes)) return nullptr;
   if (!offer.lease.take(wire.number)) return nullptr;
-  return sight_.same_process ? reinterpret_cast<std::byte*>(offset) : sight_.heap + offset;
+  return mapped_.same_process ? reinterpret_cast<std::byte*>(offset) : mapped_.heap + offset;
 }
 
 // The peer made its offer after it had read the message that was in this cell before, so the cell is free.
@@ -191,7 +191,7 @@ void ShmEndpoint::offer(Incoming& incoming) {
   if (!shows(incoming.landing)) return;
   if (lane.in_acks->released[cell].load(std::memory_order_relaxed) != number - cell) return;  // the one before is unread
   Offer& offer = lane.in_offers->offers[cell];
-  const uint64_t base = sight_.same_process ? 0 : reinterpret_cast<uint64_t>(sender_->heap.base);
+  const uint64_t base = mapped_.same_process ? 0 : reinterpret_cast<uint64_t>(sender_->heap.base);
   offer.offset.store(reinterpret_cast<uint64_t>(incoming.landing) - base, std::memory_order_relaxed);
   offer.bytes.store(incoming.capacity, std::memory_order_relaxed);
   offer.lease.give(number);  // release: the ack of the message before is seen first
@@ -211,7 +211,7 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
   return Progress::Done;
 }
 
-// Where the payload is not in its cell. What the peer has written is read once, and not used before it is checked.
+// For a payload outside of its cell. Reads each word that the peer has written once, and checks it before use.
 [[gnu::noinline]] Progress ShmEndpoint::receive_elsewhere(const Cell& cell, Incoming& incoming) {
   const size_t bytes = bytes_of(incoming.view.stamp);
   const uint64_t offset = __atomic_load_n(&cell.elsewhere.offset, __ATOMIC_RELAXED);
@@ -228,22 +228,22 @@ Progress ShmEndpoint::receive(Incoming& incoming) {
       break;
     case Where::Heap:
       incoming.lent = true;
-      incoming.view.data = sight_.heap + offset;
-      found = sight_.heap && within(0, sight_.heap_bytes);
+      incoming.view.data = mapped_.heap + offset;
+      found = mapped_.heap && within(0, mapped_.heap_bytes);
       break;
     case Where::Memory:
       incoming.lent = true;
       incoming.view.data = reinterpret_cast<const std::byte*>(offset);
-      found = sight_.same_process;
+      found = mapped_.same_process;
       break;
   }
   if (!found) {
-    failure_ = fail(Code::InternalError, "shm: rank ", peer_rank_, " has written that its message lies outside of its memory");
+    failure_ = fail(Code::InternalError, "shm: rank ", peer_rank_, " announced a message outside of its memory");
     return Progress::Failed;
   }
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t index = incoming.wire.number % kCells;
-  if (lane.offered[index]) {  // the sender is past it, whether it has seen it or not
+  if (lane.offered[index]) {  // the message has come: the sender no longer looks at the offer
     lane.offered[index] = nullptr;
     lane.in_offers->offers[index].lease.end();
   }
@@ -315,7 +315,7 @@ void ShmEndpoint::withdraw() {
 // What a peer has claimed, or begun to read, it finishes without a pause in between, unless its process is stopped: such a one is not
 // waited for beyond the end. A thread of this process is, since the memory may be freed after this.
 void ShmEndpoint::settle(const Deadline& end) {
-  const Deadline deadline = sight_.same_process ? Deadline::after_s(kThreadSettlesSeconds) : end;
+  const Deadline deadline = mapped_.same_process ? Deadline::after_s(kThreadSettlesSeconds) : end;
   const auto wait_for = [&](auto done) {
     while (!done()) {
       if (deadline.passed()) return false;

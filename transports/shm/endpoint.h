@@ -6,13 +6,13 @@ namespace tutti::shm {
 
 class ShmEndpoint final : public Endpoint {
  public:
-  // How this rank sees the peer's memory.
-  struct Sight {
+  // Which memory of the peer this rank can reach.
+  struct Mapped {
     std::byte* heap;    // mapped here, or null
     size_t heap_bytes;
-    bool same_process;  // all of it
+    bool same_process;  // the peer runs in this process: all its memory can be read
   };
-  void open(Sender& sender, Arena& peer_arena, const Sight& sight, int rank, int peer);
+  void open(Sender& sender, Arena& peer_arena, const Mapped& mapped, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
@@ -26,7 +26,7 @@ class ShmEndpoint final : public Endpoint {
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer in another process has not finished by the end it may go on reading, but not writing.
   void withdraw();
-  // When this rank leaves, and has said so in its arena.
+  // Adds the first message of each lane that nobody has received. REQUIRES: this rank has set `left` in its arena.
   void add_untaken(std::vector<Untaken>& untaken) const;
   void settle(const Deadline& end);
 
@@ -46,7 +46,7 @@ class ShmEndpoint final : public Endpoint {
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
   Doorbell* bell_ = nullptr;  // the peer's
-  Sight sight_{};
+  Mapped mapped_{};
   PeerWords* words_ = nullptr;  // in my arena
   int rank_ = -1, peer_rank_ = -1;
   Status failure_;

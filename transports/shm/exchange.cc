@@ -15,10 +15,11 @@
 namespace tutti::shm {
 namespace {
 
-constexpr size_t kMostGuests = 256;  // who have connected and proved nothing
+constexpr size_t kMostGuests = 256;  // connections that have not proved themselves yet
+// When no descriptor is left: a guest that has not proved itself for kSlowNs is closed, or else nobody is accepted for kDeafNs.
 constexpr int64_t kSlowNs = 1'000'000'000, kDeafNs = 10'000'000;
 
-// What a rank hands out. A rank without a heap sends its arena's descriptor twice, so that there are always two.
+// The descriptors that a rank sends. A rank without a heap sends its arena's descriptor twice: the number is always two.
 struct Files {
   Descriptor arena, heap;
 };
@@ -29,7 +30,7 @@ struct Member {
   Files files;
 };
 
-// The collector's side, until all have come.
+// The collector's side, until all members have come.
 class Collection {
  public:
   Collection(std::span<const Contact> contacts, int rank, std::vector<int> expected)
@@ -39,7 +40,7 @@ class Collection {
   std::vector<Member>& members() { return members_; }
 
  private:
-  // Somebody who has connected.
+  // A connection that has not proved itself yet.
   struct Guest {
     Descriptor socket;
     uid_t user;
@@ -51,7 +52,7 @@ class Collection {
   Status accept_all(const Descriptor& listener);
   Status run_out(int error);
   Status missing(const Status& why) const;
-  // Done: it is a member now. Failed: it goes.
+  // Reads the guest's next message. Done: the guest has become a member. Failed: the guest is to be closed.
   Progress hear(Guest& guest, Status& failure);
   bool awaited(int rank) const;
   bool make_room(int64_t before_ns);
@@ -60,7 +61,7 @@ class Collection {
   const int rank_;
   const std::vector<int> expected_;
   std::vector<Guest> guests_;  // in order of arrival
-  int64_t deaf_until_ns_ = 0;  // no descriptors are left: those who are here may soon need none
+  int64_t deaf_until_ns_ = 0;  // nobody is accepted before this time
   std::vector<Member> members_;
 };
 
@@ -69,7 +70,7 @@ bool Collection::awaited(int rank) const {
          std::none_of(members_.begin(), members_.end(), [&](const Member& member) { return member.rank == rank; });
 }
 
-// The user who has most guests loses the oldest, if that has come before that time.
+// Closes the oldest guest of the user who has most guests, if that guest connected before `before_ns`. Returns whether it did.
 bool Collection::make_room(int64_t before_ns) {
   std::map<uid_t, size_t> numbers;
   for (const Guest& guest : guests_) ++numbers[guest.user];
@@ -81,7 +82,8 @@ bool Collection::make_room(int64_t before_ns) {
   return true;
 }
 
-// Who has been slow to prove itself goes. When all who are here have proved themselves, no more can come.
+// No descriptor is left for a new connection. Closes a slow guest if there is one. Otherwise the present guests may soon free theirs; an
+// error if there are no guests.
 Status Collection::run_out(int error) {
   const int64_t now = now_ns();
   if (make_room(now - kSlowNs)) return {};
@@ -121,25 +123,25 @@ Progress Collection::hear(Guest& guest, Status& failure) {
     guest.greeted = true;
     guest.nonce = random_nonce();
     const Challenge challenge{guest.nonce, proof_of(contacts_[rank_].secret, kCollector, guest.hello, guest.nonce)};
-    // The first that this socket takes: there is room.
+    // The first message on this socket: there is room for it.
     const ssize_t sent = send(guest.socket.get(), &challenge, sizeof challenge, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent == static_cast<ssize_t>(sizeof challenge) ? Progress::Again : Progress::Failed;
   }
   Admission admission{};
   const Progress progress = try_receive(guest.socket.get(), &admission, sizeof admission, 2, descriptors, failure);
   const bool proved = equal(admission.proof, proof_of(contacts_[rank_].secret, kMember, guest.hello, guest.nonce));
-  if (!proved) failure = {};  // whatever a stranger sends is no failure of ours
+  if (!proved) failure = {};  // a stranger's message must not fail this rank
   if (progress != Progress::Done) return progress;
   if (!proved || descriptors.size() != 2 || !awaited(guest.hello.rank)) return Progress::Failed;
   members_.push_back({guest.hello.rank, std::move(guest.socket), {std::move(descriptors[0]), std::move(descriptors[1])}});
   return Progress::Done;
 }
 
-// All who have connected are heard as they speak, so that nobody who is silent holds up the others.
+// Reads from all guests as their messages come, so that a silent guest does not delay the others.
 Status Collection::collect(const Descriptor& listener, const Patience& patience) {
   std::vector<pollfd> polls;
   while (members_.size() < expected_.size()) {
-    if (const Status more = go_on(patience, "the arrival of all ranks of this host"); !more.ok()) return missing(more);
+    if (const Status more = may_wait(patience, "the arrival of all ranks of this host"); !more.ok()) return missing(more);
     polls.assign(1, {now_ns() < deaf_until_ns_ ? -1 : listener.get(), POLLIN, 0});
     for (const Guest& guest : guests_) polls.push_back({guest.socket.get(), POLLIN, 0});
     if (poll(polls.data(), polls.size(), patience.deadline.left_ms(kSliceMs)) <= 0) continue;
@@ -147,7 +149,7 @@ Status Collection::collect(const Descriptor& listener, const Patience& patience)
     for (size_t i = 0; i < guests_.size(); ++i) {
       Status failure;
       const Progress progress = polls[i + 1].revents ? hear(guests_[i], failure) : Progress::Again;
-      if (failure.code() == Code::SystemError) return failure;  // this process's own, whoever it was
+      if (failure.code() == Code::SystemError) return failure;  // of this process, not of the guest
       if (progress == Progress::Again && kept++ != i) guests_[kept - 1] = std::move(guests_[i]);
     }
     guests_.erase(guests_.begin() + static_cast<ptrdiff_t>(kept), guests_.end());
@@ -218,7 +220,7 @@ class Exchange {
   const Patience& patience_;
 };
 
-// The ranks of this process.
+// Attaches the arenas of the other ranks of this process.
 Status Exchange::attach_threads() {
   for (int peer = 0; peer < static_cast<int>(contacts_.size()); ++peer) {
     if (peer == rank_ || !same_process(peer)) continue;
@@ -233,21 +235,21 @@ Status Exchange::attach_threads() {
 Status Exchange::find_collector(int& collector, Descriptor& socket) {
   for (collector = 0; collector < rank_; ++collector) {
     if (!may_be_here(collector)) continue;
-    Result<Descriptor> called = call(contacts_[collector].token, patience_);
-    if (!called.ok()) return called.status();
-    socket = std::move(called.value());
+    Result<Descriptor> connected = connect_to(contacts_[collector].token, patience_);
+    if (!connected.ok()) return connected.status();
+    socket = std::move(connected.value());
     if (socket.open()) return {};
   }
   return {};
 }
 
-// Whom the lowest rank of a host has to wait for: all that answer here.
+// The ranks that the collector has to wait for: all that answer on this host.
 Status Exchange::find_members(std::vector<int>& members) {
   for (int peer = rank_ + 1; peer < static_cast<int>(contacts_.size()); ++peer) {
     if (!may_be_here(peer)) continue;
-    const Result<Descriptor> called = call(contacts_[peer].token, patience_);
-    if (!called.ok()) return called.status();
-    if (called.value().open()) members.push_back(peer);
+    const Result<Descriptor> connected = connect_to(contacts_[peer].token, patience_);
+    if (!connected.ok()) return connected.status();
+    if (connected.value().open()) members.push_back(peer);
   }
   return {};
 }
@@ -274,7 +276,7 @@ Status Exchange::be_collected(int collector, const Descriptor& socket) {
   std::vector<Descriptor> none;
   TUTTI_TRY(receive_with_descriptors(socket.get(), &challenge, sizeof challenge, 0, none, patience_));
   if (!equal(challenge.proof, proof_of(contacts_[collector].secret, kCollector, hello, challenge.nonce)))
-    return fail(Code::RemoteError, "shm: what answers as rank ", collector, " on this host is not of this communicator");
+    return fail(Code::RemoteError, "shm: a stranger answers in the place of rank ", collector, " on this host");
   const Admission admission{proof_of(contacts_[collector].secret, kMember, hello, challenge.nonce)};
   TUTTI_TRY(send_with_descriptors(socket.get(), &admission, sizeof admission, own_files(), patience_));
   for (;;) {

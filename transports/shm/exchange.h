@@ -1,14 +1,14 @@
-// exchange: how the ranks of one host find one another, and get each other's arenas and heaps, over unix sockets (door.h).
+// exchange: the ranks of one host find one another, and get the descriptors of each other's arenas and heaps, over unix sockets (unix_socket.h).
 //
-// Every rank publishes a Contact, and listens. Who has the same `host` may be on this host: that a rank is, shows when somebody answers
-// at its name. The lowest rank of a host collects the descriptors of all others there and hands every rank the descriptors of the
+// Every rank publishes a Contact, and listens. A rank with the same `host` may be on this host; it is, if somebody answers at its name.
+// The lowest rank of a host is the collector. It collects the descriptors of all other ranks there, and sends every rank those of the
 // arenas and heaps in other processes:
 //   member -> collector   its rank, a nonce
 //   collector -> member   a nonce, a proof that it knows the collector's secret
 //   member -> collector   the same proof, its two descriptors
 //   collector -> member   the descriptors of all ranks in other processes, in batches
-// Secrets are known to the members of the communicator only. A stranger who connects gets no further than to a place among those who
-// have proved nothing; there are few such places, and a user who takes many of them loses his own first.
+// Only members of the communicator know the secrets. A stranger who connects stays a guest. The number of guests is limited, and the user
+// with most guests loses his oldest first.
 #pragma once
 #include <memory>
 #include <span>
@@ -19,18 +19,18 @@
 #include "lib/base/memory.h"
 #include "lib/base/process.h"
 #include "transports/shm/arena.h"
-#include "transports/shm/door.h"
+#include "transports/shm/unix_socket.h"
 
 namespace tutti::shm {
 
-// What a rank tells all others; plain bytes, and not for strangers.
+// What a rank tells all others. Plain bytes; strangers must not see it.
 struct Contact {
-  uint64_t host;         // hash of what the kernel says of this machine: others may say the same
+  uint64_t host;         // hash of the machine's identity; two machines may have the same
   ProcessToken process;
-  Token token;           // of the arena, and what this rank's socket is named by
-  Key secret;            // who knows it is of the communicator
+  Token token;           // of the arena; the name of this rank's socket is made from it
+  Key secret;            // known to members of the communicator only
   uint64_t arena_bytes;
-  uint64_t heap_bytes;   // 0: there is none
+  uint64_t heap_bytes;   // 0: no heap
 };
 
 // What this process knows of another rank of the host.

@@ -59,8 +59,8 @@ struct Lane {
   uint32_t free_line = UINT32_MAX;  // messages number / kAcksPerLine whose cells are all free, or have been filled since
   uint32_t released[kCells] = {};  // my copy of out_acks, refreshed when it says that a cell is busy
   Incoming* offered[kCells] = {};  // the messages for which this rank made an offer
-  uint64_t taken[kCells] = {};     // the last messages for which this rank has read the peer's memory, plus 1; 0: none
-  bool used = false;               // this rank has sent something
+  uint64_t taken[kCells] = {};     // by cell: the last message read from the peer's memory, plus 1; 0: none
+  bool used = false;               // this rank has sent something on the lane
   bool answered = false;           // this rank has sent something since it last received
 };
 

@@ -114,7 +114,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
 
 Status Shm::leave(Deadline, std::vector<Untaken>& untaken) {
   mine_->header().left.store(1, std::memory_order_release);
-  // A peer that leaves at the same time: either it sees that this rank has left, or this rank sees what it has sent.
+  // If a peer leaves at the same time, the peer sees that this rank has left, or this rank sees what the peer has sent.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   for (int peer = 0; peer < ranks_; ++peer)
     if (arenas_[peer]) endpoints_[peer].add_untaken(untaken);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kMagic = 0x7563782d74757401;  // the last byte counts the formats
 
-// What any bytes are a value of.
+// Types of which any bytes are a valid value.
 template <typename Number>
 concept Plain = std::unsigned_integral<Number> && !std::same_as<Number, bool>;
 

@@ -51,7 +51,7 @@ bool UcxEndpoint::connect(Link& link) {
   if (!made.ok()) link.breaks(UCS_ERR_UNREACHABLE);
   if (!made.ok()) return false;
   link.ep = made.value();
-  // What keeps UCX from sending even the shortest at once.
+  // With these settings UCX may not send even the shortest message at once.
   static const bool hindered = std::getenv("UCX_RNDV_THRESH") || std::getenv("UCX_ZCOPY_THRESH");
   link.at_once = !hindered && common_->rails[link.rail]->nic().plain();
   link.patient_until_ns = now_ns() + kPatienceNs;
@@ -141,12 +141,13 @@ bool UcxEndpoint::send(Link& link, MessageId id, Sending* sending, const std::by
   return true;
 }
 
-// Done: UCX has it. Again: it takes nothing now. Failed: the connection is broken.
+// Done: UCX has taken the message. Again: UCX does not take it now. Failed: the connection is broken.
 //
-// A message that UCX cannot send now, as when the connection is being made, it would keep, and begin to negotiate ids of the two
-// endpoints (its wireup), which nothing here needs. UCX 1.13 aborts the process when the connection breaks during that, or is closed
-// (wireup_ep.c:241, ucp_request.c:684): so ended 18 of 500 worlds in which a rank is killed at first contact, and now none does
-// (CONTACT_WORLDS=500 CONTACT_STORY=0 tests/fault/contact_test). So UCX is to send it at once or not at all, and what it does not take waits here.
+// UCX is told to send a message at once or to refuse it (FORCE_IMM_CMPL). Refused messages wait in the link. Otherwise UCX would keep a
+// message that it cannot send yet, for example while the connection is being made, and would negotiate endpoint ids (its wireup), which
+// nothing here needs. UCX 1.13 aborts the process if the connection breaks or is closed during the wireup (wireup_ep.c:241,
+// ucp_request.c:684). That ended 18 of 500 worlds in which a rank is killed at first contact; now it ends none
+// (CONTACT_WORLDS=500 CONTACT_STORY=0 tests/fault/contact_test).
 Progress UcxEndpoint::hand_over(Sending* sending) {
   Link& link = *sending->link;
   ucp_request_param_t param{};
@@ -176,15 +177,15 @@ Progress UcxEndpoint::hand_over(Sending* sending) {
   return request ? Progress::Failed : Progress::Done;
 }
 
-// Whether UCX will send so many bytes at once later, though it does not now. Not if it takes a marker; and if it has never taken
-// anything, that is only believed for so long as a connection may take to be made.
+// UCX has just refused a message of so many bytes. Whether it will send one at once later. It will not if it takes a marker now: then the
+// message is too long. If UCX has never taken anything, it gets kPatienceNs to make the connection.
 bool UcxEndpoint::takes_at_once(Link& link, size_t bytes) {
   if (link.taken_bytes > 0 && bytes <= link.taken_bytes) return true;
-  return link.patient_until_ns == INT64_MAX || now_ns() < link.patient_until_ns ? !takes_markers(link) : false;
+  return now_ns() < link.patient_until_ns && !sends_marker(link);
 }
 
-// Whether UCX would send the shortest of messages, which says nothing, in this moment.
-bool UcxEndpoint::takes_markers(const Link& link) {
+// Sends a marker if UCX takes one now; returns whether it did.
+bool UcxEndpoint::sends_marker(const Link& link) {
   const Header nothing{};
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FLAG_FORCE_IMM_CMPL;
@@ -276,7 +277,7 @@ void UcxEndpoint::gather(Slot& slot, Link& link, const Header& header) {
   } else if (slot.reader && slot.reader->landing && header.bytes <= slot.reader->capacity) {
     slot.to = slot.reader->landing;
   } else {
-    slot.block = common_->blocks.take();  // if there is none, the slot stays empty
+    slot.block = common_->blocks.take();  // may throw: then the slot stays empty
     slot.to = slot.block->bytes.get();
   }
   slot.state = Slot::State::Gathers;
@@ -288,7 +289,7 @@ void UcxEndpoint::gather(Slot& slot, Link& link, const Header& header) {
   slot.data = slot.to;
 }
 
-// UCX, which is C, calls this.
+// UCX calls this. UCX is C: no exception may leave it.
 ucs_status_t UcxEndpoint::arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept {
   try {
     return take_in(rail, header, data, bytes, attributes);

@@ -1,8 +1,9 @@
 // endpoint: a peer over UCX: the lanes to and from it, and its connections, one for each rail, made when first needed.
 //
 // A message travels in pieces, each a UCP active message behind a Header, over the rail that its number says. At the sender, message k
-// may go when message k - 64 (k - 32 if it is long) has been released: the peer tells how far it has come by a credit whenever a
-// multiple of kCreditEvery has been released on a lane, so that who leaves knows which credits are still to come, and when it leaves.
+// may go when message k - 64 (k - 32 if it is long) has been released. The peer sends a credit, which tells how far it has come, whenever a
+// multiple of kCreditEvery has been released on a lane, and a last one when it leaves. So a rank that leaves knows which credits are still
+// to come.
 // At the receiver a message gathers in the slot number % 64 of its lane: straight where its reader wants it, if that is known when
 // the first piece comes, else in memory of the transport, or of UCX.
 // UCX could cut messages itself, or announce long ones and have them fetched (its rendezvous). Pieces of our own need neither memory
@@ -47,22 +48,22 @@ struct Link {
   bool unmarked = false;     // messages have been sent since the last marker
   bool lost = false;         // a message that was accepted could not be sent
   uint64_t unacked = 0;      // bytes sent that the peer is not known to have released
-  bool at_once = false;      // UCX is given nothing to keep; see UcxEndpoint::hand_over()
-  size_t taken_bytes = 0;    // the most that it has taken at once
-  int64_t patient_until_ns = 0;  // until it has taken something
-  Sending *first_waiting = nullptr, *last_waiting = nullptr;  // until UCX takes them
+  bool at_once = false;      // UCX is to send a message at once or refuse it; see UcxEndpoint::hand_over()
+  size_t taken_bytes = 0;    // the longest message that UCX has sent at once
+  int64_t patient_until_ns = 0;  // UCX gets until then to take the first message; INT64_MAX once it has
+  Sending *first_waiting = nullptr, *last_waiting = nullptr;  // messages that UCX has refused, in order
   ucs_status_t broken = UCS_OK;
   int64_t broken_at_ns = 0;
 
   void breaks(ucs_status_t why) noexcept;
 };
 
-// A message that UCX is sending, or that waits for its turn.
+// A message that UCX is sending, or that waits in its link.
 struct Sending {
   Header header;
   const std::byte* data = nullptr;
   size_t bytes = 0;
-  Sending* next = nullptr;       // behind it in its link
+  Sending* next = nullptr;       // the next that waits in the link
   Outgoing* outgoing = nullptr;  // whose memory is read
   Block* block = nullptr;        // or a packed payload
   Link* link = nullptr;
@@ -79,14 +80,14 @@ struct Common {
   std::deque<Sending> sendings;  // addresses stay
   std::vector<Sending*> idle;    // those not in use
   std::vector<Link*> used;       // in this call
-  std::vector<Link*> waiting;    // links that messages wait for
-  size_t connections = 0;        // made so far: links that may wait
+  std::vector<Link*> waiting;    // links in which messages wait
+  size_t connections = 0;        // made so far: `waiting` has room for so many
   uint32_t pending = 0;          // messages and markers that UCX has not sent
   uint32_t outstanding = 0;      // sends under way that read the user's memory
 
   Sending* take() {
     if (idle.empty()) {
-      idle.reserve(sendings.size() + sendings.size() / 2 + 1);  // give_back() needs no memory
+      idle.reserve(sendings.size() + sendings.size() / 2 + 1);  // so that give_back() allocates nothing
       idle.push_back(&sendings.emplace_back());
     }
     Sending* const sending = idle.back();
@@ -94,7 +95,7 @@ struct Common {
     return sending;
   }
   void give_back(Sending* sending) noexcept;
-  // Gives UCX what waits, as far as it takes it.
+  // Offers the waiting messages to UCX.
   void send_waiting();
 };
 
@@ -109,7 +110,7 @@ class UcxEndpoint final : public Endpoint {
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
 
-  // Gives UCX what waits for this link; false if it does not take all.
+  // Offers the messages that wait in this link to UCX. False: some still wait.
   static bool send_waiting(Link& link);
 
   // What has come for this rank; see Receiver. Only as long as Incomings and their landings are there.
@@ -124,8 +125,9 @@ class UcxEndpoint final : public Endpoint {
   bool in_process() const { return in_process_; }
   // A connection that broke, or null.
   const Link* broken() const;
-  // Gives the last credits, and says that they are, if this rank has a connection to the peer.
+  // Sends the last credits, marked as final, if this rank has a connection to the peer.
   void settle();
+  // Adds the first message of each lane that nobody has received.
   void add_untaken(std::vector<Untaken>& untaken) const;
   // Whether credits are still to come for what has been sent, whatever the peer does; and the last ones, when it leaves.
   bool credits_due() const;
@@ -156,13 +158,13 @@ class UcxEndpoint final : public Endpoint {
   };
   struct Outbound {
     struct Sent {
-      uint32_t bytes;  // with what goes around them
+      uint32_t bytes;  // with headers
       uint32_t call;
       uint64_t signature;
     };
     uint32_t told = 0;       // all before it are released, as far as is known
     uint32_t next = 0;       // after the last message posted
-    bool final = false;      // the peer has left, and releases no more
+    bool final = false;      // the peer has left and releases nothing more
     Sent sent[kWindow] = {};
   };
 
@@ -175,7 +177,7 @@ class UcxEndpoint final : public Endpoint {
   Progress verdict(const Link& link);
   bool send(Link& link, MessageId id, Sending* sending, const std::byte* data, size_t bytes);
   static Progress hand_over(Sending* sending);
-  static bool takes_markers(const Link& link);
+  static bool sends_marker(const Link& link);
   static bool takes_at_once(Link& link, size_t bytes);
   bool send_piece(Link& link, const Header& header, Outgoing& outgoing, const std::byte* data);
   ucs_status_t take_in(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes);

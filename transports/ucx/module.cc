@@ -1,6 +1,6 @@
-// module: the one symbol of this module, and what is done before UCX is used. UCX, a library, must neither catch the program's signals
-// nor print, unless its user says so by UCX_ERROR_SIGNALS, UCX_HANDLE_ERRORS or UCX_LOG_LEVEL; and none of its sockets may become a
-// standard file, to which a program writes.
+// module: the one symbol of this module, and the preparations before UCX is used. UCX must not catch the program's signals, unless the user
+// sets UCX_ERROR_SIGNALS or UCX_HANDLE_ERRORS. It must not print, unless the user sets UCX_LOG_LEVEL. None of its sockets may get the
+// number of a standard file, to which a program writes.
 #include "lib/transport/module.h"
 
 #include <fcntl.h>
@@ -33,13 +33,13 @@ ucs_log_func_rc_t to_our_log(const char*, unsigned, const char*, ucs_log_level_t
   std::vsnprintf(text, sizeof text, format, arguments);
   try {
     log_line(LogLevel::Warn, -1, concat("ucx: ", text));
-  } catch (const std::bad_alloc&) {  // UCX, which is C, calls this
+  } catch (const std::bad_alloc&) {  // UCX is C: no exception may leave this
   }
   return UCS_LOG_FUNC_RC_STOP;
 }
 
-// Versions in which assertions are known to end the process when a connection breaks while it is being made; see
-// UcxEndpoint::hand_over(), which keeps off them over TCP.
+// UCX before 1.18 is known to abort the process if a connection breaks while it is being made. Over TCP UcxEndpoint::hand_over() avoids
+// that.
 void warn_of_old_versions() {
   unsigned major = 0, minor = 0, release = 0;
   ucp_get_version(&major, &minor, &release);
@@ -54,33 +54,33 @@ void tame_ucx() {
   if (!std::getenv("UCX_LOG_LEVEL")) ucs_log_push_handler(&to_our_log);
 }
 
-// Standard files that are closed get something that is neither read nor written, as before, but has their number. For good: UCX
-// accepts connections in a thread of its own, whenever they come.
+// Occupies the numbers of closed standard files with descriptors that can neither be read nor written. They stay open for good: UCX
+// accepts connections in a thread of its own, at any time.
 void occupy_standard_files() {
   for (const int standard : {0, 1, 2}) {
     if (fcntl(standard, F_GETFD) >= 0) continue;
     const int fd = open("/dev/null", O_PATH | O_CLOEXEC);
-    if (fd > 2) close(fd);  // another thread was faster
+    if (fd > 2) close(fd);  // another thread has occupied it
   }
 }
 
-// UCX aborts the process if it cannot start its thread, with a stack as large as the program's limits say, and the descriptors that
-// belong to it. So all of that, and something for UCX itself, is tried first.
+// UCX aborts the process if it cannot start its thread or open the thread's descriptors. So this tries first whether there is room: for
+// the thread and its stack, for the descriptors, and for some memory of UCX's own.
 Status try_resources() {
   constexpr size_t kBytes = size_t{24} << 20;
   constexpr int kDescriptors = 24;
   Descriptor descriptors[kDescriptors];
   for (Descriptor& descriptor : descriptors) {
     descriptor = Descriptor(open("/dev/null", O_PATH | O_CLOEXEC));
-    if (!descriptor.open()) return system_failure("ucx: there is no room for its descriptors (ulimit -n)", errno);
+    if (!descriptor.open()) return system_failure("ucx: too few descriptors are left (raise ulimit -n)", errno);
   }
   void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return system_failure("ucx: there is no room for its memory (ulimit -v)", errno);
+  if (memory == MAP_FAILED) return system_failure("ucx: too little address space is left (raise ulimit -v)", errno);
   pthread_t thread;
   const int error = pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
   if (error == 0) pthread_join(thread, nullptr);
   munmap(memory, kBytes);
-  return error == 0 ? Status() : system_failure("ucx: its thread cannot be started (ulimit -v, -s, -u)", error);
+  return error == 0 ? Status() : system_failure("ucx: cannot start a thread (see ulimit -v, -s, -u)", error);
 }
 
 Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options) {

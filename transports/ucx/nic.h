@@ -25,9 +25,9 @@ struct Nic {
   bool loopback = false;
   uint64_t bytes_per_s = 0;  // 0: unknown
 
-  // No RDMA port, such as mlx5_0:1, is part of it: UCX sends over TCP.
+  // Has no RDMA port, such as mlx5_0:1: UCX sends over TCP.
   bool plain() const { return name.find(':') == std::string::npos && devices.find(':') == std::string::npos; }
-  // Its address is one that the whole Internet may reach.
+  // Has an address that the whole Internet may reach.
   bool is_public() const;
 };
 

@@ -23,14 +23,14 @@ struct Header {
   uint32_t offset;   // of this piece in it
   uint16_t rank;     // the sender's
   uint8_t channel;
-  uint8_t final;     // in a credit: 1 if it is the last, as its sender leaves
+  uint8_t final;     // in a credit: 1 if its sender leaves and this is the last
   uint32_t call;     // as in a Wire
 };
 static_assert(sizeof(Header) == 32);
 
 enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
 
-class Receiver {  // called from C
+class Receiver {  // UCX, which is C, calls it: no exception may leave it
  public:
   // As ucp_am_recv_callback_t: UCS_INPROGRESS keeps `data`.
   virtual ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept = 0;
@@ -40,7 +40,7 @@ class Receiver {  // called from C
   ~Receiver() = default;
 };
 
-// Which TCP ports UCX may listen at, and what said so.
+// The TCP ports at which UCX may listen, and the setting that says so.
 struct PortChoice {
   Ports ports;
   std::string origin;  // "TUTTI_PORTS=40000-40999 (environment)"
@@ -49,13 +49,13 @@ PortChoice choose_ports(const Settings& settings);
 
 class Rail {
  public:
-  // UCX listens at a port of `ports`; the receiver outlives the rail.
+  // UCX listens at one of `ports`. The receiver outlives the rail.
   static Result<std::unique_ptr<Rail>> open(const Nic& nic, const PortChoice& ports, Receiver& receiver);
   ~Rail();
   Rail(const Rail&) = delete;
   Rail& operator=(const Rail&) = delete;
 
-  // What is passed to the receiver.
+  // The number that the receiver gets as `rail`.
   void set_index(uint32_t index) { index_ = index; }
   const Nic& nic() const { return nic_; }
   ucp_worker_h worker() const { return worker_; }
@@ -68,7 +68,7 @@ class Rail {
 
  private:
   Rail(const Nic& nic, Receiver& receiver) : nic_(nic), receiver_(receiver) {}
-  // *busy: nothing is wrong but that the port (0: any) is taken.
+  // Listens at `port`; 0: any. Sets *busy if the only problem is that the port is taken.
   Status start(uint16_t port, bool* busy);
   Status receive_messages();
   static ucs_status_t on_message(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,

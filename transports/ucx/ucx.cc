@@ -67,11 +67,11 @@ class Ucx final : public Transport, private Receiver {
   bool dead_ = false;    // progress() does nothing any more
 };
 
-// UCX believes whoever connects to its ports: a few bytes end the process.
+// UCX does not authenticate connections: a stranger can end the process with a few bytes.
 void warn_of_strangers(std::span<const Nic> nics) {
   for (const Nic& nic : nics)
     if (nic.plain() && nic.is_public())
-      log_warn(-1, "ucx listens at ", nic.name, ", which has a public address: close its ports to strangers (TUTTI_PORTS), who could end this process");
+      log_warn(-1, "ucx listens at ", nic.name, ", which has a public address: a stranger who connects could end this process; close these ports (TUTTI_PORTS) in the firewall");
 }
 
 Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
@@ -195,7 +195,7 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   constexpr double kSeconds = 0.1, kSlowBps = 1e6, kOwnSeconds = 1;
   const int64_t begin_ns = now_ns();
   const auto waited_s = [&] { return static_cast<double>(now_ns() - begin_ns) * 1e-9; };
-  // Sees what has come and nobody has asked for.
+  // Takes in messages that have come and that no call has asked for.
   constexpr int kMostLooks = 1000;
   for (const auto& rail : common_.rails)
     for (int look = 0; look < kMostLooks && !dead_ && rail->progress(); ++look) {
@@ -225,9 +225,9 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   return {};
 }
 
-// UCX 1.13 aborts the process when a connection breaks or is dropped while it negotiates about it (openucx/ucx pull request 8175 is one
-// of the cases), which it does over RDMA (else see UcxEndpoint::hand_over()). When a communicator fails, all ranks close theirs at about
-// the same time: so each lets those that are being made come to their end first.
+// UCX 1.13 aborts the process if a connection breaks or is dropped during its wireup (one case is openucx/ucx pull request 8175). Over TCP
+// there is no wireup, see UcxEndpoint::hand_over(). When a communicator fails, all ranks close their connections at about the same time.
+// So over RDMA each rank first lets the connections that are being made come to their end.
 void Ucx::linger() {
   if (std::all_of(common_.rails.begin(), common_.rails.end(), [](const auto& rail) { return rail->nic().plain(); })) return;
   const Deadline deadline = Deadline::after_s(kLingerSeconds);

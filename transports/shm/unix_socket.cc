@@ -1,5 +1,5 @@
-// door: see door.h.
-#include "transports/shm/door.h"
+// unix_socket: see unix_socket.h.
+#include "transports/shm/unix_socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,7 +14,7 @@ namespace tutti::shm {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr int kFullMs = 2;  // between tries while the other's backlog is full, or too many descriptors are on their way
+constexpr int kFullMs = 2;  // between two tries while the peer's backlog is full or too many descriptors are in flight
 
 socklen_t abstract_name(const Token& token, sockaddr_un& name) {
   name = {};
@@ -38,7 +38,7 @@ Status hung_up() { return fail(Code::RemoteError, "shm: a rank on this host hung
 
 }  // namespace
 
-Status go_on(const Patience& patience, const char* what) {
+Status may_wait(const Patience& patience, const char* what) {
   if (patience.cancel.load(std::memory_order_acquire)) return fail(Code::RemoteError, "shm: ", what, " was cancelled");
   if (patience.deadline.passed()) return fail(Code::RemoteError, "shm: ", what, " did not happen in time");
   return {};
@@ -50,7 +50,7 @@ Status wait_for(int descriptor, short events, const Patience& patience, const ch
     const int ready = poll(&entry, 1, patience.deadline.left_ms(kSliceMs));
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return system_failure(concat("shm: poll for ", what), errno);
-    TUTTI_TRY(go_on(patience, what));
+    TUTTI_TRY(may_wait(patience, what));
   }
 }
 
@@ -64,8 +64,8 @@ Result<Descriptor> listen_at(const Token& token) {
   return descriptor;
 }
 
-// Without blocking: the kernel would wait for room in the backlog as long as the other lives.
-Result<Descriptor> call(const Token& token, const Patience& patience) {
+// The socket does not block: a blocking connect() would wait for room in the backlog for as long as the peer lives.
+Result<Descriptor> connect_to(const Token& token, const Patience& patience) {
   Result<Descriptor> descriptor = unix_socket();
   if (!descriptor.ok()) return descriptor;
   sockaddr_un name;
@@ -73,8 +73,8 @@ Result<Descriptor> call(const Token& token, const Patience& patience) {
   while (connect(descriptor.value().get(), reinterpret_cast<sockaddr*>(&name), length) != 0) {
     if (errno == ECONNREFUSED) return Descriptor();
     if (errno != EAGAIN && errno != EINTR) return system_failure("shm: cannot reach another rank on this host", errno);
-    TUTTI_TRY(go_on(patience, "a connection to a rank on this host"));
-    poll(nullptr, 0, kFullMs);  // there is nothing to wait on
+    TUTTI_TRY(may_wait(patience, "a connection to a rank on this host"));
+    poll(nullptr, 0, kFullMs);  // no descriptor tells when there is room
   }
   return descriptor;
 }
@@ -99,8 +99,8 @@ Status send_with_descriptors(int socket, const void* message, size_t bytes, std:
     const ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent == static_cast<ssize_t>(bytes)) return {};
     if (sent >= 0) return fail(Code::SystemError, "shm: a short write on a unix socket");
-    if (errno == ETOOMANYREFS) {  // readers have not taken what is on its way: the user may have so many descriptors there
-      TUTTI_TRY(go_on(patience, "passing descriptors"));
+    if (errno == ETOOMANYREFS) {  // the user has too many descriptors in flight: their readers have to take some first
+      TUTTI_TRY(may_wait(patience, "passing descriptors"));
       poll(nullptr, 0, kFullMs);
       continue;
     }
@@ -118,12 +118,12 @@ Progress try_receive(int socket, void* message, size_t bytes, size_t most, std::
   header.msg_iov = &data;
   header.msg_iovlen = 1;
   header.msg_control = control;
-  header.msg_controllen = most > 0 ? CMSG_SPACE(sizeof(int) * most) : 0;  // the kernel drops what has no room
+  header.msg_controllen = most > 0 ? CMSG_SPACE(sizeof(int) * most) : 0;  // the kernel drops descriptors that do not fit
   const auto failed = [&](Status status) {
     failure = std::move(status);
     return Progress::Failed;
   };
-  // All of it at once: a message is far shorter than what a socket holds.
+  // A message arrives in one piece: it is far shorter than a socket's buffer.
   const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | MSG_WAITALL);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::Again;
   if (got < 0 && errno == ECONNRESET) return failed(hung_up());
@@ -138,7 +138,7 @@ Progress try_receive(int socket, void* message, size_t bytes, size_t most, std::
       all &= descriptors.emplace_back(value).open();
     }
   }
-  if (most == 0 && (header.msg_flags & MSG_CTRUNC)) return failed(fail(Code::RemoteError, "shm: descriptors came with a message that has none"));
+  if (most == 0 && (header.msg_flags & MSG_CTRUNC)) return failed(fail(Code::RemoteError, "shm: a message came with descriptors, and should have none"));
   if (!all || (header.msg_flags & MSG_CTRUNC))
     return failed(fail(Code::SystemError, "shm: no room for the descriptors of other ranks (raise the limit of open files with ulimit -n)"));
   if (got != static_cast<ssize_t>(bytes)) return failed(hung_up());
