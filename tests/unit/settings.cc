@@ -1,15 +1,12 @@
 // settings: what counts as a value, where it comes from, and what is said of one that cannot be.
 #include "lib/base/settings.h"
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include "lib/base/interface.h"
 #include "tests/catch.h"
+#include "tests/harness/temporary.h"
 
 using namespace tutti;
 
@@ -20,25 +17,21 @@ class Sources {
  public:
   Sources(const std::map<std::string, std::string>& environment, const std::string& file) : environment_(environment) {
     if (!file.empty()) {
-      const int made = mkstemp(path_);
-      REQUIRE(made >= 0);
-      close(made);
-      std::ofstream(path_) << file;
-      environment_["TUTTI_CONF_FILE"] = path_;
+      file_.write(file);
+      environment_["TUTTI_CONF_FILE"] = file_.path();
     }
     for (const auto& [name, value] : environment_) setenv(name.c_str(), value.c_str(), 1);
   }
   ~Sources() {
     for (const auto& [name, value] : environment_) unsetenv(name.c_str());
-    std::remove(path_);
   }
   Sources(const Sources&) = delete;
   Sources& operator=(const Sources&) = delete;
-  std::string path() const { return path_; }
+  std::string path() const { return file_.path(); }
 
  private:
   std::map<std::string, std::string> environment_;
-  char path_[32] = "/tmp/tutti-settings-XXXXXX";
+  test::TemporaryFile file_;
 };
 
 Settings loaded() {
