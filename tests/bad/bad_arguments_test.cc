@@ -197,7 +197,7 @@ TEST_CASE("after Finalize only Destroy and Abort may follow", "[bad]") {
   CHECK(out == -7);
   CHECK(tuttiCommDestroy(comms[0]) == tuttiSuccess);
   CHECK(tuttiCommAbort(comms[1]) == tuttiSuccess);
-  CHECK(tuttiCommDestroy(comms[1]) == tuttiSuccess);  // of a thread whose call the abort ended; once
+  CHECK(tuttiCommDestroy(comms[1]) == tuttiSuccess);  // the handle that the aborted call used: it can be destroyed once
   for (tuttiComm_t comm : comms) REFUSED(tuttiCommDestroy(comm), "tuttiCommDestroy", "comm");
 }
 

@@ -58,7 +58,7 @@ TEST_CASE("settings that cannot be read are refused by name", "[bad]") {
   check_refused("TUTTI_DEBUG", "LOUD", {"TUTTI_DEBUG", "LOUD"});
 }
 
-TEST_CASE("a setting without a value is not set, and blanks are no part of one", "[bad]") {
+TEST_CASE("an empty setting counts as not set, and blanks around a value do not count", "[bad]") {
   for (const auto& [name, value] : {std::pair("TUTTI_TIMEOUT", ""), std::pair("TUTTI_INIT_TIMEOUT", " "), std::pair("TUTTI_TILE", ""),
                                     std::pair("TUTTI_COMM_ID", " "), std::pair("TUTTI_TOPO", "\t"), std::pair("TUTTI_TIMEOUT", " 7 "),
                                     std::pair("TUTTI_TRANSPORTS", "SHM , ucx"), std::pair("TUTTI_ALGO", "allreduce: Ring, tree")}) {
@@ -80,7 +80,7 @@ TEST_CASE("settings that name what does not exist are refused by name", "[bad]")
     check_refused("TUTTI_FAULT", value, {"TUTTI_FAULT='", value, "seed=N"});
 }
 
-TEST_CASE("TUTTI_TOPO for another number of ranks is refused, but where the communicator comes of a split", "[bad]") {
+TEST_CASE("TUTTI_TOPO for another number of ranks is refused, except in communicators made by CommSplit", "[bad]") {
   tuttiComm_t comms[3] = {nullptr, nullptr, nullptr};
   {
     const Environment environment("TUTTI_TOPO", "host:2 core:2");

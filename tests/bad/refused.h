@@ -18,8 +18,8 @@ inline void check_sentence(std::initializer_list<const char*> words) {
   for (const char* word : words) CHECK_THAT(text, Catch::Contains(word));
 }
 
-// The last call was `call`, as it is written in a test: the sentence begins with the name of the function that was wrong. Where `call`
-// does not name it (a table's row, a group), the first word may.
+// Checks the error text of the last call: it contains all words and begins with the name of the function that refused. `call` is the call
+// as the test writes it. If `call` does not begin with that name (a row of a table, a group), the first word may be the name.
 inline void check_refusal(const std::string& call, std::initializer_list<const char*> words) {
   check_sentence(words);
   const std::string text = tuttiGetLastError(nullptr);
@@ -34,14 +34,14 @@ inline void check_refusal(const std::string& call, std::initializer_list<const c
   CHECK(text.find(function + (function == "tuttiGroupEnd without tuttiGroupStart" ? "" : ": ")) == 0);
 }
 
-// The call ends with `code`, and the sentence contains all words.
+// The call returns `code`, and check_refusal() holds.
 #define ENDS_WITH(code, call, ...)        \
   do {                                    \
     INFO(#call);                          \
     CHECK((call) == (code));              \
     check_refusal(#call, {__VA_ARGS__});  \
   } while (0)
-// The call is InvalidArgument.
+// The call returns tuttiInvalidArgument, and check_refusal() holds.
 #define REFUSED(call, ...) ENDS_WITH(tuttiInvalidArgument, call, __VA_ARGS__)
 
 // Two ranks in this process, driven by one thread.

@@ -158,7 +158,7 @@ TEST_CASE("leaving is no failure") {
   }
 }
 
-TEST_CASE("who leaves ends the exchange in which another thread of its is") {
+TEST_CASE("leave() ends an all-gather in another thread of the same rank") {
   Crew crew(2);
   const Settings settings = loopback();
   REQUIRE(crew.join(settings, make_unique_id(settings).value()));

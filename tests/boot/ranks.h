@@ -170,7 +170,7 @@ class Processes {
     munmap(board_, sizeof(Board));
   }
   Board& board() { return *board_; }
-  // A stop has come when this returns.
+  // Sends a signal. After SIGSTOP it waits until the process has stopped.
   void signal(int rank, int number) {
     const pid_t pid = pids_[static_cast<size_t>(rank)];
     kill(pid, number);

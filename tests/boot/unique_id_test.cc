@@ -62,7 +62,7 @@ TEST_CASE("a bad TUTTI_COMM_ID is named, its secret is not") {
   }
 }
 
-TEST_CASE("a rendezvous to which nobody comes ends with its thread and sockets") {
+TEST_CASE("a rendezvous to which nobody comes ends and leaves no thread or socket") {
   const Settings settings = loopback("0.5");
   const auto held = [] { return std::pair(count_entries("/proc/self/task"), count_entries("/proc/self/fd")); };
   const auto before = held();
@@ -71,7 +71,7 @@ TEST_CASE("a rendezvous to which nobody comes ends with its thread and sockets")
     REQUIRE(id.ok());
     CHECK(held().first > before.first);
     CHECK(held().second > before.second);
-    // At most: what earlier tests left lingering may end meanwhile.
+    // Not ==: threads and sockets of earlier tests may end meanwhile.
     CHECK(eventually(5, [&] { return held().first <= before.first && held().second <= before.second; }));
     Crew late(2);
     CHECK(!late.join(settings, id.value()));
@@ -99,7 +99,7 @@ TEST_CASE("a rendezvous listens at a port of TUTTI_PORTS, or says that none is f
   Address own;
   own.family = 4;
   own.ip = {127, 0, 0, 1};
-  const Result<Descriptor> taken = listen_at(&own);  // a port that was free, and is no more
+  const Result<Descriptor> taken = listen_at(&own);  // takes a free port
   REQUIRE(taken.ok());
   const Ports range{static_cast<uint16_t>(own.port - 1), own.port};
   setenv("TUTTI_PORTS", concat(range.first, "-", range.last).c_str(), 1);
@@ -111,7 +111,7 @@ TEST_CASE("a rendezvous listens at a port of TUTTI_PORTS, or says that none is f
   REQUIRE(!none.ok());
   for (const std::string& word : {std::string("TUTTI_PORTS"), std::to_string(own.port)})
     CHECK(none.status().text().find(word) != std::string::npos);
-  if (const Result<UniqueId> id = make_unique_id(both); id.ok())  // unless somebody else has it
+  if (const Result<UniqueId> id = make_unique_id(both); id.ok())  // it fails if another program has that port
     CHECK(decode_id(id.value()).value().address.port == range.first);
 }
 

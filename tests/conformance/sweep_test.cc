@@ -251,7 +251,8 @@ TEST_CASE("AllReduces of two ranks in memory of all kinds", "[sweep]") {
   }
 }
 
-// Of plain memory: several tiles each way at once, with room for all of them, more than there is room for, and refused now and then.
+// Messages of plain memory, of several tiles in both directions at once. The sizes are below and above what the transport has room for. Some
+// posts are refused (press=).
 TEST_CASE("long exchanges", "[sweep]") {
   for (const Shape& shape : {Shape{2, Drivers::Processes}, Shape{4, Drivers::Mixed}}) {
     for (const char* fault : {"", "seed=5,delay=30,reorder=20,press=30"}) {

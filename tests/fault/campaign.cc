@@ -1,11 +1,11 @@
-// campaign: many small worlds with something wrong in each, drawn from a seed; counts what was not as promised.
+// campaign: runs many small worlds, drawn from seeds, with a fault injected into each. Counts where the library broke its promises.
 //
 //   campaign --transport shm                                       100 worlds from seed 1, two at once
 //   campaign --transport ucx --worlds 5000 --seed 7000 --jobs 8
-//   campaign --transport shm --worlds 1 --seed 4711 --kind kill    repeats one world, as the report says; --describe: shows it
+//   campaign --transport shm --worlds 1 --seed 4711 --kind kill    repeats one world of a report; --describe prints it
 //
-// World k of a run has the seed --seed + k. Each runs in a process of its own, which runs the ranks' processes and judges them.
-// Exit code 1 if anything was wrong for which the library is to blame, or if hardly a fault happened or was told of.
+// World k of a run has the seed --seed + k. Each world has a process of its own, which runs the ranks' processes and judges them.
+// Exit code 1 if the library was wrong anywhere, or if too few faults happened or were reported for the run to mean anything.
 #include <getopt.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -32,13 +32,13 @@ struct Options {
   std::string transport = "shm";
   std::optional<Fate> kind;
   bool describe = false;
-  bool ucx_may_fail = false;  // ends of UCX by its own assertions are counted and no failure
+  bool ucx_may_fail = false;  // a process that UCX's own assertions end is counted, but is no failure
 };
 
-// What a world's process tells the one that started it.
+// The result of a world, in memory shared by its process and the campaign.
 struct Slot {
-  bool done, fired;  // fired: each of its faults
-  int told;          // failures that ranks were told of
+  bool done, fired;  // fired: all of its faults happened
+  int told;          // failures that were reported to ranks
   int wrongs[kWrongs];
   double seconds;
   char report[32 * 1024];
@@ -122,7 +122,7 @@ void live_through(const Options& options, uint64_t seed, Slot& slot) {
   slot.done = true;
 }
 
-// ---- all of them
+// ---- all worlds
 
 class Campaign {
  public:
@@ -192,7 +192,7 @@ void Campaign::take_one() {
   std::cout << slot.report << std::flush;
 }
 
-// False: most worlds went as if nothing had happened in them.
+// False: in most worlds nothing happened.
 bool Campaign::print_table() const {
   std::cout << "fault         worlds  fired   told  s each";
   for (int i = 0; i < kWrongs; ++i) std::cout << std::setw(10) << name_of(static_cast<Wrong>(i));
@@ -225,7 +225,7 @@ int Campaign::run() {
   }
   while (!running_.empty()) take_one();
   if (!print_table()) {
-    std::cout << "too few faults happened, or were told of, to show anything\n";
+    std::cout << "too few faults happened or were reported: the run shows nothing\n";
     failed_ = true;
   }
   return failed_ ? 1 : 0;

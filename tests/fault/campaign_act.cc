@@ -16,7 +16,7 @@
 namespace tutti::test::campaign {
 namespace {
 
-// What the next file opened would get, whatever there is above it.
+// The number that the next descriptor will get. Higher numbers may be in use.
 int next_descriptor() {
   const int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
   close(next);
@@ -44,7 +44,7 @@ void lift(__rlimit_resource_t resource) {
   setrlimit(resource, &now);
 }
 
-// A user that has no other process: what counts against the limit of processes is this one's threads.
+// Becomes a user that has no other process, so that only this process's threads count against the limit.
 void limit_threads(const World& world, const Fault& fault) {
   const uid_t own = 100'000 + static_cast<uid_t>(hash(world.seed, static_cast<uint64_t>(getpid())) % 1'000'000);
   if (geteuid() == 0 && setuid(own) != 0) return;
@@ -58,7 +58,7 @@ void limit_threads(const World& world, const Fault& fault) {
   limit(RLIMIT_NPROC, threads + static_cast<rlim_t>(fault.amount));
 }
 
-// variant 0: lives on; 1: ends at once, by _exit(); 2: becomes another program, which lives on; 3: ends by exit().
+// The child of variant 0 lives on; 1: ends at once by _exit(); 2: becomes another program, which lives on; 3: ends at once by exit().
 void fork_worker(const Fault& fault, FaultLog& log) {
   const pid_t worker = fork();
   if (worker > 0) {

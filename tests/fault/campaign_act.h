@@ -1,17 +1,17 @@
-// campaign_act: carries out what goes wrong in a process.
+// campaign_act: carries out the faults that a process does to itself.
 #pragma once
 #include "tests/fault/campaign_log.h"
 
 namespace tutti::test::campaign {
 
-// Whether the thread that makes the calls does it, before the step; else another one does, in the midst of it.
+// Whether the driver's thread carries out the fault, before the step. Otherwise another thread does, during the step.
 bool happens_before_step(const Fault& fault);
-// Does it, now, and writes down when. It may not return.
+// Carries out the fault now and logs the time. It may not return.
 void act(const World& world, const Fault& fault, FaultLog& log);
-// Takes back what was for the step only: limits.
+// Lifts the limits that were for this step only.
 void undo(const Fault& fault);
 
-// What a process that quits or exits because of a fault ends with.
+// The exit code of a process that quits or exits because of a fault.
 constexpr int kFaultExit = 7;
 
 }  // namespace tutti::test::campaign

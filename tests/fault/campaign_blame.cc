@@ -1,5 +1,4 @@
-// campaign_blame: see campaign_blame.h. The patterns are the library's sentences, as people read them: a sentence that changes has to
-// change here, too.
+// campaign_blame: see campaign_blame.h. The patterns match the library's error texts. Who changes an error text has to change its pattern.
 #include "tests/fault/campaign_blame.h"
 
 #include <algorithm>
@@ -19,7 +18,7 @@ struct Pattern {
   std::regex regex;  // group 1: ranks; group 2: pid
 };
 
-// Without a destructor: a process may exit in the midst of anything.
+// Never destroyed: a process may exit while another thread uses it.
 const std::vector<Pattern>& patterns() {
   const std::string who = kWho, ranks = kRanks;
   static const auto* const all = new std::vector<Pattern>{

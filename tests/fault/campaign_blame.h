@@ -1,4 +1,4 @@
-// campaign_blame: whom an error's sentence names, and for what.
+// campaign_blame: which ranks an error text blames, and for what.
 #pragma once
 #include <string>
 #include <vector>
@@ -7,24 +7,24 @@ namespace tutti::test::campaign {
 
 struct Blame {
   enum class What {
-    Died,      // with a pid, mostly
+    Died,      // mostly with a pid
     Silent,    // does not answer
     Left,      // has left the communicator
-    Lags,      // has not called, or is waited for
+    Lags,      // has not called, or others wait for it
     Aborted,   // called CommAbort
     GaveUp,    // while the ranks were joining
     Absent,    // did not join
     Failed,    // "rank 3: shm: too many open files"
     Differs,   // made another call
-    Broke,     // a connection to it
-    Nameless,  // says what has happened, but not by whom
+    Broke,     // a connection to it broke
+    Nameless,  // the text names no rank
   } what;
-  int rank = -1;  // by the communicator's numbers; -1: not said
-  int pid = -1;   // -1: not said
+  int rank = -1;  // its number in the communicator; -1: not named
+  int pid = -1;   // -1: not named
 };
 
 std::vector<Blame> blames_in(const std::string& sentence);
-// All numbers of ranks that the sentence mentions.
+// All ranks that the error text mentions.
 std::vector<int> ranks_in(const std::string& sentence);
 
 }  // namespace tutti::test::campaign

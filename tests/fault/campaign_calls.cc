@@ -1,4 +1,4 @@
-// campaign_calls: the calls of a step: made together, waited for, checked; see campaign_driver.h.
+// campaign_calls: makes, waits for and checks the calls of a step; see campaign_driver.h.
 #include <algorithm>
 
 #include "tests/fault/campaign_driver.h"
@@ -21,7 +21,7 @@ tuttiStream_t Driver::stream(int index) {
   return it;
 }
 
-// One for each call and rank of this thread, in the order of the calls.
+// A piece for each call and rank of this thread, in the order of the calls.
 Driver::Pieces Driver::pieces_of(const Step& step, int index) {
   Pieces pieces;
   const auto add = [&](int comm, int rank, const Case& call, bool odd) {
@@ -37,15 +37,14 @@ Driver::Pieces Driver::pieces_of(const Step& step, int index) {
       }
       FaultLog& fault_log = log_.faults[fault - world_.faults.data()];
       if (fault_log.at_ns == 0) fault_log.at_ns = now_ns();
-      if (fault->odd)
-        add(one.comm, rank, *fault->odd, true);
+      if (fault->odd) add(one.comm, rank, *fault->odd, true);
       if (fault->variant == kOneMore) add(one.comm, rank, one.call, true);
     }
   }
   return pieces;
 }
 
-// What one thread does for several ranks of a communicator it does in a group.
+// Calls of several ranks of a communicator by one thread are made in a group.
 void Driver::issue(const Step& step, Pieces& pieces) {
   if (step.grouped) (void)tuttiGroupStart();
   for (size_t at = 0; at < pieces.size();) {
@@ -70,7 +69,7 @@ void Driver::drain() {
     if (const tuttiResult_t result = tuttiStreamSynchronize(it); result != tuttiSuccess) throw Failure{tuttiGetLastError(nullptr), result};
 }
 
-// The communicator and rank of one of them that has failed.
+// The communicator and rank of a piece that has failed.
 std::pair<int, int> Driver::failed_of(const Pieces& pieces) const {
   for (const Piece& piece : pieces) {
     tuttiResult_t state = tuttiSuccess;
@@ -79,7 +78,7 @@ std::pair<int, int> Driver::failed_of(const Pieces& pieces) const {
   return {pieces.back().comm, pieces.back().rank};
 }
 
-// They are complete. False: another thread has aborted a communicator in the meantime.
+// REQUIRES: the pieces are complete. False: another thread has aborted a communicator in the meantime.
 bool Driver::check(Pieces& pieces) {
   for (Piece& piece : pieces) {
     if (piece.odd) continue;
@@ -97,7 +96,7 @@ bool Driver::check(Pieces& pieces) {
   return true;
 }
 
-// A message that the other rank knows nothing of.
+// A Send or Recv to which the other rank makes no call.
 bool Driver::lone_message(const Fault& fault, const Step& step) {
   const size_t count = fault.variant == 0 ? 6 : 300'001;
   void* memory = nullptr;

@@ -1,4 +1,4 @@
-// campaign_driver: the life of a driver, its communicators' beginnings and ends; see campaign_driver.h. Calls are in campaign_calls.cc.
+// campaign_driver: goes through the steps, and makes and ends communicators; see campaign_driver.h. Calls are in campaign_calls.cc.
 #include "tests/fault/campaign_driver.h"
 
 #include <signal.h>
@@ -13,7 +13,7 @@
 namespace tutti::test::campaign {
 namespace {
 
-// "c3", in the library's own sentences.
+// "c3": the name that error texts give the communicator.
 std::string comm_name(int comm) { return "c" + std::to_string(comm); }
 
 tuttiConfig_t config_of(const std::string& name) {
@@ -86,7 +86,7 @@ void Driver::signal(int number) {
   if (!ended_ && at_step_ >= 0) pthread_kill(thread_, number);
 }
 
-// ---- the life
+// ---- the steps
 
 void Driver::live() {
   {
@@ -126,7 +126,7 @@ bool Driver::run(int index) {
   return goes_on;
 }
 
-// What this thread does to itself before the step.
+// Carries out the faults that this thread does to itself before the step.
 void Driver::begin_faults(int step) {
   for (size_t i = 0; i < world_.faults.size(); ++i) {
     const Fault& fault = world_.faults[i];
@@ -155,9 +155,9 @@ bool Driver::abort_instead(int step) {
   return false;
 }
 
-// ---- beginnings
+// ---- making communicators
 
-// Made by whoever is to make it. False: nobody can any more.
+// Makes the id, or waits until its maker has made it. False: nobody will make it any more.
 bool Driver::get_id(int comm, tuttiUniqueId* id) {
   const CommPlan& plan = world_.comm(comm);
   const bool makes = std::find(plan_.ranks.begin(), plan_.ranks.end(), plan.maker) != plan_.ranks.end();
@@ -277,7 +277,7 @@ bool Driver::split(const Step& step) {
   return false;
 }
 
-// ---- ends
+// ---- ending communicators
 
 bool Driver::finish(const Step& step) {
   const std::vector<int> ranks = ranks_in(step.comm);
@@ -295,10 +295,10 @@ bool Driver::finish(const Step& step) {
   return failure_ == tuttiSuccess;
 }
 
-// way: 0 aborts, 1 destroys, 2 finalizes before that.
+// `way` 0: abort; 1: destroy; 2: finalize and destroy.
 void Driver::end_one(int comm, int rank, uint64_t way) {
   const tuttiComm_t it = handle(comm, rank);
-  const auto& aborted_ns = log_.aborted_ns[comm][rank];  // by another thread: then the handle may be gone
+  const auto& aborted_ns = log_.aborted_ns[comm][rank];  // set if another thread aborts: then the handle may be invalid
   const bool was_aborted = aborted_ns > 0;
   Log::note_time((way == 0 ? log_.aborted_ns : log_.left_ns)[comm][rank]);
   const auto left = [&](tuttiResult_t result) {

@@ -1,7 +1,7 @@
-// campaign_driver: one thread of a world: it goes through the steps for its ranks until they are over or a call fails, and then ends all
-// it has. What it sees goes into the log; what it means is for the verdict.
+// campaign_driver: a thread of a world. It makes the calls of its ranks step by step until the end, or until a call fails. Then it ends its
+// communicators and streams. It logs what it sees; campaign_verdict judges the log.
 //
-// The driver's thread alone makes calls on its communicators. Others may ask for a handle, to abort it, and for the step it is in.
+// Only the driver's thread makes calls on its communicators. Other threads may ask for a handle, in order to abort it, and for the step.
 #pragma once
 #include <pthread.h>
 
@@ -20,20 +20,20 @@ namespace tutti::test::campaign {
 class Driver {
  public:
   Driver(const World& world, Log& log, int index);
-  // The whole of it, in the caller's thread.
+  // Does all of that in the caller's thread.
   void live();
 
   // ---- for other threads
   const DriverPlan& plan() const { return plan_; }
   tuttiComm_t handle(int comm, int rank) const { return handles_[static_cast<size_t>(comm)][static_cast<size_t>(rank)].load(); }
-  // Waits until it has come to a step. False: it has ended before that.
+  // Waits until the driver is at this step or a later one. False: it has ended before.
   bool wait_step(int step);
   bool ended();
-  // A signal to its thread, if that still runs.
+  // Sends a signal to the driver's thread, if that still runs.
   void signal(int number);
 
  private:
-  // While one is alive the thread is in a call of the library.
+  // As long as one exists, the thread is in a call of the library.
   class Inside {
    public:
     Inside(Driver& driver, const std::string& call);
@@ -48,7 +48,7 @@ class Driver {
   struct Piece {
     std::unique_ptr<Part> part;
     int comm, rank;
-    bool odd;  // not what the others call: its result is not looked at
+    bool odd;  // a call that the other ranks do not make: its result is not checked
     const Case* call;
   };
   using Pieces = std::vector<Piece>;
@@ -58,7 +58,7 @@ class Driver {
   void begin_faults(int step);
   void end_faults(int step);
   bool abort_instead(int step);
-  // The steps. False: something has failed, or it is over.
+  // The kinds of steps. False: a call has failed.
   bool init(const Step& step);
   bool init_blocking(const Step& step, const tuttiUniqueId& id);
   bool init_in_background(const Step& step, const tuttiUniqueId& id);
@@ -66,13 +66,13 @@ class Driver {
   bool finish(const Step& step);
   bool calls(const Step& step, int index);
   bool lone_message(const Fault& fault, const Step& step);
-  // Their parts.
+  // Parts of steps.
   bool get_id(int comm, tuttiUniqueId* id);
   Pieces pieces_of(const Step& step, int index);
   void issue(const Step& step, Pieces& pieces);
   void drain();
   bool check(Pieces& pieces);
-  // The end.
+  // After the last step.
   void wind_up();
   void close_groups();
   void end_one(int comm, int rank, uint64_t way);
@@ -93,12 +93,12 @@ class Driver {
   const DriverPlan& plan_;
   std::array<std::array<std::atomic<tuttiComm_t>, kMostRanks>, kMostComms> handles_{};
   std::map<int, tuttiStream_t> streams_;
-  Pieces pending_;  // issued and not waited for; after a failure, what had been issued
+  Pieces pending_;  // issued, but not waited for yet; after a failure: all that were issued
   int step_index_ = 0;
   int64_t begin_ns_ = 0, end_ns_ = 0;  // of the last call
   tuttiResult_t failure_ = tuttiSuccess;
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable changed_;
   int at_step_ = -1;
   bool ended_ = false;

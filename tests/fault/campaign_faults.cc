@@ -1,4 +1,4 @@
-// campaign_faults: draws what goes wrong in a world, where and when; see campaign_world.h.
+// campaign_faults: draws the faults of a world, their places and times; see campaign_world.h.
 #include <algorithm>
 #include <numeric>
 
@@ -7,7 +7,7 @@
 namespace tutti::test::campaign {
 namespace {
 
-// Of a hundred worlds.
+// How many of a hundred worlds have which fault.
 constexpr std::pair<Fate, unsigned> kShares[] = {
     {Fate::None, 7},      {Fate::Kill, 16},   {Fate::Quit, 5},        {Fate::Exit, 5},     {Fate::Stop, 7},        {Fate::Slow, 5},
     {Fate::Abort, 6},     {Fate::AbortBeside, 7}, {Fate::Mismatch, 11}, {Fate::LoneSend, 3}, {Fate::LoneRecv, 3},  {Fate::Break, 3},
@@ -21,7 +21,7 @@ using StepKind = Step::Kind;
 class Chooser {
  public:
   Chooser(World& world, Dice& dice) : world_(world), dice_(dice) {}
-  // False: there is no place for it in this world.
+  // Draws rank, step and parameters. False: this world has no place for such a fault.
   bool choose(Fault& fault);
 
  private:
@@ -41,7 +41,7 @@ bool Chooser::takes_part(int rank, const Step& step) const {
   return std::any_of(step.calls.begin(), step.calls.end(), [&](const auto& one) { return world_.place_in(one.comm, rank) >= 0; });
 }
 
-// One of these kinds in which the rank takes part, on a communicator of so many ranks.
+// Draws a step of one of these kinds in which the rank takes part, on a communicator of at least `least_ranks` ranks.
 bool Chooser::find_step(Fault& fault, const std::vector<StepKind>& kinds, size_t least_ranks) {
   std::vector<int> found;
   for (size_t i = 0; i < world_.steps.size(); ++i) {
@@ -69,7 +69,7 @@ void Chooser::choose_delay(Fault& fault) {
 
 void Chooser::choose_stop(Fault& fault) {
   switch (fault.variant = dice_.between(0, 3)) {
-    case 0: fault.amount = static_cast<int64_t>(world_.timeout_s * dice_.between(10, 40) / 100 * kMicro); break;  // nobody need notice
+    case 0: fault.amount = static_cast<int64_t>(world_.timeout_s * dice_.between(10, 40) / 100 * kMicro); break;  // below the timeout: no error need come
     case 1: fault.amount = static_cast<int64_t>((world_.timeout_s + 1.5) * kMicro); break;
     case 2: fault.amount = static_cast<int64_t>((world_.timeout_s + 4) * kMicro); break;
     default: fault.amount = -1;
@@ -141,7 +141,7 @@ bool Chooser::choose(Fault& fault) {
   if (!find_any_step(fault)) return false;
   choose_delay(fault);
   if (fault.fate == Fate::Stop) choose_stop(fault);
-  if (fault.fate == Fate::AbortBeside && fault.delay_us == 0) fault.delay_us = 1;  // it takes another thread
+  if (fault.fate == Fate::AbortBeside && fault.delay_us == 0) fault.delay_us = 1;  // 0 would mean the driver's own thread
   if (fault.fate == Fate::Slow) {
     const bool joins = world_.steps[static_cast<size_t>(fault.step)].kind == StepKind::Init || world_.steps[static_cast<size_t>(fault.step)].kind == StepKind::Split;
     fault.amount = static_cast<int64_t>(((joins ? world_.init_timeout_s : world_.timeout_s) * dice_.between(110, 180) / 100 + 0.5) * kMicro);
@@ -176,7 +176,7 @@ void draw_faults(World& world) {
     Fault fault{fate};
     if (chooser.choose(fault)) world.faults.push_back(fault);
   }
-  // A child that lives on, of a process that dies.
+  // The process that dies is the one whose child lives on.
   if (world.faults.size() == 2 && world.faults[0].fate == Fate::Fork && (world.faults[1].fate == Fate::Kill || world.faults[1].fate == Fate::Quit)) {
     world.faults[0].rank = world.faults[1].rank;
     world.faults[0].step = 0;

@@ -1,7 +1,7 @@
-// campaign_log: what happens in a world, written by its processes into memory that the judge shares.
+// campaign_log: what happens in a world. The world's processes write it into memory that they share with the judge.
 //
-// Each part has one writer; `events` and the other atomics are stored last, with release, so that who reads them finds what belongs to
-// them. Times are nanoseconds of CLOCK_MONOTONIC, which is one for all processes of the machine.
+// Each part has one writer, except the times that note_time() sets. The writer stores `events` and the other atomics last, with release. A
+// reader who acquires them sees the data that belongs to them. Times are nanoseconds of CLOCK_MONOTONIC, the same clock for all processes.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace tutti::test::campaign {
 
 struct Event {
   enum class What {
-    Failed,  // a call of the library; result and sentence
-    Wrong,   // a call succeeded, and its values are wrong; or memory changed after a call had failed
-    Broken,  // another promise of the library's was broken
-    Leak,    // of the process
+    Failed,  // a call of the library failed
+    Wrong,   // a call succeeded with wrong values, or memory changed after a call had failed
+    Broken,  // the library broke another promise
+    Leak,    // the process kept something
   } what;
   int comm, rank, step;
   tuttiResult_t result;
@@ -28,12 +28,12 @@ struct Event {
 };
 constexpr int kMostEvents = 64;
 
-// Of one thread; its watcher and whoever aborts beside it have logs of their own.
+// The log of one thread. Threads that abort its communicators have logs of their own.
 struct ThreadLog {
   std::atomic<int> events;
   Event event[kMostEvents];
-  std::atomic<int> step;            // that it is in
-  std::atomic<int64_t> call_since;  // 0: in no call of the library
+  std::atomic<int> step;            // the thread's current step
+  std::atomic<int64_t> call_since;  // begin of the current call of the library; 0: none
   std::atomic<bool> ended;
   char call[160];
 
@@ -45,25 +45,25 @@ struct ThreadLog {
   }
 };
 
-// What became of a fault.
+// What happened of a fault.
 struct FaultLog {
-  std::atomic<int64_t> at_ns;     // when it was done; 0: not at all
+  std::atomic<int64_t> at_ns;     // when it was carried out; 0: not yet
   std::atomic<int64_t> until_ns;  // Stop: when the process went on
-  std::atomic<int> worker;        // Fork: the child's pid
+  std::atomic<int> worker;        // Fork: the pid of a child that lives on
 };
 
 struct Log {
   enum Id : int { kNotMade, kMade, kCannotBeMade };
   std::atomic<int> id_made[kMostComms];
   tuttiUniqueId ids[kMostComms];
-  std::atomic<bool> joined_all, over;  // by the one who runs the world: nobody joins any more; all are done
+  std::atomic<bool> joined_all, over;  // the runner sets them: nobody joins any more; all are done
   std::atomic<bool> dead[kMostRanks + 1];
-  ThreadLog threads[kMostRanks], beside[kMostRanks];  // by thread that makes calls: what it writes, and what others do to it
+  ThreadLog threads[kMostRanks], beside[kMostRanks];  // by driver: the driver's own log, and that of threads that abort its communicators
   ThreadLog processes[kMostRanks];
   FaultLog faults[2];
-  std::atomic<int64_t> left_ns[kMostComms][kMostRanks], aborted_ns[kMostComms][kMostRanks];  // when a rank began to; 0: not yet
+  std::atomic<int64_t> left_ns[kMostComms][kMostRanks], aborted_ns[kMostComms][kMostRanks];  // when a rank began to leave or abort; 0: not yet
 
-  // The first time counts.
+  // Sets the time unless it is set already.
   static void note_time(std::atomic<int64_t>& at_ns) {
     int64_t never = 0;
     at_ns.compare_exchange_strong(never, now_ns());

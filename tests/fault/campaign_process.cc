@@ -21,15 +21,15 @@ void nap(int64_t us) {
   if (us > 0) usleep(static_cast<useconds_t>(us));
 }
 
-// ---- what goes wrong in the midst of a step
+// ---- faults during a step
 
-// As a program's watchdog would.
+// Aborts from another thread, as a program's watchdog would.
 void abort_from_outside(Log& log, int driver, int comm, int rank, tuttiComm_t it) {
   Event event{Event::What::Broken, comm, rank, -1, tuttiSuccess, now_ns(), 0, "CommAbort by another thread", {}};
   Log::note_time(log.aborted_ns[comm][rank]);
   event.result = tuttiCommAbort(it);
   event.end_ns = now_ns();
-  // It may be gone: its own thread has just ended it.
+  // InvalidArgument: the communicator's own thread has just ended it.
   if (event.result == tuttiSuccess || event.result == tuttiInvalidArgument) return;
   put(event.text, tuttiGetLastError(nullptr));
   log.beside[driver].add(event);
@@ -59,7 +59,7 @@ void storm(Driver& driver, const Fault& fault, FaultLog& log) {
   }
 }
 
-// The thread of a fault that is not the driver's own doing.
+// The thread that carries out a fault during a step.
 void trigger(Driver& driver, const World& world, Log& log, size_t index) {
   const Fault& fault = world.faults[index];
   if (!driver.wait_step(fault.step)) return;
@@ -77,7 +77,7 @@ bool is_triggered(const Fault& fault) {
   return ends && !happens_before_step(fault);
 }
 
-// Aborts what has failed, once each.
+// Aborts each communicator that has failed, once.
 void watch(Driver& driver, Log& log, int index) {
   bool done[kMostComms][kMostRanks] = {};
   for (; !driver.ended(); usleep(1000))
@@ -93,7 +93,7 @@ void watch(Driver& driver, Log& log, int index) {
       }
 }
 
-// ---- what is left
+// ---- what a process still holds
 
 std::string thread_names() {
   std::string names, name;
@@ -106,10 +106,11 @@ std::string thread_names() {
   return names;
 }
 
-// A rendezvous that has failed lingers for ranks that come late.
+// A failed rendezvous stays for a while, to tell late ranks why it failed.
 bool lingers() { return thread_names().find("tutti-meet") != std::string::npos; }
 
-// Without descriptors threads get no names, so that its ten seconds have to pass.
+// Logs a leak if the process holds more than before. In a world without descriptors threads have no names, and lingers() does not see the
+// rendezvous: then this waits for the ten seconds that it stays.
 void check_holdings(const Holdings& before, const World& world, ThreadLog& log) {
   if (!before.readable()) return;
   const Deadline deadline = Deadline::after_s(world.has(Fate::Descriptors) ? 13 : 3);
@@ -137,7 +138,7 @@ int run_process(const World& world, Log& log, int process) {
   const auto own = [&](const Fault& fault) { return world.process_of(fault.rank) == process; };
   for (size_t i = 0; i < world.faults.size(); ++i)
     if (own(world.faults[i]) && world.faults[i].fate == Fate::Closed && world.faults[i].variant == 0) act(world, world.faults[i], log.faults[i]);
-  std::thread([] {}).join();  // a thread sanitizer starts one of its own with the first
+  std::thread([] {}).join();  // with the first thread a thread sanitizer starts one of its own
   const Holdings before = Holdings::now();
 
   std::deque<Driver> drivers;
@@ -159,7 +160,7 @@ int run_process(const World& world, Log& log, int process) {
   drivers[0].live();
   for (std::thread& thread : threads) thread.join();
   for (std::thread& thread : others) thread.join();
-  // Whoever has made an id has to be there until all have joined.
+  // A process that has made an id must not end before all have joined.
   while (!(world.early ? log.joined_all : log.over)) usleep(1000);
   drivers.clear();
   check_holdings(before, world, log.processes[process]);

@@ -1,7 +1,7 @@
 // campaign_program: draws the calls that all ranks of a world make; see campaign_world.h.
 //
-// Where ranks will make different calls, neighbouring calls on a communicator differ, and so do the counts of messages between
-// two ranks: else a call that is left out would look to all like the next one, and nothing would be wrong but the values.
+// In worlds where ranks make different calls, any two neighbouring calls on a communicator differ in kind and count. Otherwise the call after
+// one that is left out would look to all ranks like the missing one, and only the values would be wrong.
 #include <algorithm>
 
 #include "tests/fault/campaign_world.h"
@@ -30,7 +30,7 @@ class Drawer {
 
   World& world_;
   Dice dice_;
-  const bool plain_;                // no streams, no groups: one call in a step
+  const bool plain_;                // one call in a step, no streams, no groups
   std::vector<int> live_;           // communicators
   std::vector<Kind> last_kinds_;    // by communicator
   int inits_ = 0;
@@ -49,7 +49,7 @@ void Drawer::init() {
   ++inits_;
 }
 
-// Up to three colors, and ranks without; by keys that turn the order round, or not.
+// Up to three colors, and some ranks without a color. The keys keep the order of the ranks or reverse it.
 void Drawer::split(int comm) {
   const std::vector<int> parents = world_.comm(comm).members;
   Step step{Step::Kind::Split, comm};
@@ -85,12 +85,12 @@ void Drawer::finish(int comm) {
   world_.steps.push_back({Step::Kind::Finish, comm});
 }
 
-// Elements for each pair of ranks at most; a long one now and then.
+// A count of elements per pair of ranks; sometimes a large one.
 size_t Drawer::count_for(int ranks) {
   const uint64_t size = dice_.below(100);
   const size_t each = size < 5 ? 400'000 : size < 25 ? 40'000 : size < 60 ? 4'000 : 100;
   const size_t count = dice_.below(each / static_cast<size_t>(ranks) + 1);
-  // In a world of mismatches no two calls have the same.
+  // In a world of mismatches all counts differ.
   return plain_ ? (count / 64 + 1) * 64 + world_.steps.size() : count;
 }
 

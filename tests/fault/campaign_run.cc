@@ -30,7 +30,7 @@ constexpr size_t kMostErrors = 64 * 1024;
 std::shared_ptr<Log> make_log() {
   void* const memory = mmap(nullptr, sizeof(Log), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
-  return {static_cast<Log*>(memory), [](Log* log) { munmap(log, sizeof(Log)); }};  // zero bytes are its first state
+  return {static_cast<Log*>(memory), [](Log* log) { munmap(log, sizeof(Log)); }};  // a Log begins as zero bytes
 }
 
 std::string output_of(const std::string& command) {
@@ -42,10 +42,10 @@ std::string output_of(const std::string& command) {
   return text;
 }
 
-// Where a crash was: into the standard error, which becomes part of the report.
+// A process that crashes prints its stack to standard error, which the report quotes.
 void show_crashes() {
   void* frames[1];
-  backtrace(frames, 1);  // loads what it needs
+  backtrace(frames, 1);  // the first call loads a library
   struct sigaction action {};
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   action.sa_handler = [](int number) {
@@ -60,7 +60,7 @@ void show_crashes() {
   for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) sigaction(number, &action, nullptr);
 }
 
-// Of the whole machine.
+// The number of runnable threads of the whole machine.
 double runnable_threads() {
   std::ifstream file("/proc/loadavg");
   double average, threads = 0;
@@ -108,7 +108,7 @@ void Runner::start(size_t process, const std::function<int()>& body) {
     for (const int pipe : pipes_) close(pipe);
     show_crashes();
     const int code = body();
-    if (world_.seed % 2) std::exit(code);  // as most programs end
+    if (world_.seed % 2) std::exit(code);  // most programs end by exit()
     _exit(code);
   }
   close(ends[1]);
@@ -124,7 +124,7 @@ void Runner::read_errors(size_t process) {
     if (errors.size() < kMostErrors) errors.append(buffer, static_cast<size_t>(got));
 }
 
-// Whether all have ended that can.
+// Collects processes that have ended. Returns whether only processes that are stopped for ever are left.
 bool Runner::reap() {
   bool all = true;
   for (size_t i = 0; i < record_.processes.size(); ++i) {
@@ -172,7 +172,7 @@ void Runner::tell_when_over() {
   if (over) record_.log->over = true;
 }
 
-// What a call may take at the very longest, if all that the library promises holds, on a busy machine.
+// The longest time that a call may take by the library's promises, with a margin for a busy machine.
 int64_t Runner::patience_ns() const {
   double slow_s = 0;
   for (const Fault& fault : world_.faults)
@@ -189,14 +189,14 @@ bool Runner::find_hangs(int64_t now) {
     const int64_t since = thread.call_since;
     if (since > 0) idle = 0;
     else if (idle == 0) idle = now;
-    // Outside of the library it waits for others' ids, or sleeps, or compares values.
+    // Outside of the library a driver waits for ids of other ranks, sleeps, or compares values.
     if (since > 0 ? now - since < patience_ns() : now - idle < 2 * patience_ns()) continue;
     Hang hang{static_cast<int>(i), since > 0 ? thread.call : "between calls", "", static_cast<double>(now - (since > 0 ? since : idle)) * 1e-9};
     hang.stack = output_of("gdb -p " + std::to_string(record_.processes[static_cast<size_t>(process)].pid) +
                                         " -batch -ex 'thread apply all bt 25' 2>/dev/null | grep -E '^(Thread|#)'");
     record_.hangs.push_back(hang);
   }
-  // A process whose threads are all through has to end.
+  // The world has to end, too, when all drivers have ended.
   if (record_.hangs.empty() && now - begin_ns_ > 12 * patience_ns()) record_.hangs.push_back({-1, "the world as a whole", "", static_cast<double>(now - begin_ns_) * 1e-9});
   return !record_.hangs.empty();
 }

@@ -1,4 +1,4 @@
-// campaign_run: runs one world in processes of its own, and brings back what became of it.
+// campaign_run: runs one world in processes of its own and records what happened.
 #pragma once
 #include <memory>
 #include <string>
@@ -10,9 +10,9 @@ namespace tutti::test::campaign {
 
 struct ProcessEnd {
   int pid = -1;
-  bool ended = false;  // by itself or a fault; else it was killed when all was over
+  bool ended = false;  // by itself or by a fault; otherwise it was killed at the end
   int status = 0;      // of waitpid()
-  std::string errors;  // what it wrote to its standard error
+  std::string errors;  // its standard error
 };
 
 struct Hang {
@@ -23,15 +23,15 @@ struct Hang {
 
 struct Record {
   std::shared_ptr<Log> log;
-  std::vector<ProcessEnd> processes;  // the last one: who makes ids and is no rank; its pid is -1 if there is none
+  std::vector<ProcessEnd> processes;  // the last one makes ids and has no ranks; pid -1: there is none
   std::vector<Hang> hangs;
-  double lag_s = 0;      // the longest time for which the machine did not let the one run who runs the world
-  double runnable = 0;   // threads of the whole machine that would run, on average
+  double lag_s = 0;      // the longest time for which the runner got no processor
+  double runnable = 0;   // runnable threads of the whole machine, on average
   double seconds = 0;
-  std::vector<std::string> files;  // that were left in the file system
+  std::vector<std::string> files;  // left in the file system
 };
 
-// Where a hang is found, gdb is asked where its threads are, if there is one.
+// Takes the stacks of a process that hangs with gdb, if that is installed.
 Record run_world(World& world);
 
 }  // namespace tutti::test::campaign

@@ -30,7 +30,7 @@ bool Truth::happened_to(int rank, std::initializer_list<Fate> fates, int64_t whe
     const bool hit = of_rank     ? rank == fault.rank
                      : of_driver ? world_.driver_of(rank) == world_.driver_of(fault.rank)
                                  : world_.process_of(rank) == world_.process_of(fault.rank);
-    // A break happens somewhere within the transport, at a time that nobody writes down.
+    // A break happens inside the transport, at a time that is not logged.
     if (hit && among(fault.fate, fates) && (fault.fate == Fate::Break || by_then(log_.faults[i].at_ns, when))) return true;
   }
   return false;
@@ -77,13 +77,14 @@ std::vector<int> Truth::meant(const Event& event, int number) const {
   return ranks;
 }
 
-// It has been harmed, or it has failed or left no later than the one that says so, or is still there.
+// Whether the rank may be late at the time of the event: a fault has hit it, or it has failed, or it has left, or it has not passed the
+// event's step.
 bool Truth::lags(int rank, const Event& event) const {
   const bool harmed = happened_to(rank, {Fate::Kill, Fate::Quit, Fate::Exit, Fate::Stop, Fate::Slow, Fate::Abort, Fate::AbortBeside, Fate::Mismatch,
                                          Fate::LoneSend, Fate::LoneRecv, Fate::Descriptors, Fate::Memory, Fate::FileSize, Fate::Threads, Fate::Break},
                                   event.end_ns);
   if (harmed || died_at(world_.process_of(rank)) > 0) return true;
-  // Nobody answers a lone message, so that its peer is what is waited for.
+  // If the event's rank has made a lone call, it waits for a peer that never answers.
   const bool lone = happened_to(event.rank, {Fate::LoneSend, Fate::LoneRecv}, event.end_ns);
   return lone || has_failed(rank, event.step) || had_left(event.comm, rank, event.end_ns) ||
          log_.threads[world_.driver_of(rank)].step <= event.step;
@@ -94,7 +95,7 @@ bool Truth::is_so(What what, int rank, const Event& event) const {
   const int parent = world_.comm(event.comm).parent;
   const bool dead = by_then(died_at(world_.process_of(rank)), when);
   switch (what) {
-    // A process without memory may find no more words.
+    // A process without memory may end without a reason that others could report.
     case What::Died: return dead || happened_to(rank, {Fate::Memory}, when);
     case What::Silent: return dead || happened_to(rank, {Fate::Stop}, when);
     case What::Left: return had_left(event.comm, rank, when) || (parent >= 0 && had_left(parent, rank, when));
@@ -125,7 +126,7 @@ bool Truth::is_so(const Blame& blame, const Event& event) const {
     return record_.processes.back().pid == blame.pid && maker_died_at() > 0;
   }
   if (blame.what == What::Nameless) {
-    // Who comes when the one that waits for all is gone cannot know more.
+    // A rank that comes after the maker of the id, or another rank, has died cannot know more.
     constexpr int64_t kOnTheWayNs = 300'000'000;
     bool known = by_then(maker_died_at(), event.begin_ns + kOnTheWayNs);
     for (int process = 0; process < world_.processes; ++process) known = known || by_then(died_at(process), event.begin_ns + kOnTheWayNs);

@@ -20,7 +20,8 @@ using What = Blame::What;
 constexpr const char* kNames[] = {"hang", "crash", "in ucx", "data", "name", "late", "leak", "promise", "load"};
 static_assert(std::size(kNames) == kWrongs);
 
-// A pause of the one who only looks on means that ranks have had as long ones; so do this many threads for one core.
+// The machine counts as busy if the runner was paused for kBusyS, or if it has kBusyThreads runnable threads per core. Then ranks may have
+// been paused as long.
 constexpr double kBusyS = 0.25, kBusyThreads = 3;
 
 constexpr double kNever = -1;
@@ -42,7 +43,7 @@ class Judge {
 
  private:
   void find(Wrong wrong, const std::string& text) { findings_.push_back({wrong, text}); }
-  // What a busy machine may have done.
+  // A finding that may be due to a busy machine.
   void find_timed(Wrong wrong, const std::string& text) {
     const double cores = static_cast<double>(sysconf(_SC_NPROCESSORS_ONLN));
     find(record_.lag_s > kBusyS || record_.runnable > kBusyThreads * cores ? Wrong::Load : wrong, text);
@@ -82,7 +83,7 @@ void Judge::judge_hangs() {
       for (const int rank : world_.drivers[static_cast<size_t>(hang.driver)].ranks) out << ' ' << rank;
     out << ") for " << seconds_text(hang.seconds) << " in " << hang.call;
     if (hang.driver >= 0) out << ", step " << log_.threads[hang.driver].step;
-    const bool in_ucx = world_.has(Fate::Memory) && contains(hang.stack, "libucs");  // it waits for a lock that its failure has left
+    const bool in_ucx = world_.has(Fate::Memory) && contains(hang.stack, "libucs");  // UCX left a lock behind when it ran out of memory
     find_timed(in_ucx ? Wrong::InUcx : Wrong::Hang, out.str() + (hang.stack.empty() ? "" : "\n" + hang.stack));
   }
 }
@@ -110,7 +111,7 @@ void Judge::judge_end(int process) {
     out << "signal " << WTERMSIG(end.status) << " (" << strsignal(WTERMSIG(end.status)) << ')';
   else
     out << "exit code " << WEXITSTATUS(end.status);
-  // From the assertion on, or the end of all that it wrote, the stack.
+  // Shows the output from the assertion on, or else its end, which holds the stack.
   constexpr size_t kShown = 2000;
   const std::string& errors = end.errors;
   const size_t assertion = std::min(errors.rfind("Assertion"), errors.rfind("Fatal"));
@@ -120,16 +121,16 @@ void Judge::judge_end(int process) {
   find(in_ucx ? Wrong::InUcx : Wrong::Crash, out.str());
 }
 
-// ---- what ranks were told
+// ---- errors that ranks got
 
-// How long after a death whose rank belongs to the communicator a call has gone on; kNever: that does not count here.
+// How long the call went on after the death of a rank of its communicator; kNever: no such death counts.
 double Judge::lateness_s(const Event& event) const {
   const std::vector<int>& members = world_.comm(event.comm).members;
   double late_s = kNever;
   for (const int rank : members) {
     const int64_t death_ns = truth_.died_at(world_.process_of(rank));
     if (death_ns <= 1 || death_ns > event.end_ns || !truth_.had_joined(event.comm, rank) || truth_.had_left(event.comm, rank, death_ns)) continue;
-    // Nobody tells of deaths when the first rank has left.
+    // Deaths are not reported once the first rank has left.
     if (truth_.had_left(event.comm, members[0], event.end_ns)) continue;
     late_s = std::max(late_s, static_cast<double>(event.end_ns - std::max(death_ns, event.begin_ns)) * 1e-9);
   }
@@ -155,16 +156,16 @@ void Judge::judge_code(const Event& event, const std::vector<Blame>& blames) {
     if (blame.what == What::Differs) right = tuttiInvalidUsage;
   const std::string text = event.text;
   const bool own_abort = contains(text, "was aborted on this rank"), vain = contains(text, "has left without receiving");
-  const bool gathers = contains(text, "has left the communicator") && event.result == tuttiInvalidUsage;  // of CommSplit: it never can be
+  const bool gathers = contains(text, "has left the communicator") && event.result == tuttiInvalidUsage;  // CommSplit after a rank has left
   if (own_abort || vain || gathers) right = tuttiInvalidUsage;
   if (event.result != right) find(Wrong::Promise, "it should be \"" + std::string(tuttiGetErrorString(right)) + '"');
 }
 
-// A call that failed for a limit, here or elsewhere.
+// A call that failed because of a limit on this rank or on another.
 void Judge::judge_limit(const Event& event, int driver, const std::vector<Blame>& blames) {
   const std::string text = event.text;
   const bool own = truth_.happened_to(world_.drivers[static_cast<size_t>(driver)].ranks[0], kLimits, event.end_ns);
-  // UCX does not say why it cannot open what it could not open.
+  // UCX does not tell why it cannot open something.
   const bool named = contains(text, "ulimit") || contains(text, "out of memory") || contains(text, "Too many open files") || contains(text, "ucx: cannot");
   if (!named && own) return find(Wrong::Name, "the limit is not named");
   if (!own) judge_names(event, blames);
@@ -175,7 +176,7 @@ void Judge::judge_failure(const Event& event, int driver) {
   const size_t before = findings_.size();
   const std::vector<Blame> blames = blames_in(text);
   if (contains(text, "is not a communicator") && log_.aborted_ns[event.comm][event.rank] > 0) {
-    // Another thread has aborted it.
+    // Right: another thread has aborted the communicator.
   } else if (event.result == tuttiInvalidArgument) {
     find(Wrong::Promise, "no argument is wrong");
   } else if (event.result == tuttiInternalError || event.result == tuttiInProgress || event.result == tuttiSuccess) {
@@ -196,7 +197,7 @@ void Judge::judge_failure(const Event& event, int driver) {
 
 void Judge::judge_thread(const ThreadLog& log, int driver) {
   const int count = log.events.load(std::memory_order_acquire);
-  const bool in_ucx_by_limit = world_.transport == "ucx" && truth_.happened(kLimits, now_ns());  // its threads and files stay
+  const bool in_ucx_by_limit = world_.transport == "ucx" && truth_.happened(kLimits, now_ns());  // UCX leaves threads and files behind
   for (const Event* event = log.event; event != log.event + count; ++event) {
     switch (event->what) {
       case Event::What::Failed: judge_failure(*event, driver); break;

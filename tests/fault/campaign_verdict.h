@@ -1,14 +1,14 @@
-// campaign_verdict: what was wrong in a world, judged by what was done to it and what its ranks were told.
+// campaign_verdict: judges a world: compares the faults that happened with the errors that ranks got.
 //
-// Right is, of a call that has failed:
+// A call that fails is right to fail as follows:
 //   an end by SIGKILL or exit             RemoteError that names a rank of that process, within 2 s (over UCX 3.5 s) of its end, if
-//                                         that rank had joined; "died" only of a process that has died, known by its pid
-//   a stop, sleep, or call left out       RemoteError at the deadline, that names the rank, or one that is behind because of it
+//                                         that rank had joined. It says "died" only of a process that has died
+//   a stop, sleep, or call left out       RemoteError at the deadline. It names the rank, or one that is late because of it
 //   an abort                              RemoteError that names who aborted; InvalidUsage on that rank itself
-//   another call                          InvalidUsage that names the rank among those who called differently
-//   a limit                               SystemError that names the limit in the process that has it, and on others the rank
-//   who leaves after its own failure      RemoteError that says so: it has not died
-// and nothing where nothing happened that need be noticed. A call that succeeds has the right values in any world.
+//   another call                          InvalidUsage that names the rank among those that made different calls
+//   a limit                               SystemError: in the process with the limit it names the limit, in others the rank
+//   a rank that leaves after its failure  RemoteError that says so: the rank has not died
+// No call fails where nothing happened that has to be noticed. In any world a call that succeeds has the right values.
 #pragma once
 #include <string>
 #include <vector>
@@ -20,13 +20,13 @@ namespace tutti::test::campaign {
 enum class Wrong {
   Hang,
   Crash,
-  InUcx,  // an end, or with too little memory a hang, inside UCX
+  InUcx,  // a crash inside UCX, or a hang there after memory ran out
   Data,
-  Name,  // who is not guilty is blamed, or nobody is
+  Name,  // a rank is blamed that is not to blame, or nobody is
   Late,
   Leak,
-  Promise,  // another one that the library makes: kinds of errors, handles
-  Load,     // what is blamed on the machine, which was too busy: no fault of the library's
+  Promise,  // the library breaks another promise: kinds of errors, handles
+  Load,     // the machine was too busy: not the library's fault
 };
 constexpr int kWrongs = 9;
 const char* name_of(Wrong wrong);

@@ -1,4 +1,4 @@
-// campaign_world: who lives where, and the settings; see campaign_world.h.
+// campaign_world: draws processes, threads and settings, and describes a world; see campaign_world.h.
 #include "tests/fault/campaign_world.h"
 
 #include <algorithm>
@@ -14,12 +14,12 @@ constexpr const char* kNames[] = {"none",      "kill",      "quit",        "exit
                                   "signals",   "fork",      "user",        "closed", "maker",     "two"};
 static_assert(std::size(kNames) == kFates);
 
-// Ends a whole process, so that there must be others.
+// Whether the fault ends a whole process: the world then needs another one.
 bool lethal(Fate fate) {
   return fate == Fate::Kill || fate == Fate::Quit || fate == Fate::Exit || fate == Fate::Stop || fate == Fate::Two || fate == Fate::Maker;
 }
 
-// Ranks, not always in order, are dealt out to processes, and a process's ranks to threads.
+// Deals out the ranks to processes, not always in order, and the ranks of a process to threads.
 void draw_layout(World& world) {
   Dice dice(world.seed, 1);
   world.ranks = dice.between(2, kMostRanks);

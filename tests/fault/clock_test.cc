@@ -1,4 +1,4 @@
-// clock: deadlines count by the monotonic clock: a wall clock that is set forward or back neither delays nor hastens them.
+// clock: deadlines follow the monotonic clock. They come in time when the wall clock is set forward or back.
 #include <sys/syscall.h>
 
 #include <ctime>
@@ -11,7 +11,7 @@ std::atomic<time_t> wall_clock_off_s{0};
 
 }  // namespace
 
-// What this program and its libraries read; the kernel, and who sleeps by its wall clock, do not see it move.
+// This program and its libraries read the clock here. The kernel's own wall clock does not change, nor do sleeps that follow it.
 extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
   const long result = syscall(SYS_clock_gettime, clock, time);
   if (clock == CLOCK_REALTIME) time->tv_sec += wall_clock_off_s;
@@ -20,7 +20,7 @@ extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
 
 using namespace tutti::test;
 
-TEST_CASE("timeouts come when they should, whatever the wall clock says", "[fault]") {
+TEST_CASE("timeouts do not depend on the wall clock", "[fault]") {
   constexpr double kTimeout_s = 1.5;
   for (const time_t off_s : {100'000, -100'000}) {
     World world{.ranks = 2};

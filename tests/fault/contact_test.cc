@@ -1,9 +1,9 @@
-// contact: what happens in the moment in which ranks meet for the first time: one dies, aborts, leaves, or calls something else
-// while the others connect to it. No rank may end by a signal, or hang; who fails is left with nothing. (UCX's TCP has states of a
-// connection that is being made in which it does not expect the end of one; see transports/ucx.)
+// contact: a rank dies, aborts, leaves, or makes another call while the other ranks connect to it for the first time. No rank may hang or
+// end by a signal, and a rank that fails may leave nothing behind. (UCX before 1.18 aborts the process if a TCP connection breaks in some
+// states of its making; see transports/ucx.)
 //
-// Each world draws a story, its ranks and its delays from the seed. CONTACT_WORLDS says how many worlds there are, CONTACT_STORY which
-// story alone.
+// Each world draws a story, its ranks and its delays from the seed. CONTACT_WORLDS sets the number of worlds. CONTACT_STORY chooses one
+// story for all of them.
 #include <array>
 
 #include "tests/fault/board.h"
@@ -15,17 +15,17 @@ namespace {
 enum class Story { Killed, Aborted, SplitAborted, Quick, Left, Interrupted, Mismatched, Ended };
 constexpr const char* kStories[] = {
     "a rank is killed",           "a rank aborts right after init",          "a rank aborts right after CommSplit",
-    "many lives, short ones",     "a root leaves when it has sent",          "a rank aborts while it waits",
+    "several communicators, each used briefly", "a root leaves when it has sent", "a rank aborts while it waits",
     "ranks call different things", "a rank ends without destroying anything",
 };
 constexpr int kNumberOfStories = static_cast<int>(std::size(kStories));
 
 struct Plan {
   Story story;
-  int ranks, actor;               // who does it
+  int ranks, actor;                   // actor: the rank that dies, aborts, leaves or differs
   std::array<useconds_t, 8> late_us;  // by rank
-  std::array<bool, 8> aborts;     // rather than destroys, at the end
-  bool all_meet;                  // each with each, else in a ring or tree
+  std::array<bool, 8> aborts;         // by rank: aborts at the end, rather than destroys
+  bool all_meet;                      // every rank connects to every other; otherwise in a ring or tree
   bool anybody_aborts() const { return std::find(aborts.begin(), aborts.begin() + ranks, true) != aborts.begin() + ranks; }
 };
 
@@ -41,7 +41,7 @@ Plan draw(std::mt19937& random, int only) {
   return plan;
 }
 
-// The first messages on a communicator.
+// Makes the first call on a communicator.
 tuttiResult_t meet(const Plan& plan, tuttiComm_t comm, int rank) {
   std::vector<int> from(static_cast<size_t>(plan.ranks), rank), to(from.size());
   return plan.all_meet ? tuttiAlltoAll(from.data(), to.data(), 1, tuttiInt, comm, nullptr)
@@ -52,7 +52,7 @@ void end(Rank& rank, const Plan& plan, tuttiComm_t comm) {
   if (plan.aborts[static_cast<size_t>(rank.rank)])
     rank.check(tuttiCommAbort(comm), "abort");
   else
-    (void)tuttiCommDestroy(comm);  // may say that something was lost
+    (void)tuttiCommDestroy(comm);  // may fail because a message was lost
 }
 
 void live(Rank& rank, const Plan& plan, int& lives) {
@@ -150,7 +150,7 @@ int number_from(const char* name, int otherwise) {
 
 }  // namespace
 
-TEST_CASE("no end at first contact takes others with it by a signal", "[fault]") {
+TEST_CASE("a rank that ends at first contact ends no other by a signal", "[fault]") {
   const unsigned seed = test_seed();
   const int worlds = number_from("CONTACT_WORLDS", 40), only = number_from("CONTACT_STORY", -1);
   for (int number = 0; number < worlds; ++number) {

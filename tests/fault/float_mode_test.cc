@@ -1,5 +1,5 @@
-// float_mode: a program may calculate in another floating-point mode than the default. Results do not depend on the mode, and the library
-// does not change it.
+// float_mode: a rank may use another floating-point mode than the default. The results do not depend on it, and the library does not change
+// it.
 #include <cfenv>
 #include <cmath>
 
@@ -35,7 +35,7 @@ uint64_t hash_of(const void* data, size_t bytes) {
 
 constexpr size_t kCount = 3000;
 
-// Values that modes are about: subnormal ones, odd ones in the last place, the largest, infinities.
+// Values whose sums depend on the mode: subnormal numbers, odd last bits, the largest numbers, infinities.
 std::vector<float> values_of(int rank) {
   std::vector<float> values(kCount);
   for (size_t i = 0; i < kCount; ++i) {
@@ -45,7 +45,7 @@ std::vector<float> values_of(int rank) {
   return values;
 }
 
-// The bits of many results.
+// A hash of the results of many calls.
 uint64_t results_of(Rank& rank, tuttiComm_t comm, tuttiStream_t stream, const std::vector<float>& in) {
   std::vector<float> out(kCount);
   uint64_t hash = 0;
@@ -67,13 +67,13 @@ uint64_t results_of(Rank& rank, tuttiComm_t comm, tuttiStream_t stream, const st
 
 }  // namespace
 
-TEST_CASE("results do not depend on a caller's floating-point mode, which it keeps", "[fault]") {
+TEST_CASE("results do not depend on the caller's floating-point mode, and calls keep it", "[fault]") {
   uint64_t right = 0;
   for (const Mode mode : {Mode::Default, Mode::Flush, Mode::Down, Mode::Up, Mode::Traps}) {
     INFO("mode " << static_cast<int>(mode));
     const Outcome outcome = run_ranks({.ranks = 3}, [&](Rank& rank) {
       const std::vector<float> in = values_of(rank.rank);
-      if (rank.rank == 1) set_mode(mode);  // before the rest, so that it may have to do with the choice of algorithms, and with threads
+      if (rank.rank == 1) set_mode(mode);  // before init: threads inherit the mode, and algorithms are chosen in it
       const int rounding = std::fegetround(), traps = fegetexcept();
       const tuttiComm_t comm = rank.join();
       tuttiStream_t stream = nullptr;

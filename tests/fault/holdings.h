@@ -1,4 +1,4 @@
-// holdings: what a process holds, so that a communicator's end can be seen to leave nothing behind.
+// holdings: the resources that a process holds. A test compares them before and after the life of a communicator.
 #pragma once
 #include <dirent.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ struct Holdings {
 
   static Holdings now() {
     Holdings holdings;
-    void* memory = nullptr;  // makes the heap, which a process keeps once it has it
+    void* memory = nullptr;  // creates the heap: a process keeps it
     if (tuttiMemAlloc(&memory, 1) != tuttiSuccess || tuttiMemFree(memory) != tuttiSuccess) throw Failure{"no memory"};
     holdings.descriptors = entries("/proc/self/fd");
     holdings.threads = entries("/proc/self/task");
@@ -31,13 +31,12 @@ struct Holdings {
     return std::to_string(descriptors) + " descriptors, " + std::to_string(threads) + " threads, " + std::to_string(arenas) +
            " arenas";
   }
-  // Not by a process that has become undumpable.
+  // False in a process that has become undumpable.
   bool readable() const { return descriptors >= 0 && threads >= 0; }
   bool within(const Holdings& other) const {
     return descriptors <= other.descriptors && threads <= other.threads && arenas <= other.arenas;
   }
-  // Throws unless this process soon holds no more than this. A rendezvous that failed lingers for ten seconds, so that ranks
-  // that come late hear why.
+  // Throws unless this process soon holds no more than this. A failed rendezvous stays for ten seconds, to tell late ranks why it failed.
   void expect_again(double seconds = 12) const {
     const Deadline deadline = Deadline::after_s(seconds);
     while (!now().within(*this)) {
@@ -57,7 +56,7 @@ struct Holdings {
   }
 };
 
-// Names with "tutti" in them where files could be left behind.
+// The files of the library's in folders where it could leave some behind.
 inline std::set<std::string> files_left() {
   std::set<std::string> names;
   for (const char* directory : {"/dev/shm", "/tmp", "/var/tmp"}) {

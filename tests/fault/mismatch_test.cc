@@ -135,7 +135,7 @@ TEST_CASE("a Recv whose Send never comes names the peer at the deadline", "[faul
   check_failure(*board.get(), 1, tuttiRemoteError, {"rank 2", "1 s"});
 }
 
-// ---- calls that not all ranks' messages meet in: what is left over must never be taken for a later call's
+// ---- messages that nobody receives: a later call must never take them for its own
 
 namespace {
 
@@ -152,7 +152,7 @@ const Rooted kRooted[] = {
     {"Scatter", [](tuttiComm_t c, float* s, float* r, int root) { return tuttiScatter(s, r, kFew, tuttiFloat, root, c, nullptr); }},
 };
 
-// What root's values of round k are, and what a rank must find after Broadcast k from rank 0.
+// The values of a rank in a round. After a Broadcast from rank 0 all ranks hold rank 0's.
 float value_of(int rank, int round) { return static_cast<float>(1000 * (rank + 1) + round); }
 
 World quick(int ranks) {
@@ -164,7 +164,7 @@ World quick(int ranks) {
 
 }  // namespace
 
-TEST_CASE("one wrong root never shifts what comes later", "[fault]") {
+TEST_CASE("after a wrong root no later call gets the data of another", "[fault]") {
   for (const Rooted& rooted : kRooted)
     for (const int ranks : {2, 4})
       for (const int odd : {0, ranks - 1}) {
@@ -185,7 +185,7 @@ TEST_CASE("one wrong root never shifts what comes later", "[fault]") {
             board->take(rank.rank, result);
             if (result == tuttiSuccess) expect(recv[0] == value_of(0, round), "a Broadcast succeeded with the data of another call");
           }
-          board->take(rank.rank, tuttiBarrier(comm, nullptr));  // at the latest all hear of it
+          board->take(rank.rank, tuttiBarrier(comm, nullptr));  // here all ranks get the error at the latest
           board->take(rank.rank, tuttiCommDestroy(comm));
         });
         for (int rank = 0; rank < ranks; ++rank)
@@ -199,7 +199,7 @@ TEST_CASE("one wrong root never shifts what comes later", "[fault]") {
       }
 }
 
-TEST_CASE("a call that a rank leaves out is told at the latest when it leaves", "[fault]") {
+TEST_CASE("a call that a rank leaves out is reported at the latest when the rank leaves", "[fault]") {
   for (const bool late : {false, true}) {
     INFO((late ? "the last call" : "a call in the middle") << " is left out");
     SharedBoard board;
@@ -216,7 +216,7 @@ TEST_CASE("a call that a rank leaves out is told at the latest when it leaves", 
       board->take(rank.rank, tuttiCommDestroy(comm));
       rank.raise_flag(1);
     });
-    // Rank 1 leaves first, and sees what it has not received; then rank 0 sees it.
+    // Rank 1 leaves first and reports the message that it has not received. Over shared memory rank 0 reports it, too.
     for (int rank : {0, 1})
       if (rank == 1 || !std::getenv("TUTTI_TRANSPORTS"))
         check_failure(*board.get(), rank, tuttiInvalidUsage,
@@ -224,7 +224,7 @@ TEST_CASE("a call that a rank leaves out is told at the latest when it leaves", 
   }
 }
 
-TEST_CASE("a call that one rank leaves out is told to who leaves later, also if no message of it has come", "[fault]") {
+TEST_CASE("a call that one rank leaves out is reported to the rank that leaves later, even if no message of it has come", "[fault]") {
   for (const int first : {0, 1}) {
     INFO("rank " << first << " leaves first");
     SharedBoard board;
@@ -236,7 +236,7 @@ TEST_CASE("a call that one rank leaves out is told to who leaves later, also if 
       board->take(rank.rank, tuttiCommDestroy(comm));
       rank.raise_flag(1);
     });
-    // Between hosts Broadcast may have waited for rank 1, and said so.
+    // Between hosts the Broadcast may have waited for rank 1 until its timeout.
     const bool waited = std::getenv("TUTTI_TRANSPORTS") && board->slots[0].result == tuttiRemoteError;
     if (waited)
       check_failure(*board.get(), 0, tuttiRemoteError, {"rank 1"});
@@ -264,7 +264,7 @@ TEST_CASE("of ranks that have left, the one that made fewer calls is named", "[f
   CHECK(std::string(board->slots[0].text).find("rank 1") == std::string::npos);
 }
 
-TEST_CASE("a Send that nobody receives is told when ranks leave", "[fault]") {
+TEST_CASE("a Send that nobody receives is reported when ranks leave", "[fault]") {
   const bool receiver_first = GENERATE(true, false);
   INFO((receiver_first ? "the receiver" : "the sender") << " leaves first");
   SharedBoard board;
@@ -273,7 +273,7 @@ TEST_CASE("a Send that nobody receives is told when ranks leave", "[fault]") {
     int values[kFew] = {};
     rank.check(rank.rank == 0 ? tuttiSend(values, kFew, tuttiInt, 1, comm, nullptr) : tuttiRecv(values, kFew, tuttiInt, 0, comm, nullptr), "one");
     if (rank.rank == 0) rank.check(tuttiSend(values, kFew, tuttiInt, 1, comm, nullptr), "a second send");
-    rank.check(tuttiBarrier(comm, nullptr), "barrier");  // and so the message is there
+    rank.check(tuttiBarrier(comm, nullptr), "barrier");  // then the message has arrived
     const bool first = (rank.rank == 1) == receiver_first;
     if (!first) rank.wait_flag(1, 1);
     board->take(rank.rank, tuttiCommFinalize(comm));
@@ -341,7 +341,7 @@ TEST_CASE("a ring of Recvs is named", "[fault]") {
                   {"ranks 0, 1 and 2 wait for one another in a ring", "rank 2: in Recv (float32, count 1) from rank 0", "one group"});
 }
 
-TEST_CASE("a CommSplit that a rank does not call is named, and what that rank does instead", "[fault]") {
+TEST_CASE("a CommSplit that a rank does not call is named, and so is the call of that rank", "[fault]") {
   SharedBoard board;
   World world = quick(3);
   world.environment = {{"TUTTI_TIMEOUT", "20"}, {"TUTTI_INIT_TIMEOUT", "2"}};
@@ -356,7 +356,7 @@ TEST_CASE("a CommSplit that a rank does not call is named, and what that rank do
     check_failure(*board.get(), rank, tuttiRemoteError, {"CommSplit of communicator ", "rank 2 has not called it", "rank 2: in Barrier [collective #2"});
 }
 
-TEST_CASE("a stream on which a call has failed says so until somebody has been told", "[fault]") {
+TEST_CASE("a stream keeps the error of a failed call until StreamSynchronize has returned it", "[fault]") {
   run_with_faults({.ranks = 2}, -1, [&](Rank& rank) {
     const tuttiComm_t comm = rank.join();
     tuttiStream_t stream = nullptr;
@@ -366,7 +366,7 @@ TEST_CASE("a stream on which a call has failed says so until somebody has been t
     tuttiResult_t result = tuttiInProgress;
     wait_until([&] { return (result = tuttiStreamQuery(stream)) != tuttiInProgress; }, 10, "the end of the call");
     expect(result == tuttiInvalidUsage, "a query after a failed call says " + std::to_string(result));
-    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "no sentence");
+    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "the error does not name the different calls");
     rank.check(tuttiStreamQuery(stream), "a second query", tuttiInvalidUsage);
     rank.check(tuttiStreamSynchronize(stream), "synchronize", tuttiInvalidUsage);
     rank.check(tuttiStreamQuery(stream), "a query after that");

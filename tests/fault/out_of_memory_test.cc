@@ -1,7 +1,7 @@
-// out_of_memory: every allocation of a communicator's life fails once, and again with all that follow it. That is an error, never the
-// end of the process; and when there is memory again, all works again.
+// out_of_memory: allocations in the life of a communicator fail: one alone, or one and all after it. The library returns an error and does
+// not end the process. When there is memory again, it works again.
 //
-// The allocations are those of C++ (operator new): those of the system's libraries are their own business.
+// Only allocations by operator new fail. Those that C libraries make do not.
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -16,7 +16,7 @@ std::atomic<int64_t> allocations{0}, first_to_fail{INT64_MAX}, last_to_fail{0};
 
 }  // namespace
 
-// Not inline: gcc would take the pair of them apart, and warn.
+// noinline: gcc warns of a mismatched new and delete if it inlines only one of them.
 [[gnu::noinline]] void* operator new(size_t bytes) {
   if (counting.load(std::memory_order_relaxed)) {
     const int64_t number = allocations.fetch_add(1, std::memory_order_relaxed);
@@ -32,7 +32,7 @@ using namespace tutti::test;
 
 namespace {
 
-// Whether all went well; a result that no lack of memory explains ends the process.
+// Remembers whether all calls succeeded. A result that a lack of memory cannot cause ends the process.
 class Life {
  public:
   bool good() const { return good_; }
@@ -48,7 +48,7 @@ class Life {
   bool good_ = true;
 };
 
-// What two ranks of one process may do, driven by one thread through groups; and what two threads may do.
+// Two ranks of one process, driven by one thread in groups, make calls of many kinds. Returns whether all succeeded.
 bool live() {
   Life life;
   std::vector<float> in, out;
@@ -84,7 +84,7 @@ bool live() {
     if (good) (void)life.is_good(tuttiGroupEnd(), "CommSplit");
   }
   if (stream) (void)life.is_good(tuttiStreamDestroy(stream), "StreamDestroy");
-  counting = false;  // what ends must end
+  counting = false;  // destroying may not fail
   for (tuttiComm_t* const list : {children, comms})
     for (int rank = 0; rank < 2; ++rank)
       if (list[rank]) (void)life.is_good(tuttiCommDestroy(list[rank]), "CommDestroy");
@@ -92,7 +92,7 @@ bool live() {
   return life.good();
 }
 
-// In a child: 0 if nothing went wrong in the end, 1 if the second life was not good.
+// Runs live() in a child with failing allocations, then without. 0: the second life succeeded; 1: it did not; else the child crashed.
 int live_twice(int64_t first, int64_t last) {
   const pid_t child = fork();
   if (child == 0) {
@@ -109,7 +109,7 @@ int live_twice(int64_t first, int64_t last) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// Of one life; measured in a child, so that this process makes no thread.
+// The allocations of one life. Runs it in a child, so that this process starts no thread.
 int64_t allocations_of_a_life() {
   int ends[2];
   REQUIRE(pipe(ends) == 0);
@@ -136,13 +136,13 @@ TEST_CASE("no allocation that fails ends the process", "[fault]") {
   constexpr int kTries = 400;
   int wrong = 0;
   for (int i = 0; i < kTries && wrong < 3; ++i) {
-    // Those of the beginning one by one, of the rest some.
+    // First each of the first allocations, then random ones.
     const int64_t first = i < kTries / 2 ? i : static_cast<int64_t>(random() % static_cast<uint64_t>(all));
     const int64_t last = i % 2 ? first : INT64_MAX - 1;
     INFO("allocation " << first << " of about " << all << (last == first ? " fails" : " and all after it fail"));
     const double begin = now_s();
     const int code = live_twice(first, last);
-    CHECK(now_s() - begin < 8);  // nobody waits for who has failed
+    CHECK(now_s() - begin < 8);  // no rank waits for one that has failed
     CHECK(code == 0);
     wrong += code != 0;
   }

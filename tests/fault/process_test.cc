@@ -18,7 +18,7 @@ int sum_of_ones(Rank& rank, tuttiComm_t comm, const char* what) {
   return sum;
 }
 
-// Long enough to go through everything that a message can go through.
+// A message to the other rank and one from it.
 void exchange(Rank& rank, tuttiComm_t comm, size_t bytes) {
   std::vector<char> from(bytes, static_cast<char>(rank.rank + 1)), to(bytes);
   rank.check(tuttiGroupStart(), "group");
@@ -28,7 +28,7 @@ void exchange(Rank& rank, tuttiComm_t comm, size_t bytes) {
   expect(std::all_of(to.begin(), to.end(), [&](char b) { return b == static_cast<char>(2 - rank.rank); }), "the message is wrong");
 }
 
-// A process of its own, for what cannot be undone. What `body` returns; no exception may leave it.
+// Runs `body` in a child, for changes that cannot be undone. Returns its result. `body` must not throw.
 template <typename Body>
 int in_process(Body body) {
   const pid_t child = fork();
@@ -38,7 +38,7 @@ int in_process(Body body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-// How meson.build runs this a second time.
+// meson.build runs these tests a second time over UCX.
 bool over_ucx() {
   const char* const transports = std::getenv("TUTTI_TRANSPORTS");
   return transports && std::strcmp(transports, "ucx") == 0;
@@ -70,7 +70,7 @@ TEST_CASE("a death is noticed though a forked child lives on", "[fault]") {
     const tuttiComm_t comm = rank.join();
     sum_of_ones(rank, comm, "the first AllReduce");
     if (rank.rank == victim) {
-      if (fork() == 0) {  // a worker of a data loader, say
+      if (fork() == 0) {  // for example a worker of a data loader
         prctl(PR_SET_PDEATHSIG, 0);
         usleep(5'000'000);
         _exit(0);
@@ -91,7 +91,7 @@ TEST_CASE("a death is noticed though a forked child lives on", "[fault]") {
 }
 
 TEST_CASE("parent and child that have the same pid have memory of their own", "[fault]") {
-  // Pid 1 of a namespace, whose child is pid 1 of another.
+  // The parent is pid 1 of a namespace. Its child is pid 1 of another.
   const int code = in_process([] {
     if (unshare(CLONE_NEWPID) != 0) return 77;
     return in_process([] {
@@ -125,7 +125,7 @@ TEST_CASE("a rank may become another user, or undumpable, after init", "[fault]"
     const tuttiComm_t comm = rank.join();
     if (rank.rank == 1) expect(prctl(PR_SET_DUMPABLE, 0) == 0 && setuid(65534) == 0, "cannot become another user");
     for (const size_t bytes : {size_t{8}, size_t{3000}, size_t{8} << 20}) exchange(rank, comm, bytes);
-    tuttiComm_t child = nullptr;  // meets anew
+    tuttiComm_t child = nullptr;  // the ranks connect again
     rank.check(tuttiCommSplit(comm, 0, rank.rank, &child, nullptr), "split");
     exchange(rank, child, 100'000);
     rank.check(tuttiCommDestroy(child), "destroy the child");
@@ -135,7 +135,7 @@ TEST_CASE("a rank may become another user, or undumpable, after init", "[fault]"
   CHECK(outcome.ok());
 }
 
-TEST_CASE("standard files that are closed are not taken for the library's", "[fault]") {
+TEST_CASE("the library uses no descriptor number of a closed standard file", "[fault]") {
   const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
     for (const int standard : {0, 1, 2}) close(standard);
     const tuttiComm_t comm = rank.join();
@@ -153,7 +153,7 @@ TEST_CASE("standard files that are closed are not taken for the library's", "[fa
   CHECK(outcome.ok());
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // whose frames are larger
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they use more stack
 TEST_CASE("64 KiB of stack are enough", "[fault]") {
   const Outcome outcome = run_ranks({.ranks = 2}, [&](Rank& rank) {
     const tuttiUniqueId id = rank.id();
@@ -197,16 +197,16 @@ TEST_CASE("64 KiB of stack are enough", "[fault]") {
 }
 #endif
 
-TEST_CASE("limits are an error that names them, never a signal", "[fault]") {
+TEST_CASE("a low limit is an error that names the limit, never a signal", "[fault]") {
   struct Limit {
     int resource;
     rlim_t value;
     const char* words;
   };
-  // Of file sizes; of the address space, in which two ranks' memory has no room.
+  // A limit of file sizes, and one of the address space, which is too small for the memory of two ranks.
   for (const Limit& limit : {Limit{RLIMIT_FSIZE, 1 << 20, "ulimit -f"}, Limit{RLIMIT_AS, 0, "ulimit -v"}}) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    if (limit.resource == RLIMIT_AS) continue;  // they take all of it
+    if (limit.resource == RLIMIT_AS) continue;  // sanitizers use all of the address space
 #endif
     INFO(limit.words);
     SharedBoard board;
@@ -229,14 +229,14 @@ TEST_CASE("limits are an error that names them, never a signal", "[fault]") {
     });
     INFO(outcome.text());
     CHECK(outcome.ok());
-    if (over_ucx()) continue;  // which may do with less
+    if (over_ucx()) continue;  // UCX may need less
     for (int rank : {0, 1}) check_failure(*board.get(), rank, tuttiSystemError, {limit.words, "TUTTI_TRANSPORTS=ucx"});
   }
 }
 
-// UCX aborts when it cannot start its thread: it is not asked to.
-TEST_CASE("a transport that has little of anything says so, or works", "[fault]") {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// UCX aborts the process if it cannot start its thread; the transport checks for that first.
+TEST_CASE("with few resources a communicator works or fails with an error", "[fault]") {
   std::vector<std::pair<__rlimit_resource, rlim_t>> limits;  // how much more than is in use
   for (const rlim_t mib : {2, 8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 64, 96}) limits.emplace_back(RLIMIT_AS, mib << 20);
   for (const rlim_t descriptors : {2, 8, 14, 20, 24, 26, 28, 30, 34, 40, 50}) limits.emplace_back(RLIMIT_NOFILE, descriptors);
@@ -265,5 +265,5 @@ TEST_CASE("a transport that has little of anything says so, or works", "[fault]"
     INFO(outcome.text());
     CHECK(outcome.ok());
   }
-#endif
 }
+#endif

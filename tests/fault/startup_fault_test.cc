@@ -2,7 +2,7 @@
 // inside a transport's connect(), where they must hear of it as promptly as everywhere else.
 //
 // The lost rank is played with the library's own parts: it joins, opens its transports, publishes their addresses as
-// Comm::connect() does, and goes no further. And a stranger who knocks at the doors by which the ranks of a host meet.
+// Comm::connect() does, and goes no further. Another test has a stranger connect to the sockets by which ranks of a host meet.
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -127,8 +127,8 @@ TEST_CASE("abort ends a non-blocking init while the transports connect", "[fault
 
 namespace {
 
-// Who is at the doors of this host's ranks, as anybody can see.
-std::vector<std::string> doors() {
+// The names of the sockets at which ranks of this host listen. Anybody can see them.
+std::vector<std::string> socket_names() {
   std::vector<std::string> names;
   std::ifstream sockets("/proc/net/unix");
   for (std::string line; std::getline(sockets, line);) {
@@ -138,7 +138,7 @@ std::vector<std::string> doors() {
   return names;
 }
 
-// Connects to a door and sends as many descriptors as a message takes, and no sense.
+// Connects to such a socket and sends nonsense with many descriptors.
 bool knock(const std::string& name, Descriptor& socket) {
   socket = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
@@ -165,13 +165,13 @@ bool knock(const std::string& name, Descriptor& socket) {
 
 }  // namespace
 
-TEST_CASE("a stranger who hands in descriptors at a rank's door keeps nobody out", "[fault]") {
+TEST_CASE("a stranger who sends descriptors to a rank's socket keeps no rank out", "[fault]") {
   SharedBoard board;
   const pid_t stranger = fork();
   if (stranger == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (std::map<std::string, Descriptor> known;;)
-      for (const std::string& name : doors())
+      for (const std::string& name : socket_names())
         if (known.count(name) == 0 && knock(name, known[name])) ++board->slots[0].calls;
   }
   for (int round = 0; round < 40 && (round < 5 || board->slots[0].calls == 0); ++round)

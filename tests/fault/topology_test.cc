@@ -7,7 +7,7 @@ using namespace tutti::test;
 
 namespace {
 
-// Ranks 0 to 2 with a file each, or another setting.
+// Ranks 0 to 2 init with one value each of the setting; nullptr: not set.
 void init_with(std::initializer_list<const char*> given, Board& board, const char* setting = "TUTTI_TOPO_FILE") {
   const std::vector<const char*> values(given);
   run_with_faults({.ranks = 3}, -1, [&](Rank& rank) {
@@ -34,7 +34,7 @@ TEST_CASE("a topology file that one rank cannot use", "[fault]") {
   check_unusable("/nowhere/cluster", "/nowhere/cluster cannot be read");
 }
 
-TEST_CASE("a topology of another number of ranks, on one rank or on all", "[fault]") {
+TEST_CASE("a topology for another number of ranks is an error, on one rank or on all", "[fault]") {
   const char* const four = "host:2 core:2";
   for (const std::initializer_list<const char*> given : {std::initializer_list<const char*>{four, four, four}, {nullptr, four, nullptr}}) {
     SharedBoard board;

@@ -1,4 +1,4 @@
-/* unload: a program that loads the library, uses it a little, and unloads it while its threads run. Argument: the library. */
+/* unload: a program that loads the library, makes an id, and unloads the library while its threads run. Argument: the library. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
     tuttiUniqueId id;
     if (make_id(&id) != tuttiSuccess) return 2;
     dlclose(library);
-    usleep(300000); /* the id's rendezvous goes on */
+    usleep(300000); /* meanwhile the rendezvous of the id runs and ends */
   }
   return 0;
 }

@@ -1,7 +1,7 @@
-// connection: what a connection of the control plane reads from its socket. The first byte tells who is at the other end:
-// c, s  bytes of the input, for the client or the server to read: neither is to take them for one who knows the key;
-// f     one who knows it, and then bytes of the input: no frame is to come of them;
-// g     one who knows it and sends the input as frames: they are to come as they were sent.
+// connection: bytes that a connection of the control plane reads from its socket. The first byte of the input chooses the test:
+// c, s  the client or the server reads the input: it must not believe that the peer knows the key;
+// f     a peer proves that it knows the key, then sends the input unsealed: no frame may come of it;
+// g     a peer proves that it knows the key and sends the input as frames: they must arrive as they were sent.
 #include "lib/boot/connection.h"
 
 #include <sys/socket.h>
@@ -18,14 +18,14 @@ const Key kKey{1, 2, 3};
 struct Ends {
   Ends() {
     int fds[2];
-    demand(prepare_crypto().ok() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "there are sockets");
+    demand(prepare_crypto().ok() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "a pair of sockets can be made");
     here = Descriptor(fds[0]);
     there = Descriptor(fds[1]);
   }
   Descriptor here, there;
 };
 
-// Sends pieces of the input, each with its length in front, and reads after each.
+// Sends the input in pieces and reads after each. Each piece has its length in front.
 size_t frames_of(Connection& reader, int writer, Input input) {
   size_t frames = 0;
   while (!input.empty()) {
@@ -42,7 +42,7 @@ size_t frames_of(Connection& reader, int writer, Input input) {
 void check_stranger(Connection::Side side, Input input) {
   Ends ends;
   Connection reader(std::move(ends.here), side, kKey);
-  demand(frames_of(reader, ends.there.get(), input) == 0 && !reader.authenticated(), "nobody is believed without the key");
+  demand(frames_of(reader, ends.there.get(), input) == 0 && !reader.authenticated(), "a peer without the key is not authenticated");
 }
 
 void check_known(Input input, bool honest) {
@@ -53,9 +53,9 @@ void check_known(Input input, bool honest) {
       end->write_some();
       end->read_some();
     }
-  demand(client.authenticated() && server.authenticated(), "those who know the key come together");
+  demand(client.authenticated() && server.authenticated(), "peers that know the key authenticate each other");
   if (!honest) {
-    demand(frames_of(server, client.fd(), input) == 0, "what is not sealed is no frame");
+    demand(frames_of(server, client.fd(), input) == 0, "no frame comes of unsealed bytes");
     return;
   }
   while (!input.empty()) {
@@ -68,7 +68,7 @@ void check_known(Input input, bool honest) {
       server.read_some();
       frame = server.next();
     }
-    demand(frame && frame->kind == kind && frame->payload == payload, "a frame comes as it was sent");
+    demand(frame && frame->kind == kind && frame->payload == payload, "a frame arrives as it was sent");
   }
 }
 

@@ -1,5 +1,5 @@
-// introductions: what three ranks tell one another while a communicator comes up, as lib/comm/join.cc reads it: each rank's first
-// blob, its NICs, and what it found out, each with its length in front.
+// introductions: the blobs that three ranks exchange while a communicator is made, as lib/comm/join.cc reads them: the first blob of each
+// rank, its NICs, and its findings. Each blob has its length in front.
 #include "lib/comm/fields.h"
 #include "lib/comm/seats.h"
 #include "tests/fuzz/target.h"
@@ -21,7 +21,7 @@ std::vector<std::string> checked_fields_of(const std::string& blob) {
   const std::vector<std::string> fields = fields_of(blob);
   std::string again;
   for (const std::string& field : fields) append(again, field);
-  demand(fields.size() <= kMaxFields && (fields.empty() || again == blob), "fields that are read are written as they were");
+  demand(fields.size() <= kMaxFields && (fields.empty() || again == blob), "fields that are read and written are the same");
   return fields;
 }
 
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Result<Settings> settings = Settings::load();
   Input input(data, size);
   Seats seats;
-  demand(settings.ok() && seats.read(settings.value(), 1, kRanks).ok(), "there are settings");
+  demand(settings.ok() && seats.read(settings.value(), 1, kRanks).ok(), "settings can be read");
 
   std::vector<std::string> whereabouts;
   for (const std::string& blob : blobs_of(input)) {
@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const std::string& blob : blobs_of(input)) {
     const std::vector<std::string> fields = checked_fields_of(blob);
     if (fields.size() != 3) return 0;
-    // The hash of a topology cannot be guessed: what follows it is the input's.
+    // The fuzzer cannot guess the hash of a topology. Only the bytes after the hash come from the input.
     said.push_back(fields[2].size() == mine.size() ? mine.substr(0, 8) + fields[2].substr(8) : fields[2]);
   }
   const Result<Topology> topology = seats.settle(said);

@@ -1,7 +1,7 @@
-// replay: runs a fuzz target on the inputs that were kept, without libFuzzer: a test for every compiler.
+// replay: runs a fuzz target on stored inputs without libFuzzer: a test for every compiler.
 //
-// Arguments: files, or folders of files, and `--slow N` for a machine that is N times as slow. Each file is run in a child, which
-// must end well, within 3 s of processor time (the largest topology files take 0.6 s) and 256 MiB. A sanitizer gets more of both.
+// Arguments: files, folders of files, and `--slow N` for a machine that is N times as slow. Each file runs in a child. The child must exit
+// with 0, within 3 s of processor time (the largest topology files take 0.6 s) and 256 MiB. A sanitizer gets more of both.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ constexpr long kMostKiB = 768 << 10;
 constexpr double kMostSeconds = 3;
 constexpr long kMostKiB = 256 << 10;
 #endif
-constexpr unsigned kPatienceS = 300;  // for a target that waits rather than works
+constexpr unsigned kPatienceS = 300;  // for a target that waits and uses no processor time
 
 struct Limits {
   double seconds;
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[i], "--slow") == 0 && i + 1 < argc) {
       const double slow = std::atof(argv[++i]);
       limits.seconds *= slow;
-      if (slow > 1) limits.kib *= 4;  // an emulator's memory counts, too
+      if (slow > 1) limits.kib *= 4;  // the memory of the emulator counts, too
     } else if (std::filesystem::is_directory(argv[i])) {
       for (const auto& entry : std::filesystem::directory_iterator(argv[i])) files.push_back(entry.path());
     } else {
@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
     }
   }
   std::sort(files.begin(), files.end());
-  std::setvbuf(stdout, nullptr, _IONBF, 0);  // nothing is left for a child to write again
+  std::setvbuf(stdout, nullptr, _IONBF, 0);  // otherwise a child would print the parent's buffer again
   int failed = 0;
   for (const std::string& file : files) failed += !passes(file, limits);
   std::printf("%zu inputs, %d failed\n", files.size(), failed);

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Builds the fuzz targets in build-fuzz and lets libFuzzer look for inputs that they cannot stand, beginning with those in corpus/.
+# Builds the fuzz targets in build-fuzz and runs libFuzzer on each, starting from the inputs in corpus/.
 # Usage: tests/fuzz/run.sh [--all SECONDS | --each SECONDS] [TARGET...]
 #
-# --all (60) is shared out among the targets, --each is for every one of them. What makes a target fail is left in
-# build-fuzz/found/TARGET-*: mend the cause, and keep the input under a name that says what it is, in tests/fuzz/corpus/TARGET.
-# Exits with 77 where there is no clang.
+# --all (default 60) is the time of all targets together, --each the time of every one. libFuzzer stores an input that makes a target fail in
+# build-fuzz/found/TARGET-*. Fix the cause, and store the input in tests/fuzz/corpus/TARGET under a name that describes it.
+# Exits with 77 without clang.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,14 +24,14 @@ targets=("$@")
 done
 : "${each:=$(((all + ${#targets[@]} - 1) / ${#targets[@]}))}"
 mkdir -p build-fuzz/found
-# Less freed memory is kept aside than usual, so that it fits the limit.
+# ASan keeps less freed memory aside than usual, so that a target fits its limit of memory.
 export ASAN_OPTIONS=quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1
 failed=()
 for target in "${targets[@]}"; do
   mkdir -p "build-fuzz/inputs/$target"
   log="build-fuzz/found/$target.log"
   echo "== $target: $each s"
-  # The largest topology files take 0.6 s and 87 MiB; under these sanitizers sixteen times as long and twice as much.
+  # The largest topology files take 0.6 s and 87 MiB. With these sanitizers it is 16 times the time and twice the memory.
   if "build-fuzz/tests/fuzz/fuzz_$target" -max_total_time="$each" -timeout=25 -rss_limit_mb=384 -max_len=8192 -reload=0 \
       -print_final_stats=1 -artifact_prefix="build-fuzz/found/$target-" \
       "build-fuzz/inputs/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then

@@ -1,7 +1,7 @@
-// services: the rendezvous (the first byte is r) or the hub hears three clients, who know the key and send the input as frames.
+// services: the rendezvous (if the first byte is r) or the hub serves three clients. The clients know the key and send the input as frames.
 //
-// Over a socket of this host without a name in the file system, since ports that were used would run out. Clients send all they have,
-// say that it was all, and wait for the end.
+// They meet at an abstract unix socket: TCP ports would run out. Each client sends all its frames, closes its sending side, and waits for
+// the service to close.
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -22,7 +22,7 @@ constexpr int64_t kLeftNs = 1'000'000'000;
 
 Descriptor open_socket() {
   Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  demand(fd.open(), "there are sockets");
+  demand(fd.open(), "a socket can be made");
   return fd;
 }
 
@@ -33,7 +33,7 @@ void wait_for(const Connection& connection, short events) {
 
 std::optional<Connection> meet(const sockaddr* name, socklen_t length, const Key& key) {
   Descriptor fd = open_socket();
-  if (connect(fd.get(), name, length) != 0) return {};  // the service has ended: this machine is slow
+  if (connect(fd.get(), name, length) != 0) return {};  // the service has timed out: this machine is slow
   std::optional<Connection> connection(std::in_place, std::move(fd), Connection::Side::Client, key);
   while (!connection->authenticated() && connection->link() == Connection::Link::Open) {
     connection->write_some();
@@ -49,7 +49,7 @@ std::optional<Connection> meet(const sockaddr* name, socklen_t length, const Key
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const bool rendezvous = input.byte() == 'r';
-  demand(prepare_crypto().ok(), "there is cryptography");
+  demand(prepare_crypto().ok(), "libsodium works");
   const Key secret{1}, key = rendezvous ? rendezvous_key(secret) : secret;
 
   Descriptor listener = open_socket();
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   socklen_t length = sizeof(sa_family_t);  // the kernel chooses a name
   demand(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), length) == 0 && listen(listener.get(), kRanks) == 0, "a server can listen");
   length = sizeof name;
-  demand(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0, "it has a name");
+  demand(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0, "the server's socket has a name");
   Result<std::unique_ptr<Server>> server =
       rendezvous ? make_rendezvous(std::move(listener), secret, 0, 1, -1) : make_hub(std::move(listener), key, kRanks, kLeftNs);
   demand(server.ok() && server.value()->start("fuzz").ok(), "a server can start");
@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view payload = input.take(input.two_bytes());
     if (client) client->send(kind, payload);
   }
-  // All at once: the server then mostly hears all of them before it goes on, and the same input does the same.
+  // All clients write at once. So the server mostly reads all of it before it answers, and the same input has the same effect.
   for (std::optional<Connection>& client : clients)
     if (client) client->write_some();
   for (std::optional<Connection>& client : clients) {

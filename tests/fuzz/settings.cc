@@ -1,4 +1,4 @@
-// settings: the file that TUTTI_CONF_FILE names, and what a communicator does with its values before it is made.
+// settings: a file that TUTTI_CONF_FILE names, and the checks that a communicator makes on its values.
 #include "lib/base/settings.h"
 
 #include <sys/mman.h>

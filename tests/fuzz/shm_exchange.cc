@@ -1,8 +1,8 @@
-// shm_exchange: what a rank hears from another one of its host while they exchange their memory. The first byte is c where the rank
-// collects what the others bring, else it is one that brings. The others send the input as messages, with descriptors; with a right
+// shm_exchange: messages that a rank gets from other ranks of its host while they exchange their memory. The rank is the collector if the
+// first byte is c, otherwise a member. A thread plays the other ranks. It sends the input as messages with descriptors, and puts a right
 // proof in front where the input says so.
 //
-// Nobody waits long: who collects gives up when its time is over, which is soon; who brings is answered by a thread.
+// No side waits long: the collector gives up after 0.05 s, and the thread answers a member at once.
 #include "transports/shm/exchange.h"
 
 #include <poll.h>
@@ -33,8 +33,7 @@ std::vector<shm::Contact> contacts_of(const std::array<shm::Token, kRanks>& toke
   return contacts;
 }
 
-// The next message of the input: how many descriptors of which of the files, how many bytes, the bytes; `front` comes before them
-// where the input says so.
+// Sends the next message of the input: a byte with the number of descriptors, the choice of the file and of `front`; the length; the bytes.
 void send_message(int socket, Input& input, const Files& files, std::string_view front) {
   const uint8_t choice = input.byte();
   std::string bytes(input.take(input.two_bytes() % 1024u));
@@ -49,12 +48,12 @@ std::string_view bytes_of(const Message& message) {
   return {reinterpret_cast<const char*>(&message), sizeof message};
 }
 
-// One who connects to the collector: a hello, and an admission that may be right.
+// Plays a member: connects to the collector and sends a hello and an admission.
 void visit(const shm::Token& collector, Input input, const Files& files) {
   const shm::Patience patience{Deadline::after_s(1), kNever};
   while (!input.empty()) {
     const Result<Descriptor> socket = shm::connect_to(collector, patience);
-    if (!socket.ok() || !socket.value().open()) return;  // it has ended
+    if (!socket.ok() || !socket.value().open()) return;  // the collector has ended
     const shm::Hello hello{input.byte() % 4, {}};
     send_message(socket.value().get(), input, files, bytes_of(hello));
     shm::Challenge challenge{};
@@ -65,7 +64,7 @@ void visit(const shm::Token& collector, Input input, const Files& files) {
   }
 }
 
-// The collector, as a rank that brings something sees it.
+// Plays the collector for one member.
 void answer(const Descriptor& listener, Input input, const Files& files) {
   const shm::Patience patience{Deadline::after_s(5), kNever};
   if (!shm::wait_for(listener.get(), POLLIN, patience, "a rank").ok()) return;
@@ -86,18 +85,18 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const shm::ArenaLayout layout(kRanks, 4096);
   static uint64_t runs = static_cast<uint64_t>(getpid()) << 32;
   ++runs;
-  demand(prepare_crypto().ok(), "there is cryptography");
+  demand(prepare_crypto().ok(), "libsodium works");
   const std::array<shm::Token, kRanks> tokens{{{runs, 1}, {runs, 2}, {runs, 3}}};
   const std::vector<shm::Contact> contacts = contacts_of(tokens, layout);
   Input input(data, size);
   const int rank = input.byte() == 'c' ? 0 : 1;
 
   Result<std::unique_ptr<shm::Arena>> mine = shm::Arena::create(layout, tokens[static_cast<size_t>(rank)]);
-  // What the last rank would bring, and a file that is no arena.
+  // The arena of the last rank, and a file that is not an arena.
   Result<std::unique_ptr<shm::Arena>> theirs = shm::Arena::create(layout, tokens[2]);
   const Descriptor other(memfd_create("fuzz", MFD_CLOEXEC));
   const Result<Descriptor> first = shm::listen_at(tokens[0]), last = shm::listen_at(tokens[2]);
-  demand(mine.ok() && theirs.ok() && other.open() && first.ok() && last.ok(), "there is shared memory");
+  demand(mine.ok() && theirs.ok() && other.open() && first.ok() && last.ok(), "shared memory and sockets can be made");
   const Files files{theirs.value()->descriptor(), other.get()};
 
   std::vector<shm::Neighbour> neighbours(kRanks);

@@ -1,7 +1,7 @@
-// target: what every fuzz target is: a function that takes any bytes and must not crash, hang or take much memory.
+// target: what the fuzz targets share. A target is a function that takes any bytes and must not crash, hang or use much memory.
 //
-// Built with clang and -Dfuzz=enabled, libFuzzer calls it with inputs that it makes (tests/fuzz/run.sh). Everywhere else replay.cc
-// calls it with the inputs in tests/fuzz/corpus, so that what was found stays found.
+// With clang and -Dfuzz=enabled, libFuzzer calls the target with inputs that it makes (tests/fuzz/run.sh). In all other builds replay.cc calls
+// it with the inputs in tests/fuzz/corpus: a failure that was found once is tested for ever.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -18,14 +18,14 @@ namespace tutti::fuzz {
 
 inline std::string string_of(const uint8_t* data, size_t size) { return std::string(reinterpret_cast<const char*>(data), size); }
 
-// What has to hold for all inputs.
+// Aborts unless the condition holds.
 inline void demand(bool holds, const char* what) {
   if (holds) return;
-  std::fprintf(stderr, "this does not hold: %s\n", what);
+  std::fprintf(stderr, "not true: %s\n", what);
   std::abort();
 }
 
-// An input taken apart from its front. What is missing reads as zero or empty.
+// Reads an input from front to back. Behind its end it reads zero or empty.
 class Input {
  public:
   Input(const uint8_t* data, size_t size) : rest_(reinterpret_cast<const char*>(data), size) {}
@@ -43,7 +43,7 @@ class Input {
     rest_.remove_prefix(taken.size());
     return taken;
   }
-  // Up to the separator, which is dropped, or all.
+  // Takes the text up to the separator, and drops the separator. Without one it takes all.
   std::string_view up_to(char separator) {
     const std::string_view taken = take(std::min(rest_.find(separator), rest_.size()));
     take(1);

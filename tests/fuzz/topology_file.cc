@@ -1,4 +1,4 @@
-// topology_file: a topology file is read, written back, and made a topology of, alone and for ranks on its first and last host.
+// topology_file: reads a topology file, writes it back, and assembles a topology from it, alone and for ranks on its first and last host.
 #include "lib/topo/assemble.h"
 #include "tests/fuzz/target.h"
 
@@ -7,7 +7,7 @@ using namespace tutti::fuzz;
 
 namespace {
 
-// Assembling more takes seconds under libFuzzer, which is better spent on more inputs; the replay does it.
+// With more ranks assemble() takes seconds under libFuzzer. Only the replay tries them.
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 constexpr uint64_t kManyRanks = 1 << 10;
 #else
@@ -15,9 +15,9 @@ constexpr uint64_t kManyRanks = UINT64_MAX;
 #endif
 
 void check_remarks(const std::vector<Remark>& remarks, uint64_t more) {
-  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "a hundred remarks are kept, and the others counted");
+  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "at most kMaxRemarks remarks are kept");
   const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
-  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks come by line");
+  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks are in the order of lines");
 }
 
 }  // namespace
@@ -28,13 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_remarks(reading.hints, reading.more_hints);
   if (!reading.mistakes.empty()) return 0;
   const Cluster& cluster = reading.cluster;
-  demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written is read as it was");
+  demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written and read is the same");
   demand(HostNames(cluster).find(cluster.hosts.back().name) == cluster.hosts.size() - 1, "a host is found by its name");
 
   if (cluster.ranks() <= kManyRanks) {
     const Result<Topology> alone = assemble(cluster);
     if (alone.ok()) demand(static_cast<uint64_t>(alone.value().ranks()) == cluster.ranks(), "all ranks are in the topology");
-    demand(assemble(cluster, 4).ok() == alone.ok(), "so are they where all share a machine");
+    demand(assemble(cluster, 4).ok() == alone.ok(), "the number of cores does not decide whether it can be assembled");
   }
   std::vector<Whereabouts> ranks(3);
   ranks[1].network = 1;

@@ -69,7 +69,7 @@ class Part {
   void check();
   // Of the result: equal on all ranks after AllReduce.
   uint64_t checksum() const;
-  // After a call that has failed: whether anything in the buffers has changed since remember(). "" or what.
+  // changed() tells which byte of the buffers has changed since remember(), or "". For the time after a failed call.
   void remember();
   std::string changed() const;
 

@@ -27,7 +27,7 @@ class Hosts;
 
 struct Failure {
   std::string text;
-  tuttiResult_t result = tuttiSuccess;  // of the library's call that failed, if it was one
+  tuttiResult_t result = tuttiSuccess;  // the result of the library's call, if one failed
 };
 // Throws Failure unless `condition`.
 void expect(bool condition, const std::string& text);

@@ -80,7 +80,7 @@ def check_symbols(install, source):
 
 
 def check_hardening(install, sanitizer):
-    """What is loaded into a process cannot be rewritten through its tables, and checks its stack and the C library's copies."""
+    """The library and its modules are linked with relro and now, and compiled with stack protection and _FORTIFY_SOURCE."""
     for library in [install.library, *install.destination.glob('**/transport-*.so')]:
         demand('GNU_RELRO' in run(['readelf', '-lW', library]), f'{library} is linked without -z relro')
         demand(re.search(r'FLAGS.*\bNOW\b|BIND_NOW', run(['readelf', '-d', library])), f'{library} is linked without -z now')

@@ -23,7 +23,7 @@ expect 2 'not in range' "$all_reduce" -p 0
 expect 2 '1025 not in range' "$all_reduce" -p 1025
 for way in '-p 2 -g 1000' '-p 2 -t 1000' '-p 20 -t 10 -g 10'; do
   expect 2 "^all_reduce_perf: 2000 ranks (.*): at most 1024" "$all_reduce" $way
-  expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $way  # nothing else: no process was forked
+  expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $way  # one line only: no process was forked
 done
 for value in 0 -1 nan soon 1e10; do
   expect 2 "'$value' must be above 0 and at most 1e9; see" "$all_reduce" -T $value
@@ -73,11 +73,11 @@ done
 expect 2 'barrier is no collective' "$floor" --bare barrier
 expect 0 '^ *5242880 .* mapped ' "$floor" -p 3 --sizes 96,5M -n 2 --mapped --bare none
 
-# Files that cannot be written are found before anything runs, and leave no trace; one that is there keeps its text until the end.
+# A file that cannot be written is an error before anything runs, and no file is created. An existing file keeps its text until the end.
 folder=$(mktemp -d)
 mkdir "$folder/full"
 echo old >"$folder/old"
-# refused FILE REASON: nothing else is said.
+# refused FILE REASON: the error is the only output.
 refused() {
   expect 2 "^all_reduce_perf: -J: cannot write $1: $2\$" "$all_reduce" $small -p 2 -J "$1"
   expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$all_reduce" $small -p 2 -J "$1"
@@ -139,7 +139,7 @@ for ranks in '-n 2' '-np 2' '--np 2' '--np=2' '-np=2' '--bind -np 2'; do
   expect 0 '^-np 7 of 2$' "$run" $ranks sh -c 'echo $1 $2 of $TUTTI_NRANKS' sh -np 7
 done
 
-# An id for ranks that are started otherwise.
+# --print-id.
 expect 0 '^TUTTI_COMM_ID=127\.0\.0\.1:[0-9]*#[0-9a-f]\{32\}$' env TUTTI_SOCKET_IFNAME=lo "$run" --print-id
 expect 0 '^TUTTI_COMM_ID=localhost:[0-9]*#[0-9a-f]\{32\}$' "$run" --print-id localhost
 expect 0 '^TUTTI_COMM_ID=localhost:9000#[0-9a-f]\{32\}$' "$run" --print-id localhost:9000
@@ -158,7 +158,8 @@ expect 0 '#(hidden)' env 'TUTTI_COMM_ID=127.0.0.1:1#word' "$info"
 expect 0 '"transports"' "$info" --json
 expect 0 'TUTTI_DEBUG  *INFO  *environment' env TUTTI_DEBUG=' info ' "$info"
 expect 0 'TUTTI_TIMEOUT  *600  *default' env TUTTI_TIMEOUT= "$info"
-# bad NAME VALUE TEXT: that row has its error, TEXT; the rest is shown still, as text and as JSON; and it is said.
+# bad NAME VALUE TEXT: the row of that setting shows the error TEXT, as text and as JSON. All other rows are shown without an error. Standard
+# error has TEXT, too.
 bad() {
   expect 1 "^tutti-info: $1='$2' (environment).*$3" env "$1=$2" "$info"
   expect 1 "^    WRONG: $1='$2' (environment).*$3" env "$1=$2" "$info"
@@ -182,7 +183,7 @@ expect 1 "TUTTI_COMM_ID=garbage .*there is no host:port" env 'TUTTI_COMM_ID=garb
 expect 1 "WRONG: TUTTI_SOCKET_IFNAME.*matches no interface" env TUTTI_SOCKET_IFNAME=nosuch0 "$info"
 expect 0 "WRONG: TUTTI_TIMEOUT.*WRONG: TUTTI_TILE" sh -c 'TUTTI_TIMEOUT=x TUTTI_TILE=x "$1" | grep WRONG | tr "\n" " "' sh "$info"
 
-# The secret shows nowhere.
+# The secret of TUTTI_COMM_ID is never printed.
 conf=$(mktemp)
 printf 'TUTTI_COMM_ID 127.0.0.1:9#sesame\nTUTTI_COM_ID=127.0.0.1:9#sesame\n' >"$conf"
 for value in '127.0.0.1:x#sesame' '#sesame' '127.0.0.1:99999#sesame'; do

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The launchers of docs/launchers.md: Open MPI's and MPICH's mpirun for real, where they are installed; srun and torchrun by what they
-# set. Each on one host, and as if on several: by PMIx where the launcher has it, by TUTTI_COMM_ID, or with a sentence.
+# The launchers of docs/launchers.md. Open MPI's and MPICH's mpirun run where they are installed. Of srun and torchrun the test sets the
+# variables. Each launcher is tried on one host and as if on several: with PMIx, with TUTTI_COMM_ID, or with an error.
 # Arguments: all_reduce_perf, tutti-run.
 set -u
 all_reduce=$1
@@ -47,7 +47,7 @@ pmi='PMI_RANK=$rank PMI_SIZE=2'
 expect 0 "$right" both "$pmi $slurm SLURM_STEP_NUM_NODES=1 $all_reduce $small"
 expect 1 'srun offers no PMIx: set TUTTI_COMM_ID' both "$pmi $slurm SLURM_STEP_NUM_NODES=2 $all_reduce $small"
 
-# A run's id is the secret of a job on several hosts.
+# torchrun's run id is the secret of a job on several hosts.
 torch="TORCHELASTIC_RUN_ID=a-long-run-id-$$-$$ MASTER_ADDR=127.0.0.1 MASTER_PORT=$((port - 1)) RANK=\$rank WORLD_SIZE=2 LOCAL_RANK=\$rank"
 expect 0 "$right" both "$torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
 expect 0 "$right" both "SLURM_PROCID=0 SLURM_NTASKS=1 PMI_RANK=0 PMI_SIZE=1 $torch LOCAL_WORLD_SIZE=2 $all_reduce $small"
@@ -68,7 +68,7 @@ expect 2 'TUTTI_NRANKS is set, and TUTTI_RANK is not' env TUTTI_NRANKS=2 "$all_r
 expect 2 'TUTTI_NRANKS=two is not a number' env TUTTI_RANK=0 TUTTI_NRANKS=two "$all_reduce" $small
 expect 2 'TUTTI_RANK=2 is not below TUTTI_NRANKS=2' env TUTTI_RANK=2 TUTTI_NRANKS=2 "$all_reduce" $small
 
-# A host without any interface, and one with ::1 alone: a new network namespace is the one, and becomes the other.
+# A new network namespace is a host without any interface. With ::1 alone it is an IPv6 host.
 if unshare -n true 2>/dev/null; then
   expect 0 "$right" unshare -n "$tutti_run" -n 2 "$all_reduce" $small
   expect 0 "$right" unshare -n "$all_reduce" -p 2 $small

@@ -26,7 +26,7 @@ expect 2 'below 64 bytes' "$sim" -t core:2 --tile 1
 expect 2 'give one size' "$sim" -t core:2 -s 1K,2K --trace "$folder/trace.json"
 expect 2 'raise it' "$sim" -t core:200 -a tree -c scatter --tile 64 -s 1
 expect 2 "^tutti-sim: --trace: cannot write $folder/none/trace.json: No such file or directory\$" "$sim" -t core:2 --trace "$folder/none/trace.json"
-expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$sim" -t core:2 --trace "$folder"  # nothing has been simulated
+expect 0 '^1$' sh -c '"$@" 2>&1 | grep -c .' sh "$sim" -t core:2 --trace "$folder"  # one line only: nothing was simulated
 expect 2 'Is a directory' "$sim" -t core:2 --trace "$folder"
 expect 2 'raise it' "$sim" -t core:200 -a tree -c scatter --tile 64 -s 1 --trace "$folder/never.json"
 expect 2 'never.json' ls "$folder/never.json"

@@ -75,7 +75,7 @@ TEST_CASE("topology file: a cluster written is the cluster read") {
   REQUIRE_THAT(text, Contains("host b rack=r0 nic=ib0:2.5Gbit nic=eth1:500Mbit latency=20us\n"));
 }
 
-TEST_CASE("topology file: a cluster of odd numbers is read as it was written") {
+TEST_CASE("topology file: unusual numbers are read as they were written") {
   const Cluster cluster = parse_cluster(
       "host a nic=1.2345678901234567Gbit nic=0.0000001bit nic=999.9999999999995Mbit latency=0.00000000000000000001s\n"
       "host b nic=999999999999999.9bit latency=123.4567890123456789us").cluster;
@@ -141,18 +141,18 @@ TEST_CASE("topology file: ranges of names") {
   REQUIRE(names_of("n[" + std::string(300, '0') + "-1]").empty());
 }
 
-TEST_CASE("topology file: as many places as there may be are read at once") {
+TEST_CASE("topology file: the largest number of places is read quickly") {
   const std::clock_t begin = std::clock();
   const ClusterReading reading = parse_cluster("site s[0-65535]\nrack r[0-65535]\nhost h[0-65535]");
-  REQUIRE(std::clock() - begin < 20 * CLOCKS_PER_SEC);  // far more than it takes; comparing all with all takes a minute
+  REQUIRE(std::clock() - begin < 20 * CLOCKS_PER_SEC);  // it takes far less; comparing every name with every other takes a minute
   REQUIRE(reading.mistakes.empty());
   REQUIRE(reading.cluster.hosts.size() == 65536);
   REQUIRE(reading.hints.size() == kMaxRemarks);
-  REQUIRE(reading.more_hints == 4 * 65536 - kMaxRemarks);  // a site without racks, a rack without hosts and site, a host without rack
+  REQUIRE(reading.more_hints == 4 * 65536 - kMaxRemarks);  // hints: a site without racks, a rack without hosts, a rack without site, a host without rack
   REQUIRE(parse_cluster(text_of(reading.cluster)).cluster == reading.cluster);
 }
 
-TEST_CASE("topology file: what is too much for the limits is a mistake, and costs no memory") {
+TEST_CASE("topology file: a file beyond the limits is a mistake") {
   std::string text;
   for (int i = 0; i < 250; ++i) text += "host n[0-65535]\n";
   ClusterReading reading = parse_cluster(text);

@@ -108,7 +108,7 @@ TEST_CASE("a rank's address comes back as it was, and damaged not at all", "[ucx
   CHECK(back.value().workers == contact.workers);
   for (size_t length = 0; length < bytes.size(); ++length) CHECK(!to_contact(bytes.substr(0, length)).ok());
   CHECK(!to_contact(bytes + "x").ok());
-  // A byte that is neither true nor false is damage, where it stands for one of these: named and the first loopback.
+  // Two bytes stand for true or false: `named`, and `loopback` of the first NIC. Another value is damage.
   for (const size_t at : {size_t{16}, bytes.find("A1") + 2}) {
     REQUIRE(bytes[at] == 0);
     std::string damaged = bytes;
@@ -145,8 +145,8 @@ TEST_CASE("loading UCX leaves the program's signal handlers alone, and is not he
   for (const int fd : {out[0], saved[0], saved[1]}) close(fd);
 }
 
-TEST_CASE("UCX listens at a port of TUTTI_PORTS, and is not asked for one when none is free", "[ucx]") {
-  // Of a listener at any free port of any interface.
+TEST_CASE("UCX listens at a port of TUTTI_PORTS, or opening fails if none is free", "[ucx]") {
+  // Takes a free port at all interfaces.
   sockaddr_in any{};
   any.sin_family = AF_INET;
   socklen_t length = sizeof any;
@@ -171,7 +171,7 @@ TEST_CASE("UCX listens at a port of TUTTI_PORTS, and is not asked for one when n
   close(probe);
 }
 
-TEST_CASE("addresses that the whole Internet may reach", "[ucx]") {
+TEST_CASE("public addresses are told from private ones", "[ucx]") {
   const auto is_public = [](std::string ip) { return Nic{"eth0", "", "", std::move(ip), false, 0}.is_public(); };
   CHECK(is_public("\x08\x08\x08\x08"));
   CHECK(is_public(std::string("\x20\x01\x0d", 3) + std::string(13, 'x')));
