@@ -11,7 +11,7 @@ struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Why the call `what` failed, with its name in front.
+// The error text of a failed call. It begins with the call's name, `what`.
 inline std::string why(tuttiResult_t result, const std::string& what) {
   std::string sentence = tuttiGetLastError(nullptr);
   if (sentence.empty()) sentence = tuttiGetErrorString(result);

@@ -48,7 +48,7 @@ def refuse(trial):
     got, out, err = trial.run(PAIR, '--report', '/nowhere/report.json', '--', 'sh', '-c', 'echo ran')
     expect('nothing runs before its report can be written', got == 2 and not out, f'{got}\n{out}{err}')
     got, out, err = trial.run(PAIR, '--version')
-    expect('it knows its version', got == 0 and re.fullmatch(r'tutti-cluster \(Tutti\) \d+\.\d+\.\d+\n', out), f'{got}\n{out}{err}')
+    expect('--version prints the version', got == 0 and re.fullmatch(r'tutti-cluster \(Tutti\) \d+\.\d+\.\d+\n', out), f'{got}\n{out}{err}')
     got, _, err = trial.run('host a nic=fast\n', '--', 'true')
     expect('a mistake in the file is told with its line', got == 2 and 'topology.txt:1: ' in err, f'{got}\n{err}')
     with tempfile.TemporaryDirectory(dir='/dev/shm') as folder:

@@ -1,4 +1,4 @@
-// board: what the fault tests share: memory in which ranks tell each other (and the test) what happened when.
+// board: what the fault tests share: memory in which ranks write down what happened and when, for each other and for the test.
 //
 // The board is mapped before the ranks are forked. Each slot is written by its rank alone; atomics carry it across.
 #pragma once

@@ -2,12 +2,12 @@
 //
 // A call that fails is right to fail as follows:
 //   an end by SIGKILL or exit             RemoteError that names a rank of that process, within 2 s (over UCX 3.5 s) of its end, if
-//                                         that rank had joined; "died" only of a process that has died, known by its pid
-//   a stop, sleep, or call left out       RemoteError at the deadline, that names the rank, or one that is behind because of it
+//                                         that rank had joined. It says "died" only of a process that has died
+//   a stop, sleep, or call left out       RemoteError at the deadline. It names the rank, or one that is late because of it
 //   an abort                              RemoteError that names who aborted; InvalidUsage on that rank itself
-//   another call                          InvalidUsage that names the rank among those who called differently
-//   a limit                               SystemError that names the limit in the process that has it, and on others the rank
-//   who leaves after its own failure      RemoteError that says so: it has not died
+//   another call                          InvalidUsage that names the rank among those that made different calls
+//   a limit                               SystemError: in the process with the limit it names the limit, in others the rank
+//   a rank that leaves after its failure  RemoteError that says so: the rank has not died
 // No call fails where nothing happened that has to be noticed. In any world a call that succeeds has the right values.
 #pragma once
 #include <string>

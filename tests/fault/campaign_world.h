@@ -1,7 +1,7 @@
 // campaign_world: a world as data: ranks, processes, threads, settings, the calls that all ranks make, and the faults.
 //
 // A world is a function of a seed, a transport and a kind of fault: the same three give the same world. Nothing runs here.
-// Ranks are numbered in the world; a communicator lists its ranks in its own order.
+// A rank's number is that in the world. A communicator lists its ranks in its own order.
 #pragma once
 #include <cstdint>
 #include <optional>
@@ -15,7 +15,7 @@ namespace tutti::test::campaign {
 
 constexpr int kMostRanks = 8, kMostComms = 12, kMostSteps = 48;
 
-// Numbers drawn one after the other.
+// A sequence of random numbers.
 class Dice {
  public:
   Dice(uint64_t seed, uint64_t purpose) : seed_(hash(seed, 0xca3a, purpose)) {}
@@ -57,7 +57,7 @@ enum class Fate {
   User,         // the process becomes another user, or undumpable
   Closed,       // closes descriptors 0, 1 and 2
   Maker,        // the process that made the ids, and has no ranks, dies
-  Two,          // two of the others at once
+  Two,          // two of the faults above at once
 };
 constexpr int kFates = 22;
 const char* name_of(Fate fate);
@@ -129,7 +129,7 @@ struct World {
 // The kind of fault of a world, if the caller does not choose one.
 Fate draw_fate(uint64_t seed);
 World draw_world(uint64_t seed, const std::string& transport, Fate kind);
-// Parts of it.
+// Parts of draw_world().
 void draw_program(World& world);
 void draw_faults(World& world);
 // Texts for people.

@@ -41,7 +41,7 @@ Plan draw(std::mt19937& random, int only) {
   return plan;
 }
 
-// The first messages on a communicator.
+// Makes the first call on a communicator.
 tuttiResult_t meet(const Plan& plan, tuttiComm_t comm, int rank) {
   std::vector<int> from(static_cast<size_t>(plan.ranks), rank), to(from.size());
   return plan.all_meet ? tuttiAlltoAll(from.data(), to.data(), 1, tuttiInt, comm, nullptr)

@@ -264,7 +264,7 @@ TEST_CASE("abort and destroy may meet in two threads", "[fault]") {
       std::thread waits([&] {  // makes a call that nobody joins, and destroys when that fails
         int one = 1, sum = 0;
         const tuttiResult_t result = tuttiAllReduce(&one, &sum, 1, tuttiInt, tuttiSum, comms[0], nullptr);
-        expect(result != tuttiSuccess, "it succeeded");
+        expect(result != tuttiSuccess, "a call that nobody joined succeeded");
         tuttiResult_t first = tuttiSuccess;
         rank.check(tuttiCommGetAsyncError(comms[0], &first), "get async error");
         expect(first == tuttiInvalidUsage, "the first error is " + std::to_string(first));

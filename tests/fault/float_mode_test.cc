@@ -67,7 +67,7 @@ uint64_t results_of(Rank& rank, tuttiComm_t comm, tuttiStream_t stream, const st
 
 }  // namespace
 
-TEST_CASE("results do not depend on a caller's floating-point mode, which it keeps", "[fault]") {
+TEST_CASE("results do not depend on the caller's floating-point mode, and calls keep it", "[fault]") {
   uint64_t right = 0;
   for (const Mode mode : {Mode::Default, Mode::Flush, Mode::Down, Mode::Up, Mode::Traps}) {
     INFO("mode " << static_cast<int>(mode));

@@ -366,7 +366,7 @@ TEST_CASE("a stream keeps the error of a failed call until StreamSynchronize has
     tuttiResult_t result = tuttiInProgress;
     wait_until([&] { return (result = tuttiStreamQuery(stream)) != tuttiInProgress; }, 10, "the end of the call");
     expect(result == tuttiInvalidUsage, "a query after a failed call says " + std::to_string(result));
-    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "no sentence");
+    expect(std::string(tuttiGetLastError(nullptr)).find("different calls") != std::string::npos, "the error does not name the different calls");
     rank.check(tuttiStreamQuery(stream), "a second query", tuttiInvalidUsage);
     rank.check(tuttiStreamSynchronize(stream), "synchronize", tuttiInvalidUsage);
     rank.check(tuttiStreamQuery(stream), "a query after that");

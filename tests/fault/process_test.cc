@@ -197,7 +197,7 @@ TEST_CASE("64 KiB of stack are enough", "[fault]") {
 }
 #endif
 
-TEST_CASE("limits are an error that names them, never a signal", "[fault]") {
+TEST_CASE("a low limit is an error that names the limit, never a signal", "[fault]") {
   struct Limit {
     int resource;
     rlim_t value;

@@ -34,7 +34,7 @@ TEST_CASE("a topology file that one rank cannot use", "[fault]") {
   check_unusable("/nowhere/cluster", "/nowhere/cluster cannot be read");
 }
 
-TEST_CASE("a topology of another number of ranks, on one rank or on all", "[fault]") {
+TEST_CASE("a topology for another number of ranks is an error, on one rank or on all", "[fault]") {
   const char* const four = "host:2 core:2";
   for (const std::initializer_list<const char*> given : {std::initializer_list<const char*>{four, four, four}, {nullptr, four, nullptr}}) {
     SharedBoard board;

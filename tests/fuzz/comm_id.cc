@@ -12,10 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!text.starts_with("unix:")) {
     const Result<HostPort> parts = parse_host_port(text.substr(0, text.find('#')));
     if (!parts.ok()) {
-      demand(!id_from_text(text, "test").ok(), "what has no host and port is no id");
+      demand(!id_from_text(text, "test").ok(), "an id has a host and a port");
       return 0;
     }
-    demand(parts.value().port != 0 && !parts.value().host.empty(), "host and port are there");
+    demand(parts.value().port != 0 && !parts.value().host.empty(), "a host is not empty and a port is not 0");
     in6_addr ip;
     const char* const host = parts.value().host.c_str();
     if (inet_pton(AF_INET, host, &ip) != 1 && inet_pton(AF_INET6, host, &ip) != 1) return 0;
@@ -24,9 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!content.ok()) return 0;
   const Result<Address> again = parse_address(to_text(content.value().address));
   if (content.value().address.family != Address::kUnix)  // a unix name is kept as a digest
-    demand(again.ok() && again.value() == content.value().address, "an address that is written is read as it was");
+    demand(again.ok() && again.value() == content.value().address, "an address that is written and read is the same");
   const Result<IdContent> decoded = decode_id(encode_id(content.value()));
   demand(decoded.ok() && decoded.value().address == content.value().address && decoded.value().secret == content.value().secret,
-         "an id holds what it was made of");
+         "an id that is encoded and decoded is the same");
   return 0;
 }

@@ -18,7 +18,7 @@ const Key kKey{1, 2, 3};
 struct Ends {
   Ends() {
     int fds[2];
-    demand(prepare_crypto().ok() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "there are sockets");
+    demand(prepare_crypto().ok() && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0, "a pair of sockets can be made");
     here = Descriptor(fds[0]);
     there = Descriptor(fds[1]);
   }
@@ -42,7 +42,7 @@ size_t frames_of(Connection& reader, int writer, Input input) {
 void check_stranger(Connection::Side side, Input input) {
   Ends ends;
   Connection reader(std::move(ends.here), side, kKey);
-  demand(frames_of(reader, ends.there.get(), input) == 0 && !reader.authenticated(), "nobody is believed without the key");
+  demand(frames_of(reader, ends.there.get(), input) == 0 && !reader.authenticated(), "a peer without the key is not authenticated");
 }
 
 void check_known(Input input, bool honest) {
@@ -53,9 +53,9 @@ void check_known(Input input, bool honest) {
       end->write_some();
       end->read_some();
     }
-  demand(client.authenticated() && server.authenticated(), "those who know the key come together");
+  demand(client.authenticated() && server.authenticated(), "peers that know the key authenticate each other");
   if (!honest) {
-    demand(frames_of(server, client.fd(), input) == 0, "what is not sealed is no frame");
+    demand(frames_of(server, client.fd(), input) == 0, "no frame comes of unsealed bytes");
     return;
   }
   while (!input.empty()) {
@@ -68,7 +68,7 @@ void check_known(Input input, bool honest) {
       server.read_some();
       frame = server.next();
     }
-    demand(frame && frame->kind == kind && frame->payload == payload, "a frame comes as it was sent");
+    demand(frame && frame->kind == kind && frame->payload == payload, "a frame arrives as it was sent");
   }
 }
 

@@ -21,7 +21,7 @@ std::vector<std::string> checked_fields_of(const std::string& blob) {
   const std::vector<std::string> fields = fields_of(blob);
   std::string again;
   for (const std::string& field : fields) append(again, field);
-  demand(fields.size() <= kMaxFields && (fields.empty() || again == blob), "fields that are read are written as they were");
+  demand(fields.size() <= kMaxFields && (fields.empty() || again == blob), "fields that are read and written are the same");
   return fields;
 }
 
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Result<Settings> settings = Settings::load();
   Input input(data, size);
   Seats seats;
-  demand(settings.ok() && seats.read(settings.value(), 1, kRanks).ok(), "there are settings");
+  demand(settings.ok() && seats.read(settings.value(), 1, kRanks).ok(), "settings can be read");
 
   std::vector<std::string> whereabouts;
   for (const std::string& blob : blobs_of(input)) {

@@ -12,8 +12,8 @@ namespace {
 void check_hello(const std::string& bytes) {
   Hello hello, again;
   if (!unpack(bytes, &hello)) return;
-  demand(hello.ranks >= 1 && hello.ranks <= kMaxRanks && hello.who.rank >= 0 && hello.who.rank < hello.ranks, "a rank is one of the ranks");
-  demand(unpack(pack(hello), &again) && pack(again) == pack(hello), "a hello that is written is read as it was");
+  demand(hello.ranks >= 1 && hello.ranks <= kMaxRanks && hello.who.rank >= 0 && hello.who.rank < hello.ranks, "the rank of a hello is below the number of ranks");
+  demand(unpack(pack(hello), &again) && pack(again) == pack(hello), "a hello that is written and read is the same");
 }
 
 void check_parts(const std::string& bytes) {
@@ -23,13 +23,13 @@ void check_parts(const std::string& bytes) {
     const Cause cause = in.cause();
     const Address address = in.address();
     const Key key = in.key();
-    demand(who.host.size() <= 64 && cause.text.size() <= kMaxTextBytes, "texts have limits");
+    demand(who.host.size() <= 64 && cause.text.size() <= kMaxTextBytes, "no text is longer than its limit");
     if (!in.ok()) break;
     const std::string written = Writer().identity(who).cause(cause).address(address).text(view_of(key)).bytes();
     Reader back(written);
     demand(to_text(back.identity()) == to_text(who) && back.cause().text == cause.text && back.address() == address && back.key() == key &&
                back.ok(),
-           "what is written is read as it was");
+           "parts that are written and read are the same");
     (void)to_text(address);
   }
 }
@@ -50,7 +50,7 @@ void check_inquiry(const std::string& bytes) {
     answers.push_back(std::move(answer));
   }
   const Cause cause = conclude(inquiry, answers);
-  demand(cause.rank >= -1 && cause.rank < static_cast<int>(answers.size()), "whom to blame is a rank, or nobody");
+  demand(cause.rank >= -1 && cause.rank < static_cast<int>(answers.size()), "a rank that is blamed exists");
 }
 
 }  // namespace

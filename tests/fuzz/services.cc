@@ -22,7 +22,7 @@ constexpr int64_t kLeftNs = 1'000'000'000;
 
 Descriptor open_socket() {
   Descriptor fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  demand(fd.open(), "there are sockets");
+  demand(fd.open(), "a socket can be made");
   return fd;
 }
 
@@ -49,7 +49,7 @@ std::optional<Connection> meet(const sockaddr* name, socklen_t length, const Key
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
   const bool rendezvous = input.byte() == 'r';
-  demand(prepare_crypto().ok(), "there is cryptography");
+  demand(prepare_crypto().ok(), "libsodium works");
   const Key secret{1}, key = rendezvous ? rendezvous_key(secret) : secret;
 
   Descriptor listener = open_socket();
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   socklen_t length = sizeof(sa_family_t);  // the kernel chooses a name
   demand(bind(listener.get(), reinterpret_cast<sockaddr*>(&name), length) == 0 && listen(listener.get(), kRanks) == 0, "a server can listen");
   length = sizeof name;
-  demand(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0, "it has a name");
+  demand(getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0, "the server's socket has a name");
   Result<std::unique_ptr<Server>> server =
       rendezvous ? make_rendezvous(std::move(listener), secret, 0, 1, -1) : make_hub(std::move(listener), key, kRanks, kLeftNs);
   demand(server.ok() && server.value()->start("fuzz").ok(), "a server can start");

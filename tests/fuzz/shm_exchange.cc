@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const shm::ArenaLayout layout(kRanks, 4096);
   static uint64_t runs = static_cast<uint64_t>(getpid()) << 32;
   ++runs;
-  demand(prepare_crypto().ok(), "there is cryptography");
+  demand(prepare_crypto().ok(), "libsodium works");
   const std::array<shm::Token, kRanks> tokens{{{runs, 1}, {runs, 2}, {runs, 3}}};
   const std::vector<shm::Contact> contacts = contacts_of(tokens, layout);
   Input input(data, size);
@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Result<std::unique_ptr<shm::Arena>> theirs = shm::Arena::create(layout, tokens[2]);
   const Descriptor other(memfd_create("fuzz", MFD_CLOEXEC));
   const Result<Descriptor> first = shm::listen_at(tokens[0]), last = shm::listen_at(tokens[2]);
-  demand(mine.ok() && theirs.ok() && other.open() && first.ok() && last.ok(), "there is shared memory");
+  demand(mine.ok() && theirs.ok() && other.open() && first.ok() && last.ok(), "shared memory and sockets can be made");
   const Files files{theirs.value()->descriptor(), other.get()};
 
   std::vector<shm::Neighbour> neighbours(kRanks);

@@ -15,9 +15,9 @@ constexpr uint64_t kManyRanks = UINT64_MAX;
 #endif
 
 void check_remarks(const std::vector<Remark>& remarks, uint64_t more) {
-  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "a hundred remarks are kept, and the others counted");
+  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "at most kMaxRemarks remarks are kept");
   const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
-  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks come by line");
+  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks are in the order of lines");
 }
 
 }  // namespace
@@ -28,13 +28,13 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   check_remarks(reading.hints, reading.more_hints);
   if (!reading.mistakes.empty()) return 0;
   const Cluster& cluster = reading.cluster;
-  demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written is read as it was");
+  demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written and read is the same");
   demand(HostNames(cluster).find(cluster.hosts.back().name) == cluster.hosts.size() - 1, "a host is found by its name");
 
   if (cluster.ranks() <= kManyRanks) {
     const Result<Topology> alone = assemble(cluster);
     if (alone.ok()) demand(static_cast<uint64_t>(alone.value().ranks()) == cluster.ranks(), "all ranks are in the topology");
-    demand(assemble(cluster, 4).ok() == alone.ok(), "so are they where all share a machine");
+    demand(assemble(cluster, 4).ok() == alone.ok(), "the number of cores does not decide whether it can be assembled");
   }
   std::vector<Whereabouts> ranks(3);
   ranks[1].network = 1;

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Topology& topology = made.value();
   const int last = topology.ranks() - 1;
   demand(last >= 0 && last < Topology::kMaxRanks, "there are 1 to 65536 ranks");
-  demand(topology.splits().empty() == (last == 0), "some level parts the ranks");
+  demand(topology.splits().empty() == (last == 0), "some level splits two ranks or more");
   demand((topology.divergence(0, last) == topology.levels().size()) == (last == 0), "the first and the last rank are in different places");
   for (size_t level = 0; level < topology.levels().size(); ++level) {
     size_t ranks = 0;

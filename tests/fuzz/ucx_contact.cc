@@ -12,12 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string bytes(input.take(input.two_bytes()));
     const Result<ucx::Contact> contact = ucx::to_contact(bytes);
     if (!contact.ok()) continue;
-    demand(ucx::to_bytes(contact.value()) == bytes, "a contact that is read is written as it was");
+    demand(ucx::to_bytes(contact.value()) == bytes, "a contact that is read and written is the same");
     ranks.push_back(contact.value().at);
   }
   if (ranks.empty()) return 0;
   const std::vector<std::vector<uint32_t>> rails = ucx::match_rails(ranks);
-  demand(!rails.empty() && rails.size() <= ucx::kMostRails, "there are rails");
+  demand(!rails.empty() && rails.size() <= ucx::kMostRails, "there are 1 to kMostRails rails");
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
     std::vector<uint64_t> rates;
     for (const std::vector<uint32_t>& rail : rails) {

@@ -14,9 +14,9 @@ namespace {
 void check_size(const std::string& text) {
   const Result<uint64_t> bytes = parse_bytes(text);
   if (!bytes.ok()) return;
-  demand(bytes.value() <= 1'000'000'000'000'000'000, "a size has a limit");
-  demand(text.find('\0') == std::string::npos, "a size is all of the text");
-  demand(parse_bytes(std::to_string(bytes.value())).value() == bytes.value(), "a size in bytes is read as it is");
+  demand(bytes.value() <= 1'000'000'000'000'000'000, "a size is at most 1e18 bytes");
+  demand(text.find('\0') == std::string::npos, "a size contains no zero byte");
+  demand(parse_bytes(std::to_string(bytes.value())).value() == bytes.value(), "a size that is written and read is the same");
 }
 
 void check_algorithms(const std::string& text) {
@@ -24,7 +24,7 @@ void check_algorithms(const std::string& text) {
   if (!forced.ok()) return;
   for (int c = 0; c < kCollectives; ++c) {
     const Collective collective = static_cast<Collective>(c);
-    demand(!forced.value().strict(collective) || !forced.value().name(collective).empty(), "what must apply has a name");
+    demand(!forced.value().strict(collective) || !forced.value().name(collective).empty(), "an algorithm that must be used has a name");
   }
 }
 

@@ -15,12 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string text(input.up_to('\n'));
     Result<Whereabouts> one = parse_whereabouts(text);
     if (!one.ok()) continue;
-    demand(text_of(one.value()) == text, "only what text_of() writes is read");
+    demand(text_of(one.value()) == text, "a text that is read is what text_of() writes");
     ranks.push_back(std::move(one.value()));
   }
   if (ranks.empty()) return 0;
   const Result<Topology> topology = assemble(ranks, nullptr, {{1e-6, 1e9}, true});
-  demand(topology.ok() && static_cast<size_t>(topology.value().ranks()) == ranks.size(), "ranks anywhere have a topology");
+  demand(topology.ok() && static_cast<size_t>(topology.value().ranks()) == ranks.size(), "a topology can be assembled for any ranks");
   (void)hash_of(topology.value());
   return 0;
 }

@@ -108,10 +108,10 @@ def on_command_lines(script, folder):
     old = folder / 'old.json'
     old.write_text('old')
     code, text = compare(script, folder, 'reduce', '--rounds', '1', '--json', str(old), '--out', str(folder / 'new/out'))
-    expect('a run that fails leaves what was there, and nothing new',
+    expect('a run that fails changes no file and makes none',
            code == 1 and old.read_text() == 'old' and not (folder / 'new').exists(), text)
     code, text = compare(script, folder, '--version')
-    expect('it knows its version', code == 0 and re.fullmatch(r'compare.py \(Tutti\) \d+\.\d+\.\d+\n', text), text)
+    expect('--version prints the version', code == 0 and re.fullmatch(r'compare.py \(Tutti\) \d+\.\d+\.\d+\n', text), text)
 
 
 def over_real_programs(script, build):

@@ -171,7 +171,7 @@ TEST_CASE("UCX listens at a port of TUTTI_PORTS, or opening fails if none is fre
   close(probe);
 }
 
-TEST_CASE("addresses that the whole Internet may reach", "[ucx]") {
+TEST_CASE("public addresses are told from private ones", "[ucx]") {
   const auto is_public = [](std::string ip) { return Nic{"eth0", "", "", std::move(ip), false, 0}.is_public(); };
   CHECK(is_public("\x08\x08\x08\x08"));
   CHECK(is_public(std::string("\x20\x01\x0d", 3) + std::string(13, 'x')));

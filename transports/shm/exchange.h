@@ -5,7 +5,7 @@
 // arenas and heaps in other processes:
 //   member -> collector   its rank, a nonce
 //   collector -> member   a nonce, a proof that it knows the collector's secret
-//   member -> collector   the same proof, its two descriptors
+//   member -> collector   a proof that it knows that secret, too; its two descriptors
 //   collector -> member   the descriptors of all ranks in other processes, in batches
 // Only members of the communicator know the secrets. A stranger who connects stays a guest. The number of guests is limited, and the user
 // with most guests loses his oldest first.
