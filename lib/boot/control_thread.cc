@@ -130,7 +130,7 @@ void ControlPlane::take_gathered(const Frame& frame) {
   const uint32_t round = in.u32();
   const size_t first = in.u32(), count = in.u32();
   Lock lock(mutex_);
-  if (round != round_ || first != blobs_here_ || count > ranks_ - first) return;
+  if (round != round_ || first != blobs_here_ || first + count > blobs_.size()) return;
   for (size_t i = 0; i < count; ++i) blobs_[first + i] = in.text(kMaxBlobBytes);
   if (!in.ok()) return;
   blobs_here_ = first + count;
