@@ -1,4 +1,4 @@
-// process: see process.h. The token lies on a page that the kernel wipes in a forked child, who then draws its own.
+// process: see process.h. The token lies on a page that the kernel clears in a forked child. The child then draws its own token.
 #include "lib/base/process.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ namespace tutti {
 namespace {
 
 struct Drawn {
-  enum : uint32_t { No, Now, Done };  // No: as the kernel wipes it
+  enum : uint32_t { No, Now, Done };  // No is 0: the state of a cleared page
   std::atomic<uint32_t> state;
   ProcessToken token;
 };
@@ -25,7 +25,7 @@ Drawn* make_page() {
   void* const page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   static Drawn spare;
   static Drawn* drawn = page == MAP_FAILED ? &spare : static_cast<Drawn*>(page);
-  // Before Linux 4.14 the kernel does not wipe, nor does it where there was no page: then fork() does.
+  // Linux before 4.14 cannot clear the page, and there may be no page. Then a fork handler clears the state.
   if (page == MAP_FAILED || madvise(page, kPage, MADV_WIPEONFORK) != 0)
     pthread_atfork(nullptr, nullptr, [] { drawn->state.store(Drawn::No); });
   return drawn;
@@ -33,7 +33,7 @@ Drawn* make_page() {
 
 ProcessToken draw() {
   ProcessToken token{};
-  // It cannot fail once the system is up; before that, time and address tell processes apart well enough.
+  // getrandom() can fail only while the system boots. Then time, address and pid tell processes apart well enough.
   if (getrandom(token.data(), sizeof token, 0) != sizeof token)
     token = {static_cast<uint64_t>(now_ns()), reinterpret_cast<uint64_t>(&token) ^ static_cast<uint64_t>(getpid())};
   return token;
