@@ -40,7 +40,7 @@ class HandleTable {
       const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
       place.object.store(object, std::memory_order_relaxed);
       place.generation.store(generation);
-      // A release: who reads Alive with acquire sees object and generation, and what the object is made of.
+      // A release store: a thread that reads Alive with acquire sees the object, its contents and the generation.
       place.state.store(State::Alive);
       return encode(i, generation);
     }

@@ -182,7 +182,7 @@ void ControlPlane::deliver(const Cause& cause) {
     Lock lock(mutex_);
     if (aborted_ || leaving_) return;
   }
-  // Before all_gather() returns the cause: whoever sees it fail finds the communicator failed. Only this thread aborts.
+  // The callback comes before all_gather() returns the cause: a caller that sees it fail must find the communicator failed.
   if (callbacks_.on_abort) callbacks_.on_abort(cause);
   Lock lock(mutex_);
   aborted_ = cause;

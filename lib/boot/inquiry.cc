@@ -32,8 +32,8 @@ std::string blame(int rank, const Answer& answer, const std::string& deed) {
   }
 }
 
-// Two ranks in the collective of one number that is not the same: a mistake that no message need have shown, when each waits
-// for another one's. Nobody lags then.
+// Finds two ranks that called different collectives under one number. No message need have shown that, if each rank waits for a message of
+// another one. Then no rank lags.
 std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   std::map<uint64_t, int> first;  // by collective number: the lowest rank that is in it
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
@@ -65,7 +65,7 @@ Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   return {Code::InvalidUsage, groups.back().first.front(), concat("ranks made different calls: ", joined(parts), inquiry.text)};
 }
 
-// Finds sends and receives of which each waits for the next, and the last for the first. In such a ring no rank lags.
+// Finds a ring of sends and receives: each waits for the next, and the last waits for the first. Then no rank lags.
 std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   const int ranks = static_cast<int>(answers.size());
   const auto next = [&](int rank) {
