@@ -10,18 +10,18 @@
  *  - stream == NULL on host memory: the call returns when the result is there. Any other stream: the call is queued and
  *    returns at once; calls on one stream complete in order.
  *  - Every rank of a communicator makes the same collective calls in the same order with the same count, type, op and
- *    root. A message says which call it belongs to: the first that belongs to another one ends in tuttiInvalidUsage, with a text
- *    that says what each rank called, and no later call takes its data.
+ *    root. Every message says which call it belongs to. The first message of another call ends in tuttiInvalidUsage, with a text
+ *    that says what each rank called. No later call takes the data of that message.
  *  - A communicator is used by one thread at a time. Different communicators are independent. tuttiCommAbort(),
  *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
  *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
- *  - Communicators and streams do not survive fork(): in the child their handles are answered with tuttiInvalidArgument. A
- *    child's actions and lifetime do not affect its parent's communicators.
- *  - Results do not depend on the caller's floating-point mode: calls calculate with denormals and round to nearest.
- *  - A thread that calls needs 64 KiB of stack. The library blocks all signals in its own threads, and handles none.
- *  - Once loaded the library stays: dlclose() does not unload it.
- *  - An error leaves a sentence behind: tuttiGetLastError(). That of a wrong call begins with the function's name.
- *    tuttiInvalidArgument means that nothing has happened.
+ *  - Communicators and streams do not survive fork(): in the child every call on their handles returns tuttiInvalidArgument. What the
+ *    child does, and when it exits, does not affect the parent's communicators.
+ *  - Results do not depend on the caller's floating-point mode: calls round to nearest and keep denormals.
+ *  - A calling thread needs 64 KiB of stack. The library's own threads block all signals. The library sets no signal handler.
+ *  - dlclose() does not unload the library.
+ *  - Every error leaves a sentence for tuttiGetLastError(). If the call itself was wrong, the sentence begins with the function's name.
+ *    tuttiInvalidArgument means that the call did nothing.
  *  - Nothing waits for ever: TUTTI_INIT_TIMEOUT and TUTTI_TIMEOUT (seconds) bound start-up and operations.
  */
 #ifndef TUTTI_TUTTI_H
@@ -137,17 +137,17 @@ TUTTI_API tuttiResult_t tuttiGetVersion(int* version);
 TUTTI_API const char* tuttiGetErrorString(tuttiResult_t result);
 
 /* The last error's full sentence: what was wrong, with which rank, in which operation, and what to do about it.
- * comm: that communicator's first failure, or, if it has none, this thread's last failed call; NULL: the latter. "" when nothing
- * failed. The text stays valid until the same thread calls this function again. Any thread. */
+ * comm: that communicator's first failure. If it has none, or comm is NULL: this thread's last failed call. "" when nothing failed.
+ * The text stays valid until the same thread calls this function again. Any thread. */
 TUTTI_API const char* tuttiGetLastError(tuttiComm_t comm);
 
 /* ---------------------------------------------------------------- communicators */
 
 /* Makes an id for one communicator and starts its rendezvous, a listening socket in this process: the process must live
- * until all ranks have passed tuttiCommInitRank(). An id for which no rank comes ends after TUTTI_INIT_TIMEOUT seconds, with its
- * thread and its socket. Call it on one rank and pass the bytes to the others. With TUTTI_COMM_ID=host:port[#secret] in the
- * environment (unix:name[#secret] for ranks of one host) every process gets the same id without any exchange, and rank 0 opens the
- * rendezvous at that address. Errors: InvalidArgument (NULL, a TUTTI_COMM_ID that is none), SystemError (no socket, no thread). */
+ * until all ranks have passed tuttiCommInitRank(). If no rank comes within TUTTI_INIT_TIMEOUT seconds, the rendezvous ends. Call it on
+ * one rank and pass the bytes to the others. With TUTTI_COMM_ID=host:port[#secret] in the environment (unix:name[#secret] for ranks of
+ * one host) every process gets the same id without any exchange, and rank 0 opens the rendezvous at that address.
+ * Errors: InvalidArgument (NULL, or TUTTI_COMM_ID is not an address), SystemError (no socket, no thread). */
 TUTTI_API tuttiResult_t tuttiGetUniqueId(tuttiUniqueId* uniqueId);
 
 /* Joins a communicator of `nranks` ranks (1..1024) as `rank` (0..nranks-1). Blocks until all ranks have come, TUTTI_INIT_TIMEOUT
@@ -168,28 +168,28 @@ TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int
 /* Splits a communicator: ranks that give the same color (>= 0) form a new one, ordered by key, then by rank in `comm`.
  * TUTTI_SPLIT_NOCOLOR: this rank takes part in the call, and *newcomm becomes NULL. Collective over all ranks of comm, which
  * must have no other call in flight. config may be NULL (the parent's settings); its `blocking` is not looked at, the call
- * always blocks. Its secret is sealed for each of the new communicator's members, so that ranks of other colors cannot join. Errors: InvalidArgument
- * (color), RemoteError (a rank died, or did not call: named with what it does instead), InvalidUsage, SystemError. Where a rank
- * fails before it has joined the others of its color, `comm` fails with it. */
+ * always blocks. Ranks of other colors cannot join the new communicator: its secret is encrypted for each of its members.
+ * Errors: InvalidArgument (color), RemoteError (a rank died, or did not call; the text names the rank and says what it does instead),
+ * InvalidUsage, SystemError. If a rank fails before it has joined the others of its color, `comm` fails, too. */
 TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config);
 
-/* Completes all queued operations and takes leave of the other ranks, so that their later death or exit is no error here. It compares
- * what was sent with what was taken, and how many collective calls ranks have made: of two ranks that differ the one that leaves later
- * gets InvalidUsage, whose text says what, and who; over UCX a message that nobody receives may be RemoteError instead (as of
- * tuttiCommDestroy). After rank 0 has left, numbers of calls are compared with those that had left before it. Where the communicator has
- * failed nothing is compared. Only CommDestroy and CommAbort may follow. */
+/* Completes all queued operations and leaves the other ranks: their later death or exit is no error here.
+ * It checks that every message was received, and that all ranks made the same number of collective calls. If two ranks differ, the one
+ * that leaves later gets InvalidUsage; the text names the ranks and the difference. Over UCX a message that nobody receives may end in
+ * RemoteError instead (see tuttiCommDestroy). Once rank 0 has left, a rank compares its calls only with the ranks that left before
+ * that. If the communicator has failed, nothing is checked. Only CommDestroy and CommAbort may follow. */
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
  * answered with tuttiInvalidArgument. Waits for other ranks only as far as queued operations do, and, between hosts, until they have
- * taken what was sent: tuttiRemoteError names one that has not when the timeout is over. InvalidUsage as tuttiCommFinalize. The
- * communicator is freed all the same.
+ * received what was sent to them. tuttiRemoteError names a rank that has not received it when the timeout ends. InvalidUsage: see
+ * tuttiCommFinalize. The communicator is freed even if an error is returned.
  * Not inside a group that has collected calls on it: they would find it gone. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
 
 /* Ends everything on this communicator here and on all other ranks: operations in flight return tuttiRemoteError (on this
- * rank: tuttiInvalidUsage "aborted"), and nothing touches user memory once this call returns. Frees the handle; if another thread is
- * inside a call on it, that call returns first, and may be followed by one CommDestroy or CommAbort of that thread, which succeeds.
+ * rank: tuttiInvalidUsage "aborted"), and nothing touches user memory once this call returns. Frees the handle. If another thread is
+ * inside a call on it, that call returns first. That thread may then call CommDestroy or CommAbort once, and that succeeds.
  * From any thread. */
 TUTTI_API tuttiResult_t tuttiCommAbort(tuttiComm_t comm);
 
@@ -197,8 +197,8 @@ TUTTI_API tuttiResult_t tuttiCommAbort(tuttiComm_t comm);
 TUTTI_API tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count);
 TUTTI_API tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank);
 
-/* *asyncError: the first error of the communicator, tuttiInProgress while a non-blocking init runs, else tuttiSuccess. Like
- * tuttiGetLastError it still answers after another thread's CommAbort. Does not wait. Any thread. */
+/* *asyncError: the first error of the communicator, tuttiInProgress while a non-blocking init runs, else tuttiSuccess. This call and
+ * tuttiGetLastError still work after another thread's CommAbort. Does not wait. Any thread. */
 TUTTI_API tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError);
 
 /* ---------------------------------------------------------------- collectives
@@ -286,9 +286,9 @@ TUTTI_API tuttiResult_t tuttiGroupEnd(void);
 /* ---------------------------------------------------------------- host streams (beyond NCCL) */
 
 /* A stream runs its calls in order in a thread of its own. Synchronize waits for what is queued and returns the first error of a call
- * on the stream since the last Synchronize. Query does not wait: tuttiInProgress until everything queued is done, then what
- * Synchronize would return, which it leaves there. Destroy waits and returns what Synchronize would. Synchronize and Query may be
- * called from any thread. */
+ * on the stream since the last Synchronize. Query does not wait. It returns tuttiInProgress until everything queued is done, and then
+ * what Synchronize would return; a later Synchronize returns it again. Destroy waits and returns what Synchronize would. Synchronize and
+ * Query may be called from any thread. */
 TUTTI_API tuttiResult_t tuttiStreamCreate(tuttiStream_t* stream);
 TUTTI_API tuttiResult_t tuttiStreamSynchronize(tuttiStream_t stream);
 TUTTI_API tuttiResult_t tuttiStreamQuery(tuttiStream_t stream);
@@ -296,11 +296,11 @@ TUTTI_API tuttiResult_t tuttiStreamDestroy(tuttiStream_t stream);
 
 /* ---------------------------------------------------------------- memory */
 
-/* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place: a message of 8 KiB or more from
- * it is not copied on the way, nor is one to it that is a sum, or does not fit the caches. While an operation runs, ranks of the same
- * communicator (and no others) may access the buffers it was given, never anything else. Otherwise it works like any other memory.
- * What a forked child inherits stays shared with its parent, and is to the child's communicators like memory from malloc. MemFree takes
- * what MemAlloc gave, when no operation uses it any more; anything else is InvalidArgument. Any thread. */
+/* Page-aligned zeroed memory of `size` bytes that other ranks of the host read and write in place. A message of 8 KiB or more from
+ * it is not copied on the way. A message to it is not copied either, if it is a sum or does not fit the caches. While an operation runs,
+ * ranks of the same communicator (and no others) may access the buffers it was given, never anything else. Otherwise it works like any
+ * other memory. A forked child shares the memory that it inherits with its parent; the child's communicators treat it like memory from
+ * malloc. MemFree takes a pointer that MemAlloc gave; any other is InvalidArgument. No operation may still use the memory. Any thread. */
 TUTTI_API tuttiResult_t tuttiMemAlloc(void** ptr, size_t size);
 TUTTI_API tuttiResult_t tuttiMemFree(void* ptr);
 

@@ -52,10 +52,10 @@ void take_back(tuttiComm_t* out) {
   *out = nullptr;
 }
 
-// Whether another thread has aborted it: who was in a call then, and destroys because that has failed, does right.
+// Whether another thread has aborted the communicator. A thread whose call has failed for that may still destroy it, once.
 bool ended_by_abort(tuttiComm_t comm) { return comm_handles().take_end(reinterpret_cast<uintptr_t>(comm)); }
 
-// The members of a child wait for one another. When one of them fails before it has joined them, only the parent can tell the others.
+// The members of a child wait for one another. If one of them fails before it has joined them, only the parent can tell the others.
 void fail_split(Comm& parent, const Status& failure) {
   const Status told = fail(failure.code(), "CommSplit of ", parent.title(), ": rank ", parent.rank(), ": ", failure.text());
   parent.fail_all(told.code(), parent.rank(), told.text());
@@ -69,7 +69,7 @@ Status run_init(Setup& setup) {
     if (setup.parent && guard) setup.parent->set_joining_child(guard.get());
     status = guard ? guard->init() : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
     if (setup.parent) setup.parent->set_joining_child(nullptr);
-    if (setup.parent && guard && !status.ok() && !guard->has_joined()) fail_split(*setup.parent, status);
+    if (setup.parent && !status.ok() && !(guard && guard->has_joined())) fail_split(*setup.parent, status);
   }
   if (!status.ok()) take_back(setup.out);
   return status;
@@ -256,7 +256,7 @@ tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) {
       if (guard->state().code() == Code::InProgress) guard->abort();
       left = guard->finalize();
     }
-    // None if another thread, which aborts, has been quicker.
+    // Null if another thread aborts the communicator and has removed it first.
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm)));
     return left;
   });
@@ -271,7 +271,7 @@ tuttiResult_t tuttiCommAbort(tuttiComm_t comm) {
       (void)guard->finalize();
       remember_failure(comm, guard->state());
     }
-    // None if another thread, which destroys it because its call has failed, has been quicker.
+    // Null if another thread destroys the communicator, because its call has failed, and has removed it first.
     const std::unique_ptr<Comm> object(comm_handles().remove(reinterpret_cast<uintptr_t>(comm), true));
     return {};
   });

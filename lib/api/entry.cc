@@ -37,7 +37,7 @@ void remember_failure(tuttiComm_t comm, const Status& failure) noexcept {
     past().failures.emplace_back(comm, failure);
     if (past().failures.size() > kMostPast) past().failures.pop_front();
   } catch (const std::exception&) {
-    // Then it is not known.
+    // There is no memory to remember it.
   }
 }
 
@@ -66,7 +66,7 @@ tuttiResult_t answer_failure(const char* function, Status status) noexcept {
   try {
     t_last_error = status.text();
   } catch (const std::bad_alloc&) {
-    t_last_error = "out of memory";  // short enough to need none
+    t_last_error = "out of memory";  // so short that it needs no allocation
   }
   return static_cast<tuttiResult_t>(status.code());
 }
@@ -114,7 +114,7 @@ const char* tuttiGetLastError(tuttiComm_t comm) {
     if (!guard && !past) {
       t_shown_error = named("tuttiGetLastError", bad_comm()).text();
     } else if (const Status state = guard ? guard->state() : *past; !state.ok() && state.code() != Code::InProgress) {
-      // What this thread was told may say more (in which call it was) around the first cause.
+      // This thread's own error may contain the first cause and say more: in which call the thread was.
       if (t_last_error.find(state.text()) == std::string::npos) t_shown_error = state.text();
     }
     return t_shown_error.c_str();

@@ -75,23 +75,23 @@ class CallGuard {
   Comm* const object_;
 };
 
-// Of communicators that tuttiCommAbort has ended: their first failure, for threads that were in a call then and ask.
+// The first failures of communicators that tuttiCommAbort has ended: a thread that was inside a call then may still ask for it.
 void remember_failure(tuttiComm_t comm, const Status& failure) noexcept;
 std::optional<Status> remembered_failure(tuttiComm_t comm);
 
 Status bad_comm();
 Status bad_stream();
 
-// A failure that is the caller's, InvalidArgument or InvalidUsage, with the name of the function that was called before its sentence,
-// unless it names one already: that of a call in a group.
+// Puts the function's name before the sentence of a caller's mistake (InvalidArgument, InvalidUsage). Not if the sentence begins with a
+// function's name already: tuttiGroupEnd returns the failure of a call in the group.
 Status named(const char* function, Status status) noexcept;
-// Remembers a failure's sentence, named, for tuttiGetLastError(NULL) of this thread, and returns its code.
+// Remembers the sentence of named() for this thread's tuttiGetLastError(NULL), and returns the code.
 tuttiResult_t answer_failure(const char* function, Status status) noexcept;
-// The same for what a bug has thrown, or an allocation; an open group fails with it.
+// The same for an exception: a bug, or no memory. An open group fails, too.
 tuttiResult_t answer_exception(const char* function, const std::exception& error) noexcept;
 
-// Runs the body of an entry point, `function`, that calculates nothing itself; a bug that throws (or no memory) becomes a result. No
-// sentence in a body has to begin with the function's name.
+// Runs the body of the entry point `function`. An exception (a bug, or no memory) becomes a result. The sentences of a body need not begin
+// with the function's name. The body must do no floating-point calculation of its own.
 template <typename Body>
 tuttiResult_t enter_call(const char* function, const Body& body) noexcept {
   try {
@@ -101,7 +101,7 @@ tuttiResult_t enter_call(const char* function, const Body& body) noexcept {
     return answer_exception(function, error);
   }
 }
-// The same for all others.
+// The same for a body that may calculate.
 template <typename Body>
 tuttiResult_t enter(const char* function, const Body& body) noexcept {
   const DefaultFloatMode mode;
@@ -111,9 +111,9 @@ tuttiResult_t enter(const char* function, const Body& body) noexcept {
 // How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
 extern constinit thread_local int t_group_depth __attribute__((tls_model("initial-exec")));
 inline bool in_group() { return t_group_depth > 0; }
-// Names a failure, and remembers the first one inside a group: tuttiGroupEnd returns it and starts nothing.
+// named(). Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
 Status noted_in_group(const char* function, Status status) noexcept;
-// The body of a call that belongs to a group if it is made in one.
+// Runs the body of a call that can be part of a group, and passes its failure through noted_in_group().
 template <typename Body>
 Status noting(const char* function, const Body& body) {
   Status status = body();
@@ -135,14 +135,14 @@ inline Status dispatch(tuttiComm_t comm, Comm& object, tuttiStream_t stream, Cal
 }
 // Work on communicators that has to run side by side with that of others in a group (init, split).
 struct Setup {
-  const char* function = nullptr;  // what was called
+  const char* function = nullptr;  // the function that the user called
   Status (*run)(Setup& setup) = nullptr;
-  void (*drop)(Setup& setup) = nullptr;  // instead of run, or when it ends by an exception; `status` says why
+  void (*drop)(Setup& setup) = nullptr;  // called instead of run, or after run has thrown; `status` says why
   Comm* comm = nullptr;         // init: the new one
-  Comm* parent = nullptr;       // init, of a child of a split: what ends the parent ends it, too
+  Comm* parent = nullptr;       // init of a split's child: if the parent fails, the init ends
   tuttiComm_t* out = nullptr;   // where the handle goes; NULL is written on failure
   uintptr_t handle = 0;         // init: the new one's; split: the parent's
-  UniqueId id{};                // init: of the communicator
+  UniqueId id{};                // init: the communicator's
   int color = 0, key = 0;
   double timeout_s = 0;
   std::string name;

@@ -40,7 +40,7 @@ Group& this_group() {
   return group;
 }
 
-// The others of a communicator that is being made cannot finish without one that has failed: they are told.
+// Ends the other setups of the same communicator: they cannot finish without the one that has failed.
 void tell_others(std::vector<Setup>& setups, const Setup& failed, const Status& failure) {
   for (const Setup& other : setups) {
     if (&other == &failed || !other.comm || other.id != failed.id) continue;

@@ -39,7 +39,7 @@ class HandleTable {
       const uint64_t generation = place.generation.load(std::memory_order_relaxed) + 1;
       place.object.store(object, std::memory_order_relaxed);
       place.generation.store(generation);
-      // A release: who reads Alive with acquire sees object and generation, and what the object is made of.
+      // A release store: a thread that reads Alive with acquire sees the object, its contents and the generation.
       place.state.store(State::Alive);
       return encode(i, generation);
     }
@@ -78,8 +78,8 @@ class HandleTable {
 
   void release(uintptr_t handle) { place_of(handle)->users.fetch_sub(1, std::memory_order_release); }
 
-  // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle. owes_end: somebody
-  // else may be about to remove it, too, and has a right to.
+  // Takes the object out; the caller owns it now. Waits for users, and must not be one. Null: not a live handle. owes_end: another thread
+  // may still end this handle once, by take_end().
   Object* remove(uintptr_t handle, bool owes_end = false) {
     Place* place = place_of(handle);
     if (!place || place->generation.load() != generation_of(handle)) return nullptr;
@@ -91,12 +91,12 @@ class HandleTable {
     place->taken.store(false);
     return object;
   }
-  // Whether a handle that is not live any more was removed by somebody who owes another an end.
+  // Whether the handle was removed with owes_end, and take_end() has not been called yet.
   bool owes_end(uintptr_t handle) {
     Place* place = place_of(handle);
     return place && place->generation.load() == generation_of(handle) && place->state.load() == State::Owing;
   }
-  // The same, and that is it. Only the first is paid.
+  // The same. True for one caller only.
   bool take_end(uintptr_t handle) {
     Place* place = place_of(handle);
     State owing = State::Owing;
@@ -104,7 +104,7 @@ class HandleTable {
   }
 
  private:
-  enum class State : uint8_t { Dead, Owing, Alive };  // Owing: dead, and another may still end it
+  enum class State : uint8_t { Dead, Owing, Alive };  // Owing: dead, but another thread may still end it once
   struct Place {
     std::atomic<bool> taken{false};
     std::atomic<State> state{State::Dead};

@@ -57,7 +57,7 @@ tuttiResult_t tuttiRedOpCreatePreMulSum(tuttiRedOp_t* op, void* scalar, tuttiDat
     if (type < 0 || type >= kTypes)
       return fail(Code::InvalidArgument, "datatype ", type, " is no type");
     if (where != tuttiScalarDevice && where != tuttiScalarHostImmediate)
-      return fail(Code::InvalidArgument, "residence ", where, " is neither value");
+      return fail(Code::InvalidArgument, "residence ", where, " is none of the two values");
     Result<int> made = guard->add_op(scalar, static_cast<Type>(type), where == tuttiScalarHostImmediate);
     if (!made.ok()) return made.status();
     *op = static_cast<tuttiRedOp_t>(made.value());

@@ -26,7 +26,7 @@ class Deadline {
     const int64_t ms = (left_ns() + 999'999) / 1'000'000;
     return ms < limit_ms ? static_cast<int>(ms) : limit_ms;
   }
-  timespec at() const { return {at_ns_ / 1'000'000'000, at_ns_ % 1'000'000'000}; }  // of CLOCK_MONOTONIC
+  timespec at() const { return {at_ns_ / 1'000'000'000, at_ns_ % 1'000'000'000}; }  // by CLOCK_MONOTONIC
 
  private:
   explicit Deadline(int64_t at_ns) : at_ns_(at_ns) {}

@@ -1,6 +1,6 @@
-// condition: a condition variable whose deadlines are of the monotonic clock, whatever the wall clock does.
+// condition: a condition variable whose deadlines follow the monotonic clock. Changes of the wall clock do not matter.
 //
-// std::condition_variable waits so, too, but by a call that thread sanitizers of today's compilers do not know.
+// std::condition_variable can do this, too, but by a call (pthread_cond_clockwait) that today's thread sanitizers do not know.
 #pragma once
 #include <pthread.h>
 
@@ -24,12 +24,12 @@ class Condition {
   Condition& operator=(const Condition&) = delete;
 
   void notify_all() { pthread_cond_broadcast(&condition_); }
-  // Until done() holds.
+  // Waits until done() holds.
   template <typename Done>
   void wait(std::unique_lock<std::mutex>& lock, Done done) {
     while (!done()) pthread_cond_wait(&condition_, lock.mutex()->native_handle());
   }
-  // The same, or until the deadline. The last word of done().
+  // Waits until done() holds, or until the deadline. Returns what done() said last.
   template <typename Done>
   bool wait_until(std::unique_lock<std::mutex>& lock, const Deadline& deadline, Done done) {
     const timespec at = deadline.at();

@@ -9,7 +9,7 @@ namespace {
 static_assert(kSealBytes == crypto_aead_chacha20poly1305_ietf_ABYTES);
 static_assert(sizeof(Key) == crypto_aead_chacha20poly1305_ietf_KEYBYTES && sizeof(Key) == crypto_scalarmult_BYTES);
 
-// Some hundredths of a second, for a rank that joins and for whoever guesses.
+// Each key takes some hundredths of a second: for a rank that joins, and for every guess of an attacker.
 constexpr unsigned long long kStretchPasses = 3;
 constexpr size_t kStretchBytes = 16 << 20;
 
@@ -19,7 +19,7 @@ void add(crypto_generichash_state* state, std::string_view bytes) {
   crypto_generichash_update(state, bytes_of(bytes), bytes.size());
 }
 
-// A field with its length, so that no two lists of fields read the same.
+// Adds a field and its length, so that no two lists of fields give the same bytes.
 void add_field(crypto_generichash_state* state, std::string_view bytes) {
   const uint64_t length = bytes.size();
   std::array<uint8_t, 8> prefix;
@@ -68,13 +68,13 @@ Key hash_text(std::string_view purpose, std::string_view text) {
 }
 
 Result<Key> stretch_text(std::string_view purpose, std::string_view text) {
-  // The salt is the purpose's: all ranks have to find the same key, and have nothing else in common.
+  // All ranks have to find the same key, and they have nothing else in common: so the salt depends on the purpose only.
   const Key salt = hash_text("tutti stretch", purpose);
   static_assert(sizeof salt >= crypto_pwhash_SALTBYTES);
   Key key;
   if (crypto_pwhash(key.data(), key.size(), text.data(), text.size(), salt.data(), kStretchPasses, kStretchBytes,
                     crypto_pwhash_ALG_ARGON2ID13) != 0)
-    return fail(Code::SystemError, "no memory to make a key from a secret (", kStretchBytes >> 20, " MiB)");
+    return fail(Code::SystemError, "there is no memory for making a key from a secret (", kStretchBytes >> 20, " MiB)");
   return key;
 }
 
@@ -105,8 +105,8 @@ KeyPair random_key_pair() {
 Result<Key> shared_key(const KeyPair& mine, const Key& theirs) {
   Key point;
   if (crypto_scalarmult(point.data(), mine.secret.data(), theirs.data()) != 0)
-    return fail(Code::RemoteError, "what should be a public key is none");
-  // Both halves in an order that both know, so that the key belongs to this pair alone.
+    return fail(Code::RemoteError, "a public key is invalid");
+  // The key depends on both public halves, in an order that both sides know. So it belongs to this pair alone.
   const bool first = mine.open < theirs;
   return derive_key(point, "tutti shared", concat(view_of(first ? mine.open : theirs), view_of(first ? theirs : mine.open)));
 }

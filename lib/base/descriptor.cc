@@ -10,7 +10,7 @@
 
 namespace tutti {
 
-// All that are open, so that fork() can close them in the child. The mutex is held while a process forks.
+// All open descriptors, so that fork() can close them in the child. The mutex is held while the process forks.
 struct Descriptor::List {
   std::mutex mutex;
   Descriptor* first = nullptr;
@@ -18,7 +18,7 @@ struct Descriptor::List {
   static List& all() {
     static List* const list = [] {
       pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); }, [] { all().close_in_child(); });
-      return new List;  // never destroyed: descriptors are closed by static destructors, too
+      return new List;  // never destroyed: static destructors may still close descriptors
     }();
     return *list;
   }

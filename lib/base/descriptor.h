@@ -1,7 +1,7 @@
 // descriptor: an owned file descriptor.
 //
-// Never 0, 1 or 2: where a program has closed these, something else would soon write to our sockets. And never in a forked child,
-// who would keep connections open whose end tells others that this process has died: fork() closes them there.
+// Its number is never 0, 1 or 2: if a program has closed these, its output could end up in our sockets. fork() closes every descriptor in
+// the child: a child that kept a connection open would hide its parent's death from the other ranks.
 #pragma once
 #include <utility>
 
@@ -10,15 +10,15 @@ namespace tutti {
 class Descriptor {
  public:
   Descriptor() = default;
-  // Takes over what a system call has returned. If it is negative, or cannot be moved away from 0, 1 and 2, this is not open, and
-  // errno says why.
+  // Takes over what a system call has returned. If that is negative, or cannot be moved away from 0, 1 and 2, the descriptor is not open,
+  // and errno says why.
   explicit Descriptor(int fd);
   Descriptor(Descriptor&& other) noexcept { *this = std::move(other); }
   Descriptor& operator=(Descriptor&& other) noexcept;
   ~Descriptor() { reset(); }
 
-  // What makes descriptors under a lock of its own, which it takes at fork() by pthread_atfork(), calls this before that: then fork()
-  // takes both locks in the order of use.
+  // For code that makes descriptors under a lock of its own and takes that lock at fork(). It must call this before its pthread_atfork():
+  // then fork() takes its lock first and this file's lock second, as the code does.
   static void prepare_for_forks();
 
   int get() const { return fd_; }
@@ -28,7 +28,7 @@ class Descriptor {
  private:
   struct List;
   int fd_ = -1;
-  Descriptor *before_ = nullptr, *after_ = nullptr;  // all that are open
+  Descriptor *before_ = nullptr, *after_ = nullptr;  // neighbours in the list of open descriptors
 };
 
 }  // namespace tutti

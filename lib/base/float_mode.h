@@ -1,8 +1,8 @@
-// float_mode: the processor's floating-point mode, which belongs to the thread and may be any: flush-to-zero, another rounding, traps.
+// float_mode: the processor's floating-point mode. Each thread has its own: flush-to-zero, a rounding, traps.
 //
-// All ranks must calculate alike: sums, and prices by which they choose. So the library calculates in the default mode (round to
-// nearest, subnormal numbers kept, no traps) and gives the caller's mode back, with the flags that it had. A new thread inherits the
-// mode of who starts it.
+// All ranks must calculate alike: sums, and the prices by which they choose an algorithm. So the library calculates in the default mode
+// (round to nearest, subnormal numbers kept, no traps) and afterwards restores the caller's mode and flags. A new thread inherits the mode
+// of the thread that starts it.
 #pragma once
 #include <cstdint>
 
@@ -28,12 +28,12 @@ class DefaultFloatMode {
  private:
 #if defined(__x86_64__)
   using Register = uint32_t;
-  static constexpr Register kDefault = 0x1f80, kFlags = 0x3f;  // all traps masked; flags of what has happened
+  static constexpr Register kDefault = 0x1f80, kFlags = 0x3f;  // kDefault: all traps masked; kFlags: what has happened so far
   static Register get() { return _mm_getcsr(); }
   static void set(Register mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__)
   using Register = uint64_t;
-  static constexpr Register kDefault = 0, kFlags = 0;  // its flags are in another register
+  static constexpr Register kDefault = 0, kFlags = 0;  // the flags are in another register
   static Register get() {
     Register mode;
     asm volatile("mrs %0, fpcr" : "=r"(mode));
@@ -41,7 +41,7 @@ class DefaultFloatMode {
   }
   static void set(Register mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
 #else
-#error "say here where this processor has its floating-point mode"
+#error "add how this processor reads and sets its floating-point mode"
 #endif
   bool differs() const { return (callers_ & ~kFlags) != kDefault; }
 

@@ -27,7 +27,7 @@ std::atomic<bool> g_unshared{false};
 // All members are guarded by `mutex`, which is held while the process forks.
 struct Heap {
   std::mutex mutex;
-  ProcessToken owner{};  // the process whose memory it is; a forked child gets a new file
+  ProcessToken owner{};  // the process that made the file; a forked child makes a new one
   Descriptor descriptor;
   HeapFile file;
   std::map<size_t, size_t> free;  // offset -> length, no two adjacent
@@ -52,7 +52,7 @@ Heap& heap() {
   return *one;
 }
 
-// The longest file that may be made: to go beyond it would be a signal.
+// The longest file that this process may make. A longer one would raise a signal (SIGXFSZ).
 size_t longest_file() {
   rlimit limit{};
   return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? limit.rlim_cur : SIZE_MAX;
@@ -131,7 +131,7 @@ bool free_shared(void* pointer) {
   if (found == all.blocks.end()) return false;
   const Heap::Block block = found->second;
   all.blocks.erase(found);
-  // A child that frees what its parent allocated lets go of its own view only.
+  // A child that frees its parent's memory unmaps it in the child only.
   if (!block.in_file || block.owner != process_token() || g_unshared) {
     munmap(pointer, block.bytes);
     return true;

@@ -1,7 +1,7 @@
 // memory: the only large allocator; what tuttiMemAlloc hands out.
 //
-// Everything comes from one file per process, the heap, which other processes can map to reach into this memory. It is sealed: nobody
-// can shrink it under those who map it. Where the system gives no such file, memory is this process's alone.
+// All memory comes from one file per process, the heap. Other processes can map the heap to access this memory. The file is sealed: nobody
+// can shrink it while others map it. If the system cannot make such a file, no other process can access the memory.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -24,17 +24,17 @@ struct HeapFile {
 // This process's heap; made when first asked for, also in a forked child, whose memory is then its own.
 HeapFile heap_file();
 
-// A file of memory without a name, `bytes` long for ever: its seals keep everybody from changing its length. `name` is for
-// /proc/PID/maps.
+// An anonymous memory file of `bytes`. Its seals forbid everybody to change its length.
+// `name` is what /proc/PID/maps shows.
 Result<Descriptor> make_sealed_file(const char* name, size_t bytes);
-// Whether a file has these seals, and this length. Of a file from another process, before it is mapped: to read past the end of one that
-// was cut off would be a signal.
+// Whether a file has these seals and this length. Check a file of another process with it before mapping: reading past the end of a file
+// that was cut off raises a signal (SIGBUS).
 bool is_sealed(int descriptor, size_t bytes);
 
-// Whether other processes may still be let at the heap: until unshare() was called.
+// Whether other processes may still be given the heap. No longer once unshare() was called.
 bool heap_is_shared();
-// For when a peer may write to [data, data + bytes) of the heap at any time but must not any more: from now on these pages are
-// this process's alone, as they are, and the heap is let to nobody again. Ranks in threads of this process write on.
+// Replaces the pages of [data, data + bytes) by a private copy, so that other processes can no longer write to them. After that no other
+// process is given the heap. Threads of this process still share the copy. Does nothing to the pages if there is no memory for a copy.
 void unshare(void* data, size_t bytes) noexcept;
 
 // The heap of another process, or its absence.

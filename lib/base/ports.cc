@@ -19,8 +19,9 @@ std::optional<uint16_t> port_of(const std::string& text) {
 
 uint16_t Ports::at(uint32_t tried) const {
   if (any()) return 0;
-  constexpr uint32_t kStride = 40503;  // neighbours in pid begin far from one another
-  return static_cast<uint16_t>(first + (static_cast<uint32_t>(getpid()) * kStride + tried) % count());
+  constexpr uint32_t kStride = 40503;  // processes with neighbouring pids begin far apart
+  const uint32_t start = static_cast<uint32_t>(getpid()) * kStride % count();
+  return static_cast<uint16_t>(first + (start + tried) % count());
 }
 
 Result<Ports> parse_ports(const std::string& text) {

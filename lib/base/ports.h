@@ -1,5 +1,5 @@
-// ports: the TCP ports that a listener of this library may have, as TUTTI_PORTS names them: "first-last", one port, or "" for any that
-// is free.
+// ports: the TCP ports at which this library may listen.
+// TUTTI_PORTS names them: "first-last", one port, or "" for any free port.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -13,7 +13,7 @@ struct Ports {
 
   bool any() const { return first == 0; }
   uint32_t count() const { return any() ? 1 : static_cast<uint32_t>(last) - first + 1; }
-  // The one to be tried after `tried` others: processes begin at different ones. 0 stands for any.
+  // The port to try after `tried` others. Different processes begin at different ports. 0 stands for any port.
   uint16_t at(uint32_t tried) const;
 };
 

@@ -1,4 +1,4 @@
-// process: see process.h. The token lies in memory that is wiped in a forked child, which then draws its own.
+// process: see process.h. The token lies in memory that is wiped in a forked child. The child then draws its own token.
 #include "lib/base/process.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@
 namespace tutti {
 namespace {
 
-// What allocate_wiped() gave. Without a lock, since one that is held at fork() would stay so in the child.
+// What allocate_wiped() gave. There is no lock: one that another thread holds at fork() would stay locked in the child.
 struct Wiped {
   std::atomic<void*> memory{nullptr};  // stored last
   size_t bytes = 0;
@@ -30,15 +30,14 @@ void* map_zeroes(void* where, size_t bytes) {
   return memory;
 }
 
-// The kernel has wiped already, also where a child was made by clone(). But kernels before Linux 4.14 do not, and emulators may say
-// that they do when they do not.
+// The kernel wipes as well, also in a child made by clone(). But Linux before 4.14 does not, and an emulator may only say that it does.
 void wipe_in_child() {
   for (const Wiped& wiped : g_wiped)
     if (void* const memory = wiped.memory.load(std::memory_order_acquire)) (void)map_zeroes(memory, wiped.bytes);
 }
 
 struct Drawn {
-  enum : uint32_t { No, Now, Done };  // No: as wiped
+  enum : uint32_t { No, Now, Done };  // No is 0: the state of wiped memory
   std::atomic<uint32_t> state;
   ProcessToken token;
 };
@@ -52,7 +51,7 @@ Drawn* make_drawn() {
 
 ProcessToken draw() {
   ProcessToken token{};
-  // It cannot fail once the system is up; before that, time and address tell processes apart well enough.
+  // getrandom() can fail only while the system boots. Then time, address and pid tell processes apart well enough.
   if (getrandom(token.data(), sizeof token, 0) != sizeof token)
     token = {static_cast<uint64_t>(now_ns()), reinterpret_cast<uint64_t>(&token) ^ static_cast<uint64_t>(getpid())};
   return token;

@@ -1,4 +1,4 @@
-// process: which process this is, by a random token: a pid says little, since parent and child may both be pid 1 of their namespaces.
+// process: a random token that identifies this process. A pid does not: parent and child may both be pid 1 of their namespaces.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace tutti {
 
-// Different in every process of every machine, and in a forked child from its parent's.
+// Different in every process of every machine. A forked child's token differs from its parent's.
 using ProcessToken = std::array<uint64_t, 2>;
 ProcessToken process_token();
 

@@ -21,26 +21,26 @@ namespace {
 
 constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Debug, "TUTTI_DEBUG", SettingKind::Level, "NONE", "log level on stderr: NONE, WARN, INFO or TRACE"},
-    {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, read where the environment is silent"},
+    {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, for settings that the environment does not have"},
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
-    {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes by comma, =name exact, ^prefix excluded"},
-    {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written alike; empty: all good ones"},
-    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports that Tutti and UCX listen at, so that a firewall can know them; empty: any"},
+    {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes separated by commas; =name: exactly this one; ^prefix: all but these"},
+    {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written like TUTTI_SOCKET_IFNAME; empty: all suitable ones"},
+    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports at which Tutti and UCX listen, for a firewall; empty: any"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
-    {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Words, "", "transports allowed, by comma, cheapest first; empty: all that are found"},
-    {Setting::Algo, "TUTTI_ALGO", SettingKind::Words, "", "algorithm to use: NAME for all collectives, or collective:NAME by comma"},
+    {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Words, "", "transports that may be used, separated by commas; empty: all that are found"},
+    {Setting::Algo, "TUTTI_ALGO", SettingKind::Words, "", "algorithm to use: NAME for all collectives, or collective:NAME separated by commas"},
     {Setting::Tile, "TUTTI_TILE", SettingKind::Bytes, "128K", "payload of one message of a pipelined operation"},
     {Setting::TilesInFlight, "TUTTI_TILES_IN_FLIGHT", SettingKind::Count, "3", "tiles of one operation under way at once, 1..16"},
-    {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last cache, which longer results are written past; 0: as found, at most 16M for each processor that shares it"},
+    {Setting::Cache, "TUTTI_CACHE", SettingKind::Bytes, "0", "size of the last-level cache; longer results are written past the caches; 0: as found, at most 16M for each processor that shares it"},
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
-    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; as many ranks as the communicator has)"},
-    {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file of sites, racks, hosts and their links (tutti-topo lint checks it); hosts are found by name"},
+    {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; must describe as many ranks as the communicator has)"},
+    {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file that describes sites, racks, hosts and their links (tutti-topo lint checks it); it names hosts by their host names"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Words, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 
 constexpr size_t kMostFileBytes = 64 << 10, kMostMistakes = 20;
-constexpr double kMostBytes = 1e18;  // fits 64 bits
+constexpr double kMostBytes = 1e18;  // fits in 64 bits
 constexpr std::array<const char*, 4> kLevels{"NONE", "WARN", "INFO", "TRACE"};  // by LogLevel
 
 constexpr bool in_order() {
@@ -82,7 +82,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-// " ^ docker , lo," -> "^docker,lo": no blanks around what stands between signs, and no empty items.
+// " ^ docker , lo," -> "^docker,lo": without blanks and empty items.
 std::string tidy_list(const std::string& text) {
   std::string list;
   for (size_t begin = 0; begin <= text.size();) {
@@ -130,7 +130,7 @@ const std::array<SettingRow, kSettings>& setting_rows() { return kRows; }
 Result<uint64_t> parse_bytes(const std::string& text) {
   double value = 0;
   const char* const end = text.data() + text.size();
-  const auto [read, error] = std::from_chars(text.data(), end, value);  // in any locale of the program
+  const auto [read, error] = std::from_chars(text.data(), end, value);  // does not depend on the program's locale
   const std::string_view rest(read, static_cast<size_t>(end - read));
   if (error != std::errc() || !(value >= 0)) return fail(Code::InvalidArgument, "'", text, "' is not a size");
   double unit = 1;
@@ -156,7 +156,7 @@ std::string hide_secret(const std::string& text) {
 
 namespace {
 
-// An id may have been given to the wrong setting. Only in names of files a # has another meaning.
+// A user may give an id with its secret to any setting, by mistake. So all are hidden but file names, where a # is an ordinary character.
 std::string shown_text(Setting setting, const std::string& text) {
   return setting == Setting::ConfFile || setting == Setting::TopoFile ? text : hide_secret(text);
 }
@@ -172,13 +172,13 @@ struct Range {
 Range range_of(const SettingRow& row) {
   if (row.setting == Setting::Tile) return {4096, 64 << 20, "must be 4K to 64M"};
   if (row.setting == Setting::TilesInFlight) return {1, 16, "must be a whole number from 1 to 16"};
-  // 1e9 s are thirty years: nanoseconds of it fit 64 bits.
+  // 1e9 s are thirty years. That many nanoseconds fit in 64 bits.
   if (row.kind == SettingKind::Seconds) return {1e-9, 1e9, "must be a number of seconds above 0, at most 1e9"};
   if (row.kind == SettingKind::Count) return {0, 1e9, "must be a whole number from 0 to 1e9"};
   return {0, kMostBytes, "must be a size of at most 1e18 bytes: a number, or one with K, M or G"};
 }
 
-// In any locale of the program.
+// Does not depend on the program's locale.
 std::optional<double> number_of(const std::string& text) {
   double value = 0;
   const char* const end = text.data() + text.size();
@@ -202,7 +202,7 @@ Status read_number(const SettingRow& row, const std::string& text, double& numbe
   return {};
 }
 
-// Into the spelling by which the library knows it.
+// Changes the text to the library's spelling.
 Status read_text(const SettingRow& row, std::string& text) {
   if (row.kind == SettingKind::List || row.kind == SettingKind::Words) text = tidy_list(text);
   if (row.kind == SettingKind::Words) text = lower(text);
@@ -214,7 +214,7 @@ Status read_text(const SettingRow& row, std::string& text) {
   return row.setting == Setting::Ports ? parse_ports(text).status() : Status();
 }
 
-// Once per process: a communicator more must not repeat it. Also when logging is off: a misspelled setting is silent otherwise.
+// Warns once per process, not for every communicator. Warns even if logging is off: nothing else shows that a name is misspelled.
 void warn_unknown() {
   static const bool warned = [] {
     for (char** entry = environ; entry && *entry; ++entry) {
@@ -237,7 +237,7 @@ Settings::Settings() {
   assert(none.empty());
 }
 
-// Nothing is set by an empty value; but a default may be empty.
+// An empty value sets nothing. Only a default may be empty.
 void Settings::set(const SettingRow& row, const std::string& written, const std::string& origin, std::vector<Mistake>& mistakes) {
   std::string text = trimmed(written);
   Value value{text, origin, text, values_[static_cast<size_t>(row.setting)].number};
@@ -260,7 +260,7 @@ void Settings::read_file(std::vector<Mistake>& mistakes) {
   if (file.bad() || !file.is_open())
     whole = system_failure("cannot be read", errno);
   else if (static_cast<size_t>(file.gcount()) > kMostFileBytes)
-    whole = fail(Code::InvalidArgument, "is longer than ", kMostFileBytes, " bytes, so it is no file of settings");
+    whole = fail(Code::InvalidArgument, "is longer than ", kMostFileBytes, " bytes, so it is not a file of settings");
   if (!whole.ok()) {
     mistakes.push_back({Setting::ConfFile, about(Setting::ConfFile, whole)});
     return;
@@ -280,7 +280,7 @@ void Settings::read_file(std::vector<Mistake>& mistakes) {
     else if (!row)
       wrong(origin, ": there is no setting '", hide_secret(name), "'; nearest: ", nearest_name(name));
     else if (row->setting == Setting::ConfFile)
-      wrong(origin, ": ", name, " is heard in the environment only");
+      wrong(origin, ": ", name, " can be set in the environment only");
     else
       set(*row, line.substr(equals + 1), origin, mistakes);
   }

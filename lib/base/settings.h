@@ -1,9 +1,9 @@
 // settings: the one table of TUTTI_* names, with what they mean, their value and where it came from.
 //
 // A value comes from the environment, else from the file named by TUTTI_CONF_FILE (lines NAME=value, # comments), else from
-// the table's default. Blanks around a value do not count, and an empty value is none: the next source is asked. A snapshot is
-// taken when a communicator is made; nothing reads the environment later. A value that cannot be read is an error that names
-// the setting, the value, its source and what it may be; a TUTTI_ name that the table does not know is one warning with the nearest name.
+// the table's default. Blanks around a value are cut off. If a value is empty, the next source is asked. A snapshot is
+// taken when a communicator is made; nothing reads the environment later. A wrong value is an error that names the setting, the value,
+// its source, and what is allowed. A TUTTI_ name that is not in the table is one warning with the nearest name.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -21,7 +21,7 @@ enum class Setting : uint8_t {
 };
 inline constexpr int kSettings = 17;
 
-// List: items by comma. Words: the same, in any case. Level: of the log, in any case.
+// List: items separated by commas. Words: a List in which upper and lower case are the same. Level: a log level, in any case.
 enum class SettingKind : uint8_t { Text, List, Words, Level, Seconds, Bytes, Count };
 
 struct SettingRow {
@@ -36,26 +36,26 @@ const std::array<SettingRow, kSettings>& setting_rows();
 class Settings {
  public:
   struct Mistake {
-    Setting setting;  // of a file's line that is no setting: ConfFile
+    Setting setting;  // ConfFile, if a line of that file is not a setting
     Status status;
   };
 
   static Result<Settings> load();
-  // The same, for who wants to see all of it: what cannot be read keeps its text, has the default's number, and is in `mistakes`.
+  // The same, but goes on after a mistake, to show all of them. A wrong value keeps its text and has the number it had before.
   static Settings load(std::vector<Mistake>& mistakes);
-  // This one setting, and the defaults of all others.
+  // A copy with this one setting; all others have their defaults.
   Settings alone(Setting setting) const;
 
-  // As it is used: without blanks, words in the case in which they are known.
+  // The value as the library uses it: without blanks, and with words in the library's spelling.
   const std::string& text(Setting setting) const { return values_[static_cast<size_t>(setting)].text; }
   double seconds(Setting setting) const { return values_[static_cast<size_t>(setting)].number; }
   uint64_t number(Setting setting) const { return static_cast<uint64_t>(values_[static_cast<size_t>(setting)].number); }
   Ports ports() const;
   // "environment", "FILE:line" or "default".
   const std::string& origin(Setting setting) const { return values_[static_cast<size_t>(setting)].origin; }
-  // text(), without what nobody may see.
+  // text() with secrets hidden.
   std::string shown(Setting setting) const;
-  // What is wrong with a setting, as InvalidArgument with its name, its value and the value's source; success stays success.
+  // Turns a failure into InvalidArgument whose text names the setting, its value and its source. Success stays success.
   Status about(Setting setting, const Status& status) const;
 
  private:
@@ -70,7 +70,7 @@ class Settings {
   std::array<Value, kSettings> values_;
 };
 
-// A text that may hold a TUTTI_COMM_ID, with its secret hidden: "host:port#(hidden)".
+// Hides what follows the first #, which may be the secret of a TUTTI_COMM_ID: "host:port#(hidden)".
 std::string hide_secret(const std::string& text);
 
 // "4K", "1M", "2G", "123": bytes, powers of 1024. Shared with the tools.

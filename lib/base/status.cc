@@ -7,7 +7,7 @@
 
 namespace tutti {
 
-// Short enough to lie in the string itself.
+// The text is so short that the string needs no allocation.
 Status::Failure Status::kOutOfMemory{Code::SystemError, "out of memory"};
 
 Status Status::out_of_memory() noexcept {

@@ -2,7 +2,7 @@
 //
 // Status is a pointer that is null on success, so the good path costs one register. A failure carries a result code (the
 // C API's numbers) and one sentence for a person. Result<T> is a value or a Status. Failures are forwarded unchanged; the
-// first cause wins. To make or copy a failure never throws: without memory for its sentence it becomes "out of memory".
+// first cause wins. Making or copying a failure never throws: if there is no memory for its sentence, it becomes "out of memory".
 #pragma once
 #include <cassert>
 #include <exception>
@@ -29,7 +29,7 @@ enum class Code : int {
 template <typename... Args>
 std::string concat(const Args&... args) {
   std::ostringstream out;
-  out.exceptions(std::ios::badbit);  // without memory it would be cut off silently
+  out.exceptions(std::ios::badbit);  // otherwise the text would be cut off silently when memory runs out
   (out << ... << args);
   return out.str();
 }
@@ -38,7 +38,7 @@ class [[nodiscard]] Status {
  public:
   Status() = default;
   Status(Code code, const std::string& text) noexcept : failure_(make(code, text)) {}
-  // SystemError, for where nothing can be allocated any more.
+  // A SystemError that needs no allocation.
   static Status out_of_memory() noexcept;
   Status(Status&&) noexcept = default;
   Status& operator=(Status&&) noexcept = default;

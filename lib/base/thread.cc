@@ -8,7 +8,7 @@
 namespace tutti {
 namespace {
 
-// Ours fit 64 KiB, as on callers' threads; the rest is for UCX, and for sanitizers.
+// The library's own code needs 64 KiB at most, as on callers' threads. The rest is for UCX and for sanitizers.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kStackBytes = 2 << 20;
 #else
@@ -41,7 +41,7 @@ void Thread::detach() {
 Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void* argument) {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
-  // Programs with much thread-local memory need more than this; then the system's own default has to do.
+  // A program with much thread-local memory needs a larger stack. Then pthread_create() says EINVAL, and the system's default is used.
   pthread_attr_setstacksize(&attributes, kStackBytes);
   sigset_t all, before;
   sigfillset(&all);

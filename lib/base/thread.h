@@ -1,5 +1,5 @@
-// thread: the library's own threads: named, deaf to signals (those belong to the program), in the default floating-point mode, with a
-// stack of a fixed size, whatever the program's limits are.
+// thread: a thread of the library. It has a name, blocks all signals (they belong to the program), calculates in the default
+// floating-point mode, and has a stack of fixed size, which the program's limits do not change.
 #pragma once
 #include <pthread.h>
 
@@ -12,7 +12,7 @@
 
 namespace tutti {
 
-// Must be joined before it is destroyed, or detached.
+// Must be joined or detached before it is destroyed.
 class Thread {
  public:
   Thread() = default;

@@ -35,7 +35,7 @@ socklen_t fill(const Address& address, sockaddr_storage* storage) {
     sockaddr_un un{};
     un.sun_family = AF_UNIX;
     const std::string name = unix_name(address);
-    std::memcpy(un.sun_path + 1, name.data(), name.size());  // after a zero byte: abstract
+    std::memcpy(un.sun_path + 1, name.data(), name.size());  // the zero byte before it makes the name abstract
     std::memcpy(storage, &un, sizeof un);
     return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
   }
@@ -71,10 +71,10 @@ void set_option(int fd, int level, int option, int value) {
   setsockopt(fd, level, option, &value, sizeof value);
 }
 
-// 0, or errno.
+// Returns 0, or errno.
 int listen_there(int fd, const Address& address) {
-  // A port that was asked for can be taken again while old connections remain on it. Without need it does harm: two sockets
-  // may then be given the same free port, and only one can listen.
+  // With SO_REUSEADDR a given port can be used again while old connections remain on it. It must not be set for any free port: then two
+  // sockets may get the same port, and only one can listen.
   if (address.port != 0) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.family == 6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   sockaddr_storage storage;
@@ -177,14 +177,14 @@ Result<Descriptor> listen_at(Address* address, const Ports& ports) {
   for (uint32_t tried = 0; error == EADDRINUSE && tried < (chosen ? ports.count() : 1); ++tried) {
     Address at = *address;
     if (chosen) at.port = ports.at(tried);
-    fd = stream_socket(at);  // anew: one that could not listen may be bound
+    fd = stream_socket(at);  // a new socket each time: the last one may be bound to its port
     if (!fd.ok()) return fd;
     error = listen_there(fd.value().get(), at);
   }
   if (error != 0) {
     const std::string which = chosen ? concat(", at any of the ports ", ports.first, " to ", ports.last, " (TUTTI_PORTS)") : "";
     return system_failure(concat("cannot listen at ", to_text(*address), which,
-                                 error == EADDRNOTAVAIL ? ", which is no address of this host" : ""), error);
+                                 error == EADDRNOTAVAIL ? ", which is not an address of this host" : ""), error);
   }
   if (address->family == Address::kUnix) return fd;
   sockaddr_storage storage{};

@@ -22,10 +22,10 @@ class Bell {
   // Any thread.
   void ring() {
     const uint64_t one = 1;
-    // Can only fail when the counter is full: then it rings already.
+    // This fails only if the counter is full. Then the bell rings already.
     [[maybe_unused]] const ssize_t written = write(event_.get(), &one, sizeof one);
   }
-  // Makes poll() wait again.
+  // Afterwards poll() waits again.
   void hush() {
     uint64_t count = 0;
     [[maybe_unused]] const ssize_t got = read(event_.get(), &count, sizeof count);

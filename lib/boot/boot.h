@@ -36,7 +36,7 @@ Result<UniqueId> make_unique_id(const Settings& settings);
 // The same, but never from TUTTI_COMM_ID: for the communicators that come of a split or of CommInitAll.
 Result<UniqueId> make_child_id(const Settings& settings);
 
-// An id without its secret, which anybody may see; and the id again.
+// Takes the secret out of an id, and puts it back. Anybody may see an id without its secret. REQUIRES: without_secret() gets a valid id.
 UniqueId without_secret(const UniqueId& id, Key* secret);
 Result<UniqueId> with_secret(const UniqueId& open, const Key& secret);
 
@@ -47,7 +47,7 @@ Status check_unique_id(const UniqueId& id);
 // rendezvous, which would go on waiting. Does nothing if there is none.
 void retire_unique_id(const Settings& settings, const UniqueId& id);
 
-// The next number for a communicator of this process. Any thread.
+// The next number for a communicator of which this process has rank 0. Any thread.
 uint32_t next_comm_number();
 
 // Why a communicator failed; the first cause wins.
@@ -63,15 +63,15 @@ struct Activity {
   uint64_t finished;  // number of the last collective finished
   std::string text;   // e.g. "in AllReduce (float32, sum, count 1024) [collective #17], waiting for rank 2"
   std::string call = {};  // the collective it is in, as it should read on every rank; "" if in none
-  int waits_for = -1;     // the peer of the Send or Recv that it is in, -1 if in none
-  std::string then = {};  // the collective whose number was asked for, as it should read on every rank; "" if not known
+  int waits_for = -1;     // the peer of the only Send or Recv that it is in, -1 if there is not just one
+  std::string then = {};  // the collective whose number the hub asked for, as it should read on every rank; "" if not known
 };
 
 // What a rank has done when it leaves.
 struct Departure {
   uint64_t calls = 0;     // collective calls
   std::string last = {};  // the last of them, as it should read on every rank
-  int rank = -1;          // who; set by the hub
+  int rank = -1;          // set by the hub
 };
 
 // One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
@@ -79,7 +79,7 @@ class Control {
  public:
   struct Callbacks {
     std::function<void(const Cause&)> on_abort;   // control thread; at most once, maybe before join() returns; must not block
-    std::function<Activity(uint64_t number)> activity;  // control thread; must not block; number: of the collective `then`, 0: none
+    std::function<Activity(uint64_t number)> activity;  // control thread; must not block; number: the collective to report as `then`, 0: none
   };
 
   // Blocks until all ranks have joined; `cancel` (set by another thread) ends it early with InvalidUsage "aborted". ranks >= 2.
@@ -89,11 +89,11 @@ class Control {
                                                Callbacks callbacks, const std::atomic<bool>& cancel);
   virtual ~Control() = default;  // leaves (if leave() was not called: as a death), joins the threads, closes everything
 
-  // Of the communicator, the same on all ranks: those of rank 0's process are counted.
+  // The communicator's number, the same on all ranks. Rank 0's process counts its communicators.
   virtual uint32_t number() const = 0;
 
-  // Collective: every rank's blob (64 KiB at most), indexed by rank. After an abort: fails with its cause. `what` is for the sentence
-  // that names who did not come.
+  // Collective: every rank's blob (64 KiB at most), indexed by rank. After an abort: fails with its cause. `what` names the operation in
+  // the text of an error.
   virtual Result<std::vector<std::string>> all_gather(const std::string& blob, Deadline deadline, const std::string& what) = 0;
 
   // Tells every rank, this one included (through on_abort), that the communicator has failed. Any thread; does not wait.
@@ -101,18 +101,18 @@ class Control {
 
   // An operation of this rank passed its deadline. The hub asks all ranks what they are doing, finds who lags behind
   // collective number `entered` (0: point to point; then `suspects` are to blame), or who does not answer within a second,
-  // or who called something else (then: InvalidUsage), and broadcasts an abort whose text names them. Any thread; does not wait: on_abort will be called.
+  // or who called something else (then: InvalidUsage), and broadcasts an abort whose text names them. Any thread; does not wait:
+  // on_abort will be called.
   virtual void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) = 0;
 
-  // A message of another call than this rank's has come. The hub asks all ranks what they called as collective `number`, and broadcasts
-  // an abort that names who called what, followed by `which`; or `seen` if they cannot tell. Any thread; does not wait: on_abort will be
-  // called.
+  // This rank has received a message of another call than its own. The hub asks all ranks what they called as collective `number`, and
+  // broadcasts an abort. The abort's text says which ranks called what, and ends with `which`. If the answers do not differ, the abort is
+  // `seen`. Any thread; does not wait: on_abort will be called.
   virtual void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) = 0;
 
-  // Takes leave: from now on this rank's disappearance is no failure, and no abort is reported to it. `mine`: what it has done, if the
-  // communicator has not failed. Then the answer is a rank that has left after another number of collective calls, if there is one: all
-  // make the same, so that of two that differ the one that leaves later hears of it. Nobody knows any more once rank 0 has left, except
-  // what was told by then.
+  // Leaves: from now on this rank's disappearance is no failure, and no abort is reported to it. `mine`: what this rank has done, if the
+  // communicator has not failed. Returns a rank that left after a different number of collective calls, if this rank knows of one. Of two
+  // such ranks the one that leaves later hears of the other. Once rank 0 has left, a rank hears only of those that left before that.
   virtual std::optional<Departure> leave(const std::optional<Departure>& mine = {}) = 0;
 };
 

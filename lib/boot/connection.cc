@@ -1,6 +1,7 @@
 // connection: see connection.h.
 #include "lib/boot/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -12,7 +13,7 @@
 namespace tutti {
 namespace {
 
-constexpr std::string_view kMagic{"tutti\0\0\2", 8};  // the last byte counts the protocols
+constexpr std::string_view kMagic{"tutti\0\0\2", 8};  // the last byte is the protocol's version
 constexpr size_t kHeaderBytes = 8;
 constexpr size_t kMaxFrameBytes = kHeaderBytes + kMaxPayloadBytes + kSealBytes;
 constexpr size_t kReadBytes = 16 * 1024;
@@ -73,7 +74,7 @@ void Connection::advance_handshake() {
     (side_ == Side::Client ? server_nonce_ : client_nonce_) = array_of<sizeof(Nonce)>(in.substr(kMagic.size()));
     make_keys();
   } else if (!equal(array_of<sizeof(Key)>(in), side_ == Side::Client ? server_proof_ : client_proof_)) {
-    if (side_ == Side::Server) {  // so that the client can say why: this is no proof
+    if (side_ == Side::Server) {  // a wrong proof tells the client why the connection ends
       out_.append(sizeof(Key), '\0');
       write_some();
     }
@@ -177,6 +178,14 @@ std::optional<Frame> Connection::next() {
 
 void Connection::finish_writing() {
   shutdown(fd(), SHUT_WR);
+}
+
+void finish_writing(Connection& connection, const Deadline& deadline) {
+  for (; connection.unsent_bytes() > 0 && !deadline.passed(); connection.write_some()) {
+    pollfd entry{connection.fd(), POLLOUT, 0};
+    poll(&entry, 1, deadline.left_ms(1000));
+  }
+  connection.finish_writing();
 }
 
 bool Connection::drain() {

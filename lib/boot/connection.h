@@ -6,16 +6,16 @@
 //   server -> client   proof that it knows the key; frames may follow at once, both ways
 //   frame              length (4), kind (1), zero (3), sealed payload
 //
-// Key and nonces make two session keys, one for each direction. The client proves itself first, so that who only connects learns
-// nothing that a guess at the key could be tried on. A frame is sealed under its number: none can be read, changed, left out, repeated or
-// turned around by others.
+// Key and nonces make two session keys, one for each direction. The client proves itself first: somebody who only connects gets nothing
+// that would help to guess the key. A frame is sealed under its number: others cannot read, change, leave out, repeat or send back a frame.
 // Until the other side has proved itself, no more is read than the handshake needs; afterwards never more than two frames
-// are buffered. No call blocks. One thread at a time.
+// are buffered. No method blocks. One thread at a time.
 #pragma once
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "lib/base/clock.h"
 #include "lib/base/crypto.h"
 #include "lib/base/descriptor.h"
 #include "lib/boot/wire.h"
@@ -73,7 +73,10 @@ class Connection {
   size_t taken_ = 0, sent_ = 0;  // consumed prefixes of in_ and out_
 };
 
-// What is said of the other side, after its name, when link() is Lost.
+// Sends what is queued, then finish_writing(). Blocks until the deadline at the latest.
+void finish_writing(Connection& connection, const Deadline& deadline);
+
+// When link() is Lost: the rest of a sentence that begins with the other side's name.
 std::string lost_text();
 
 }  // namespace tutti

@@ -42,7 +42,7 @@ class Hub final : public Service {
     Peer* peer = nullptr;  // null: has not come, or is gone
     Identity who;
     bool left = false;
-    uint64_t calls = 0;  // when it left, if the communicator had not failed for it
+    uint64_t calls = 0;  // collective calls that it had made when it left; 0 if the communicator had failed on it
     Answer departed() const {
       Answer answer{.kind = Answer::Kind::Left};
       answer.activity.entered = calls;
@@ -81,7 +81,7 @@ class Hub final : public Service {
   std::optional<Inquiry> inquiry_;
   int64_t inquiry_end_ns_ = kNever;
   int unanswered_ = 0;
-  std::optional<Departure> most_, fewest_;  // of those who have left, by their collective calls
+  std::optional<Departure> most_, fewest_;  // the ranks that have left after the most and after the fewest collective calls
 };
 
 void Hub::send_all(Kind kind, const std::string& payload) {
@@ -125,19 +125,20 @@ void Hub::on_frame(Peer& peer, const Frame& frame) {
   }
 }
 
+// Notes how many calls a leaving rank has made. Tells that rank, and the others if it has made the most or the fewest.
 void Hub::part(Member& member, const Frame& frame) {
   Reader in(frame.payload);
   const bool known = in.u32() != 0;
-  Departure one{in.u64(), in.text(kMaxTextBytes), member.peer->rank};
-  if (!known || !in.ok()) return;  // it has failed, and compares nothing
+  Departure one = in.departure();
+  one.rank = member.peer->rank;
+  if (!known || !in.ok()) return;  // the communicator has failed on this rank, so its calls are not compared
   member.calls = one.calls;
-  bool changed = false;
-  if (!most_ || one.calls > most_->calls) most_ = one, changed = true;
-  if (!fewest_ || one.calls < fewest_->calls) fewest_ = one, changed = true;
-  Writer out;
-  for (const Departure& departure : {*most_, *fewest_}) out.u64(departure.calls).text(departure.last).u32(static_cast<uint32_t>(departure.rank));
-  member.peer->connection.send(Kind::Parted, out.bytes());
-  if (changed && !failure_) send_all(Kind::Parted, out.bytes());
+  const bool is_most = !most_ || one.calls > most_->calls, is_fewest = !fewest_ || one.calls < fewest_->calls;
+  if (is_most) most_ = one;
+  if (is_fewest) fewest_ = one;
+  const std::string payload = Writer().departure(*most_).departure(*fewest_).bytes();
+  member.peer->connection.send(Kind::Parted, payload);
+  if ((is_most || is_fewest) && !failure_) send_all(Kind::Parted, payload);
 }
 
 void Hub::admit(Peer& peer, const Frame& frame) {
@@ -293,13 +294,7 @@ void Hub::begin_inquiry(Inquiry inquiry) {
 void Hub::take_answer(Member& member, const Frame& frame) {
   if (!inquiry_ || member.answer.kind != Answer::Kind::Silent) return;
   Reader in(frame.payload);
-  member.answer.kind = Answer::Kind::Given;
-  member.answer.activity.entered = in.u64();
-  member.answer.activity.finished = in.u64();
-  member.answer.activity.waits_for = static_cast<int32_t>(in.u32());
-  member.answer.activity.call = in.text(kMaxTextBytes);
-  member.answer.activity.then = in.text(kMaxTextBytes);
-  member.answer.activity.text = in.text(kMaxTextBytes);
+  member.answer = {Answer::Kind::Given, in.activity()};
   --unanswered_;
 }
 

@@ -32,8 +32,8 @@ std::string blame(int rank, const Answer& answer, const std::string& deed) {
   }
 }
 
-// Two ranks in the collective of one number that is not the same: a mistake that no message need have shown, when each waits
-// for another one's. Nobody lags then.
+// Finds two ranks that called different collectives under one number. No message need have shown that, if each rank waits for a message of
+// another one. Then no rank lags.
 std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   std::map<uint64_t, int> first;  // by collective number: the lowest rank that is in it
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
@@ -49,7 +49,7 @@ std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>&
   return {};
 }
 
-// What the ranks called as the collective of one number; those that are fewest are to blame.
+// Says what the ranks called as the collective of one number. The call that the fewest ranks made is to blame.
 Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   std::map<std::string, std::vector<int>> callers;
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank)
@@ -65,7 +65,7 @@ Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   return {Code::InvalidUsage, groups.back().first.front(), concat("ranks made different calls: ", joined(parts), inquiry.text)};
 }
 
-// Sends and receives of which each waits for the next, and the last for the first: nobody lags then, either.
+// Finds a ring of sends and receives: each waits for the next, and the last waits for the first. Then no rank lags.
 std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   const int ranks = static_cast<int>(answers.size());
   const auto next = [&](int rank) {
@@ -75,7 +75,7 @@ std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& ans
   for (const int suspect : inquiry.suspects) {
     if (suspect < 0 || suspect >= ranks) continue;
     int rank = suspect;
-    for (int steps = 0; steps < ranks && rank >= 0; ++steps) rank = next(rank);  // by then it is in a ring, if it comes to one
+    for (int steps = 0; steps < ranks && rank >= 0; ++steps) rank = next(rank);  // after so many steps it is in a ring, if there is one
     if (rank < 0) continue;
     std::vector<int> members;
     std::vector<std::string> parts;
@@ -123,7 +123,7 @@ Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
       parts.push_back(concat("rank ", rank, ": ", at(rank).activity.text));
   return {Code::RemoteError, -1,
           concat(inquiry.text, inquiry.suspects.empty() ? "" : concat(", which waits for ", rank_list(inquiry.suspects)),
-                 inquiry.entered ? ": all ranks have called it" : ": nobody can be named",
+                 inquiry.entered ? ": all ranks have called it" : ": no rank is known to be the cause",
                  parts.empty() ? "" : "; ", joined(parts))};
 }
 

@@ -14,16 +14,18 @@ struct Answer {
 };
 
 struct Inquiry {
-  uint64_t entered;           // collective number that did not finish; 0: another call
-  std::vector<int> suspects;  // of another call: who is waited for
+  uint64_t entered;           // number of the collective that did not finish; 0: not a collective
+  std::vector<int> suspects;  // if not a collective: the ranks that are waited for
   std::string text;           // what did not finish, e.g. "AllReduce #17 (...) did not finish within 5 s"
-  bool by_all = false;        // another call, which all ranks have to make
-  uint64_t number = 0;        // of a mismatch: the collective that ranks called differently, which `text` names; all else above is empty
-  Cause seen{};               // and how it was noticed
+  bool by_all = false;        // not a collective, but all ranks have to make the call (CommSplit, joining)
+  // Of a mismatch, where all above is empty but `text`, which names the collective:
+  uint64_t number = 0;  // of the collective that ranks called differently
+  Cause seen{};         // what the rank that noticed it saw
 };
 
 // Whom to blame: ranks that do not answer before ranks that have left, those before ranks that lag, the furthest behind
-// first. After a mismatch: whose call is another than most ranks'. Ranks in sends and receives that wait for one another in a ring are all to blame. `answers` is indexed by rank.
+// first. After a mismatch: the ranks whose call the fewest ranks made. If sends and receives wait for one another in a ring: all their
+// ranks. `answers` is indexed by rank.
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers);
 
 }  // namespace tutti

@@ -1,8 +1,8 @@
 // interface: which of this host's addresses a listening socket gets.
 //
 // An interface that TUTTI_SOCKET_IFNAME admits (lib/base/interface.h). Without it: the first interface that is up, passing over
-// bridges of containers and virtual machines, and loopback only if there is nothing else. Where there is none at all: a unix socket, by
-// which the ranks of this host can meet.
+// bridges of containers and virtual machines, and loopback only if there is nothing else. If there is no interface at all: a unix
+// socket, at which the ranks of this host can meet.
 #include "lib/base/interface.h"
 
 #include "lib/boot/address.h"

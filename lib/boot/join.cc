@@ -62,7 +62,7 @@ class Joiner {
   const double timeout_s_;
   const Deadline deadline_, verdict_deadline_;
   std::unique_ptr<Server> rendezvous_, hub_;
-  std::optional<Identity> host_;  // in whose process the server that answers lives, once it has said so
+  std::optional<Identity> host_;  // the rank in whose process the server lives, once the server has said so
 };
 
 // Until something happens at `fd` (-1: nothing can), `deadline`, or cancel, which alone is a failure.
@@ -124,7 +124,7 @@ Result<Connection> Joiner::call(const Address& address, const Key& key, const st
       case Dial::Failed: return why;
       case Dial::Refused:
         if (!patient)
-          return fail(Code::RemoteError, "nobody is at ", name, " any more: it has ended, with its process or without");
+          return fail(Code::RemoteError, "nobody is at ", name, " any more: it has ended, or its process has");
         break;
       case Dial::Broken:
         if (!patient && tries == kBrokenTries) return fail(Code::RemoteError, name, " closes every connection");
@@ -136,24 +136,20 @@ Result<Connection> Joiner::call(const Address& address, const Key& key, const st
   }
 }
 
-// What is said when a server's process has hung up.
+// The error text for a connection that the server's process has closed.
 std::string Joiner::gone(const std::string& name) const {
   if (!host_) return concat(name, " closed the connection while the ranks were joining: its process died or gave up");
   const std::string who = host_->rank >= 0 ? to_text(*host_) : concat("the process that made the unique id (pid ", host_->pid, " on ", host_->host, ")");
   return concat(who, " died while the ranks were joining: its connection closed");
 }
 
-// Tells the server, who tells the others, why this rank does not go on.
+// Tells the server why this rank does not go on. The server tells the others.
 Status Joiner::give_up(Connection& connection, Status why) const {
   if (!connection.authenticated() || connection.link() != Connection::Link::Open) return why;
   const bool aborted = cancel_.load(std::memory_order_acquire);
   connection.send(Kind::GaveUp,
                   Writer().cause({aborted ? Code::RemoteError : why.code(), rank_, concat(to_text(own_identity(rank_)), " gave up while the ranks were joining: ", why.text())}).bytes());
-  for (const Deadline end = Deadline::after_s(kLastWordS); connection.unsent_bytes() > 0 && !end.passed(); connection.write_some()) {
-    pollfd entry{connection.fd(), POLLOUT, 0};
-    poll(&entry, 1, end.left_ms(kCancelMs));
-  }
-  connection.finish_writing();
+  finish_writing(connection, Deadline::after_s(kLastWordS));
   return why;
 }
 
@@ -225,7 +221,7 @@ Status Joiner::meet(Hello* hello) {
     bool closed = false;
     const Result<Frame> frame = await(connection.value(), name, &closed);
     if (!frame.ok()) {
-      // Whoever has answered was the one meant; else it may have been an earlier communicator's, at its end.
+      // A server that has not said where it lives may be an earlier communicator's rendezvous that is closing: try again.
       if (closed && id_.well_known && !host_ && !deadline_.passed()) continue;
       return frame.status();
     }

@@ -56,7 +56,7 @@ class Rendezvous final : public Service {
   double patience_s_ = 0;
   std::vector<Guest> guests_;
   std::vector<bool> told_;  // by rank
-  Identity host_;  // whose process this is; rank -1: not known
+  Identity host_;  // the rank whose process this is; rank -1: not known yet
   Identity rank0_;
   Address hub_{};
   Nonce hub_salt_{};
@@ -74,7 +74,7 @@ void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
 
 void Rendezvous::welcome(Peer& peer, const Hello& hello) {
   peer.rank = hello.who.rank;
-  if (host_.rank < 0 && hello.process == process_token()) {  // now it has a name
+  if (host_.rank < 0 && hello.process == process_token()) {  // the guest is a rank of this process
     host_.rank = hello.who.rank;
     for (const Guest& other : guests_) note(*other.peer);
   }
@@ -116,7 +116,7 @@ void Rendezvous::introduce() {
   const std::string payload = Writer().address(hub_).text(view_of(hub_salt_)).identity(rank0_).bytes();
   for (const Guest& guest : guests_) guest.peer->connection.send(Kind::Introduction, payload);
   finished_ = true;
-  deadline_ns_ = kNever;  // the last rank may have come just when the time was over
+  deadline_ns_ = kNever;  // on_clock() may follow, and must not fail a rendezvous that is complete
 }
 
 void Rendezvous::on_closed(Peer& peer) {

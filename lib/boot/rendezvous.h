@@ -2,7 +2,7 @@
 //
 // It collects a Hello from every rank; with the last one it tells all of them where the hub is. If that cannot come true
 // (a rank given twice, different rank counts, a rank that died, gave up or did not come in time), everyone who came hears why, and
-// for a while also everyone who still comes. All are told whose process it lives in, so that they can name it should it die.
+// for a while also everyone who still comes. It tells all ranks whose process it lives in, so that they can name that rank if it dies.
 #pragma once
 #include <memory>
 
@@ -25,7 +25,8 @@ std::string pack(const Hello& hello);
 bool unpack(const std::string& bytes, Hello* hello);
 
 // Serves at `listener` in a server that has yet to be started. `linger_s`: how long a failed one waits for those who have
-// not heard of it. `unused_s`: how long it waits for the first rank. `rank`: in whose process it is, -1 if that will show.
+// not heard of it. `unused_s`: how long it waits for the first rank. `rank`: the rank whose process this
+// is, -1 if that is not known yet.
 Result<std::unique_ptr<Server>> make_rendezvous(Descriptor listener, const Key& secret, double linger_s, double unused_s, int rank);
 
 }  // namespace tutti

@@ -19,7 +19,7 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kHandshakeNs = 5000 * kMs;
 constexpr int64_t kFlushNs = 1000 * kMs;
 constexpr size_t kMaxUnproved = 1024;  // as many as ranks may come at once
-constexpr int kMaxAccepted = 64;       // at once, before those who are there are heard
+constexpr int kMaxAccepted = 64;       // before the open connections are read again
 constexpr int64_t kSlowNs = 200 * kMs;  // an honest client needs two round trips
 constexpr int64_t kDeafNs = 50 * kMs;
 // Nobody lets this much pile up but a process that has stopped reading.
@@ -70,7 +70,7 @@ void Server::run() {
     try {
       service_->on_exhausted(Status::out_of_memory());
     } catch (const std::exception&) {
-      // Then without a word: what is closed counts as dead.
+      // There is no memory for a last message. The peers take the end of their connections for a death.
     }
     close_listener();
   }
@@ -148,7 +148,7 @@ void Server::drop_peers(int64_t now) {
   peers_.resize(kept);
 }
 
-// Among those who have not proved themselves, the source that has most of them loses its oldest, if that has come before that time.
+// Closes a connection that has not proved itself: the oldest of the source that has most of these. Only if it came before `before_ns`.
 bool Server::make_room(int64_t before_ns) {
   std::map<std::pair<std::array<uint8_t, 16>, uint32_t>, size_t> numbers;
   const auto source_of = [](const Peer& peer) { return std::pair(peer.source.ip, peer.source.scope); };
@@ -165,7 +165,8 @@ bool Server::make_room(int64_t before_ns) {
   return true;
 }
 
-// Who has been slow to prove itself goes. When all who are there have proved themselves, no more can come.
+// Called when accept4() finds no resources. Closes a connection that is slow to prove itself. If there is none, waits a while: connections
+// may end. If all have proved themselves, none will end, so the service is told.
 void Server::run_out(int error, int64_t now) {
   if (make_room(now - kSlowNs)) return;
   deaf_until_ns_ = now + kDeafNs;
@@ -201,7 +202,7 @@ void Server::close_listener() {
   listener_.reset();
 }
 
-// The last words of the service, which knows nothing of the peers from here on.
+// Sends what the service has queued. From now on the service hears nothing of the peers.
 void Server::flush() {
   const int64_t end = now_ns() + kFlushNs;
   std::erase_if(peers_, [](const auto& peer) { return !peer || !peer->connection.authenticated(); });

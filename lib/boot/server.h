@@ -1,8 +1,8 @@
 // server: a listening socket, its connections and one thread in poll(); what it is for is the business of its Service.
 //
-// Strangers cannot hurt it: whoever has not proved the key within 5 s is dropped, and can make it read only the few bytes of a
-// handshake. There are places for 1024 of these; when all are taken, the source (host or user) that has most loses its oldest. A service
-// sees only peers that have proved the key.
+// Strangers cannot hurt it: a connection that has not proved the key within 5 s is closed, and until then only the few bytes of a
+// handshake are read from it. There may be 1024 such connections. One more closes the oldest of the source (host or user) that has most
+// of them. A service sees only peers that have proved the key.
 // When the service is finished, what was sent to the peers is still flushed, for a second at most.
 #pragma once
 #include <atomic>
@@ -75,7 +75,7 @@ class Server {
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Peer>> peers_;  // in order of arrival
   size_t unproved_ = 0;
-  int64_t deaf_until_ns_ = 0;  // no descriptors are left: those who are there may soon need none
+  int64_t deaf_until_ns_ = 0;  // there was no descriptor for a new connection: none is accepted until then
   Thread thread_;
   enum class Stop : uint8_t { No, InPeace, InAnger };
   std::atomic<Stop> stop_{Stop::No};

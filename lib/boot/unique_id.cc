@@ -33,13 +33,13 @@ uint32_t get(const UniqueId& id, size_t at, int bytes) {
   return value;
 }
 
-// A secret that somebody made up could be guessed from a list of words: each guess is made slow. Not so one of 128 random bits, as
-// tutti-run makes them; and without a secret there is nothing to guess.
+// A secret that a person made up could be guessed from a list of words, so making the key is slow. It need not be slow for 128 random
+// bits, as tutti-run makes them, or if there is no secret.
 Result<Key> key_of_secret(const std::string& secret, bool stretch) {
   constexpr size_t kRandomDigits = 32;
   const bool random = secret.size() >= kRandomDigits && secret.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
   if (random || !stretch) return hash_text("tutti comm id", secret);
-  // Once in a process: the same id may be made for each of many ranks.
+  // Kept, because a process may make the same id for each of its ranks.
   static std::mutex mutex;
   static auto* const known = new std::map<std::string, Key>;
   std::lock_guard lock(mutex);

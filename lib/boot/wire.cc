@@ -35,6 +35,19 @@ Writer& Writer::cause(const Cause& cause) {
       .text(cause.text.substr(0, kMaxTextBytes));
 }
 
+Writer& Writer::activity(const Activity& activity) {
+  return u64(activity.entered)
+      .u64(activity.finished)
+      .u32(static_cast<uint32_t>(activity.waits_for))
+      .text(activity.call.substr(0, kMaxCallTextBytes))
+      .text(activity.then.substr(0, kMaxCallTextBytes))
+      .text(activity.text.substr(0, kMaxCallTextBytes));
+}
+
+Writer& Writer::departure(const Departure& departure) {
+  return u64(departure.calls).text(departure.last.substr(0, kMaxCallTextBytes)).u32(static_cast<uint32_t>(departure.rank));
+}
+
 Writer& Writer::address(const Address& address) {
   return u8(address.family).u32(address.port).u32(address.scope).text(view_of(address.ip));
 }
@@ -78,6 +91,25 @@ Cause Reader::cause() {
   cause.rank = static_cast<int32_t>(u32());
   cause.text = text(kMaxTextBytes);
   return cause;
+}
+
+Activity Reader::activity() {
+  Activity activity{};
+  activity.entered = u64();
+  activity.finished = u64();
+  activity.waits_for = static_cast<int32_t>(u32());
+  activity.call = text(kMaxCallTextBytes);
+  activity.then = text(kMaxCallTextBytes);
+  activity.text = text(kMaxCallTextBytes);
+  return activity;
+}
+
+Departure Reader::departure() {
+  Departure departure;
+  departure.calls = u64();
+  departure.last = text(kMaxCallTextBytes);
+  departure.rank = static_cast<int32_t>(u32());
+  return departure;
 }
 
 Address Reader::address() {

@@ -14,16 +14,17 @@
 namespace tutti {
 
 inline constexpr size_t kMaxBlobBytes = 64 * 1024;
-inline constexpr size_t kMaxTextBytes = 4096;  // of a cause
+inline constexpr size_t kMaxTextBytes = 4096;      // of a cause
+inline constexpr size_t kMaxCallTextBytes = 512;  // of a call that a cause may quote; longer texts are cut
 inline constexpr size_t kMaxPayloadBytes = kMaxBlobBytes + 8192;
 
 enum class Kind : uint8_t {
   // to the rendezvous
   Hello = 1,
-  // from the rendezvous: whose process it lives in, in answer to a Hello and when more is known; where rank 0's hub is
-  Noted,
-  Introduction,
-  // to either server during join, with a Cause: this rank gives up
+  // from the rendezvous
+  Noted,         // the Identity in whose process it lives: answers a Hello, and follows when the rank becomes known
+  Introduction,  // where rank 0's hub is
+  // to either server during join: a Cause, why this rank gives up
   GaveUp,
   // from either server: a Cause. During join: join() fails. Later: the communicator has failed.
   Failure,
@@ -41,7 +42,7 @@ enum class Kind : uint8_t {
   Gathered,
   GatherFailed,
   Query,
-  Parted,  // who has left after the most and after the fewest collective calls; to all when that changes, and to each who leaves
+  Parted,  // the ranks that have left after the most and after the fewest collective calls: to each that leaves, and to all when it changes
   Goodbye,
 };
 
@@ -72,6 +73,8 @@ class Writer {
   }
   Writer& identity(const Identity& who) { return u32(static_cast<uint32_t>(who.rank)).u32(who.pid).text(who.host); }
   Writer& cause(const Cause& cause);
+  Writer& activity(const Activity& activity);
+  Writer& departure(const Departure& departure);
   Writer& address(const Address& address);
   const std::string& bytes() const { return out_; }
 
@@ -92,6 +95,8 @@ class Reader {
   std::string text(size_t limit);
   Identity identity();
   Cause cause();
+  Activity activity();
+  Departure departure();
   Address address();
   Key key();
   // Everything was there. Call it after the last field.

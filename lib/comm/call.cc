@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kKindNames[] = {"AllReduce", "Reduce",  "Broadcast", "AllGather",  "ReduceScatter",  "AlltoAll", "Gather",
                                       "Scatter",   "Barrier", "Send/Recv", "AllGatherV", "ReduceScatterV", "AllToAllV"};
 constexpr uint64_t kRootMask = 0x7ff;
-static_assert(kRemark == (kRootMask + 1) << 40 && kCountMask == (uint64_t{1} << 40) - 1);  // remark, root and count side by side
+static_assert(kMappedFlag == (kRootMask + 1) << 40 && kCountMask == (uint64_t{1} << 40) - 1);  // the bits of flag, root and count are adjacent
 
 bool kind_reduces(CallKind kind) {
   return kind == CallKind::AllReduce || kind == CallKind::Reduce || kind == CallKind::ReduceScatter ||
@@ -55,7 +55,7 @@ uint64_t signature_of(const Call& call) {
   return static_cast<uint64_t>(call.kind) << 60 | static_cast<uint64_t>(call.type) << 56 | op << 52 | root << 40 | count;
 }
 
-// What no rank of ours sends counts as the last kind.
+// A kind that does not exist counts as the last one.
 CallKind kind_of(uint64_t signature) { return static_cast<CallKind>(std::min<uint64_t>(signature >> 60, static_cast<uint64_t>(CallKind::AllToAllV))); }
 
 size_t count_of(uint64_t signature) { return signature & kCountMask; }

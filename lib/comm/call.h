@@ -2,11 +2,11 @@
 //
 // The signature travels with every message of the call. It is not a hash but the call itself, packed, so that a rank that
 // receives a foreign one can say what the other rank called:
-//   kind 4 | type 4 | op 4 | remark 1 | root 11 | count 40 bits
-// The remark (kRemark, lib/exec/signature.h) is a rank's own.
-// A count past 2^40-1 is folded into its 40 bits; so are, all together, the counts of AllGatherV and ReduceScatterV. AllToAllV has
-// one for each two ranks.
-// With it travels the call's number: of collectives as the communicator counts them, of sends and receives as its two ranks do.
+//   kind 4 | type 4 | op 4 | mapped 1 | root 11 | count 40 bits
+// The mapped flag (kMappedFlag, lib/exec/signature.h) may differ between ranks.
+// A count past 2^40-1 is folded into its 40 bits. For AllGatherV and ReduceScatterV the 40 bits are a hash of all counts. For AllToAllV
+// they are the count of the message's two ranks.
+// The call's number travels with the signature. Collectives are numbered on the communicator; sends and receives between two ranks.
 #pragma once
 #include <array>
 #include <atomic>
@@ -52,24 +52,24 @@ size_t count_of(uint64_t signature);
 std::string describe(uint64_t signature);
 // "Send (float32, count 8) to rank 1", "Recv (float32, count 8) from rank 1"
 std::string describe_single(uint64_t signature, bool sends, int peer);
-// "4, 4, 8": a few of them.
+// "4, 4, 8", or "4, 4, ..." if there are many.
 std::string list_of(const std::vector<size_t>& counts);
 Collective collective_of(CallKind kind);  // not for PointToPoint
 
-// The last collectives that a rank has called, by their numbers.
+// The signatures of the last collectives that a rank has called, by their numbers.
 class CallHistory {
  public:
-  // By the one thread that makes calls.
+  // Only the thread that makes the calls.
   void add(uint64_t number, uint64_t signature) { calls_[number % kKept].store(signature, std::memory_order_relaxed); }
-  // None: too long ago, or not yet. `last`: the number of the last one. Any thread; one that does not make the calls may be told of one
-  // that is newer by kKept.
+  // Nothing if the call is too old, or has not been made. `last`: the number of the last call. Any thread. If calls are being made
+  // meanwhile, the answer may be that of the call kKept later.
   std::optional<uint64_t> find(uint64_t number, uint64_t last) const {
     if (number < 1 || number > last || last - number >= kKept) return std::nullopt;
     return calls_[number % kKept].load(std::memory_order_relaxed);
   }
 
  private:
-  static constexpr uint64_t kKept = 128;  // twice as many as messages that can be on their way from a rank
+  static constexpr uint64_t kKept = 128;  // twice as many as messages from one rank can be on their way
   std::array<std::atomic<uint64_t>, kKept> calls_{};
 };
 

@@ -1,4 +1,5 @@
-// comm: life, and the calls under way; see comm.h. Start-up is in join.cc, the waiting loop in drive.cc, failures in failure.cc.
+// comm: see comm.h. This file starts a communicator and runs its calls. Joining is in join.cc, the waiting loop in drive.cc, failures in
+// failure.cc.
 #include "lib/comm/comm.h"
 
 #include <algorithm>
@@ -28,11 +29,11 @@ Status Comm::init() {
     status = Status::out_of_memory();
   }
   if (!status.ok() && cancel_.load(std::memory_order_acquire)) {
-    record(status);  // abort() tells the others, and why
+    record(status);  // abort() tells the others the reason
   } else if (!status.ok()) {
     fail_all(status.code(), -1, status.text());
   }
-  if (!status.ok()) status = first_failure();  // what was there before it
+  if (!status.ok()) status = first_failure();  // a failure that came before this one
   {
     std::lock_guard lock(mutex_);
     initialized_ = true;
@@ -155,14 +156,14 @@ bool Comm::start(const Call& call) {
   runner->runs = true;
   runner->started = ++starts_;
   Operation& operation = runner->execution.operation();
-  if (runner->may_be_mapped != 0) operation.signature = (operation.signature & ~kRemark) | (shows(call) ? kRemark : 0);
+  if (runner->may_be_mapped != 0) operation.signature = (operation.signature & ~kMappedFlag) | (shows(call) ? kMappedFlag : 0);
   const uint64_t signature = operation.signature;
   operation.number = stamp_of(count_in(call, signature));
   runner->execution.start(lanes_, window_);
   return true;
 }
 
-// The call's number: of collectives on the communicator, of sends and receives between the two ranks.
+// The call's number. Collectives are counted on the communicator; sends and receives between two ranks.
 inline uint64_t Comm::count_in(const Call& call, uint64_t signature) {
   if (call.kind == CallKind::PointToPoint) {
     SingleCount& singles = singles_[static_cast<size_t>(call.root)];
@@ -208,7 +209,7 @@ Progress Comm::advance(bool& moved) {
     if (progress == Progress::Failed) [[unlikely]]
       return fail_execution(*runner);
     moved = true;
-    mapped_ = (mapped_ & ~runner->may_be_mapped) | (runner->execution.all_remarked() ? runner->may_be_mapped : 0);
+    mapped_ = (mapped_ & ~runner->may_be_mapped) | (runner->execution.all_mapped() ? runner->may_be_mapped : 0);
     runner->runs = false;
     running_[i] = running_.back();
     running_.pop_back();

@@ -22,8 +22,8 @@ struct CommOptions {
   UniqueId id{};
   int rank = 0, ranks = 1;
   bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
-  bool by_init_all = false;  // of tuttiCommInitAll: one thread may drive all ranks
-  bool split = false;        // comes of CommSplit
+  bool by_init_all = false;  // made by tuttiCommInitAll: one thread may drive all ranks
+  bool split = false;        // made by tuttiCommSplit
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
 };
@@ -50,7 +50,7 @@ class Comm {
   const Settings& settings() const { return settings_; }
   double timeout_s() const { return options_.timeout_s; }
   const std::string& name() const { return options_.name; }
-  // "communicator 'NAME'", or by its number: that of rank 0's process.
+  // "communicator 'NAME'", or "communicator 3": the number that rank 0's process gave it.
   std::string title() const;
 
   // Whether calls can be made: initialized, not failed, not finalized. If not, refusal() says why.
@@ -95,25 +95,26 @@ class Comm {
   std::span<Transport* const> doorbells() const { return doorbells_; }
   // The one of them by which all peers are reached that calls under way wait for; null if there are several.
   Transport* awaited() const;
-  // Before this rank sleeps: what it waits for, in case that another asks.
+  // Called before this rank sleeps: writes down what it waits for, so that activity() can say it.
   void note_waiting();
   // Nothing has moved for timeout_s(): asks all ranks, once, who is to blame. The abort that follows ends the batch.
   void report_timeout();
   // No answer came either: ends the batch under way with what is known here.
   void give_up();
-  // Records a failure unless there is one, and tells all ranks. Without memory for that it records that there is none.
+  // Records a failure, unless there is one already, and tells all ranks. If there is no memory for it, records "out of memory".
   void fail_all(Code code, int guilty, const std::string& text) noexcept;
 
   // Collective: the new communicator's options for this rank; ranks == 0 if it has none.
   Result<CommOptions> split(int color, int key);
-  // While a child of a split joins: what ends this communicator ends that, too, as long as its ranks have not met. Then it hears of deaths
-  // itself.
+  // Called on the parent while a child of a split joins; null: the child no longer joins. A failure of the parent ends the child's init(), as
+  // long as the child's ranks have not met. After that the child notices deaths itself.
   void set_joining_child(Comm* child);
-  // Whether the others know of this rank, so that they hear how it ends. After init().
+  // Whether this rank has met the others, so that they notice how it ends. After init().
   bool has_joined() const { return control_ != nullptr; }
-  // Ends init() with this failure of the parent, or of another rank of this process, as long as the ranks have not met. Any thread.
+  // Ends init() with a failure of the parent, or of another rank of this process. Does nothing once the ranks have met. Any thread.
   void end_joining(const Status& failure) noexcept;
-  // Takes leave of the others. Init must have ended. Errors: what others will miss, what was sent in vain.
+  // Leaves the other ranks. Init must have ended. Errors: messages that others will miss, messages that nobody received, ranks that made
+  // another number of calls.
   Status finalize();
   // Fails everything here ("aborted") and on the other ranks. Any thread.
   void abort();
@@ -181,7 +182,7 @@ class Comm {
 
   void wait_turn_blocking(uint64_t ticket);
   Progress advance_aborted();
-  // A message of another call has come, and all ranks are asked who is to blame.
+  // A message of another call has come. The hub asks all ranks who is to blame, and its answer will end the batch.
   bool disputed() const { return batch_status_.code() == Code::InProgress; }
   Status find_runner(const Call& call, Runner*& found);  // one that does not run, made ready for the call
   Runner& add_runner();
@@ -243,8 +244,8 @@ class Comm {
 
   // What this rank is doing, for the control thread.
   std::atomic<uint64_t> entered_{0}, finished_{0};        // collectives
-  // What a rank that sleeps waits for: 0: unknown; else kWaits, and a peer; by a Send or Recv if kSingle is set, and nothing else if
-  // kAlone is.
+  // What this rank waits for. 0: not known. Else kWaits and a peer. kSingle: it waits in a Send (kSends) or Recv. kAlone: that is the only
+  // operation under way.
   static constexpr uint32_t kWaits = 1u << 31, kSingle = 1u << 30, kSends = 1u << 29, kAlone = 1u << 28, kPeer = kAlone - 1;
   std::atomic<uint32_t> wait_{0};
   std::atomic<uint64_t> wait_signature_{0};
@@ -254,11 +255,12 @@ class Comm {
   std::mutex turn_mutex_;  // for turn_changed_ only
   Condition turn_changed_;
 
-  // Guards failure_, ops_, regions_, joining_child_, others_failure_, the making of control_, and that transports_ are complete once initialized_.
+  // Guards failure_, ops_, regions_, joining_child_, others_failure_, the making of control_, and that transports_ are complete once
+  // initialized_ is set.
   mutable std::mutex mutex_;
   Status failure_;
   Comm* joining_child_ = nullptr;
-  Status others_failure_;  // that ended joining
+  Status others_failure_;  // what end_joining() was told
   std::atomic<bool> initialized_{false};
   std::vector<UserOp> ops_;
   std::vector<std::pair<uint64_t, std::pair<void*, size_t>>> regions_;
@@ -266,7 +268,7 @@ class Comm {
   std::atomic<bool> aborted_{false};  // failure_ is set
   std::atomic<bool> finalized_{false};
   std::atomic<bool> cancel_{false};   // abort() was called
-  std::atomic<bool> join_cancel_{false};  // that, or the parent of a child has failed
+  std::atomic<bool> join_cancel_{false};  // abort() or end_joining() was called
 };
 
 inline bool Comm::Runner::repeats(const Call& call, uint64_t now_mapped) {

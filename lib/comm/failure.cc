@@ -1,4 +1,4 @@
-// failure: why a communicator fails, who is told, and what the sentences say; and how it is left.
+// failure: how a communicator fails, who is told, and what the error texts say; and how a rank leaves it.
 #include <algorithm>
 
 #include "lib/base/log.h"
@@ -16,11 +16,11 @@ void Comm::fail_all(Code code, int guilty, const std::string& text) noexcept {
   try {
     if (control_) control_->abort({code, guilty, text});
   } catch (const std::exception&) {
-    // The others hear of it when this rank leaves without a word.
+    // There is no memory to tell the others. They notice when this rank's connection ends.
   }
 }
 
-// The first failure counts.
+// Only the first failure is recorded.
 void Comm::record(const Status& failure) noexcept {
   std::lock_guard lock(mutex_);
   if (!failure_.ok()) return;
@@ -29,7 +29,7 @@ void Comm::record(const Status& failure) noexcept {
   try {
     log_warn(rank(), failure.text());
   } catch (const std::exception&) {
-    // So be it.
+    // There is no memory for a line of the log.
   }
   if (joining_child_) joining_child_->end_joining(failure_);
   if (!initialized_) return;  // nobody sleeps yet, and the transports are being made
@@ -56,10 +56,10 @@ void Comm::abort() {
     std::lock_guard lock(mutex_);
     if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
   };
-  tell();  // ends an exchange of init() with the others, too
+  tell();  // also ends an all-gather in which init() is
   if (init_ != Init::Runs) return;
   wait_init();
-  tell();  // unless it was before control_ was made there
+  tell();  // again: control_ may have been made after the first time
 }
 
 // ---- sentences
@@ -68,7 +68,7 @@ std::string Comm::title() const { return name().empty() ? concat("communicator "
 
 std::string Comm::collective_text(uint64_t number) const { return concat(" [collective #", number, " of ", title(), "]"); }
 
-// The sends and receives under way, a few of them.
+// The sends and receives under way, kShown at most.
 std::string Comm::singles_text() const {
   constexpr int kShown = 4;
   std::string text;
@@ -80,7 +80,7 @@ std::string Comm::singles_text() const {
   return text;
 }
 
-// REQUIRES: this rank's own thread, or that of a caller.
+// REQUIRES: the thread that advances the communicator.
 std::string Comm::what_runs() const {
   if (!collective_running_ && !running_.empty()) return concat(singles_text(), " on ", title());
   const uint64_t entered = entered_.load(std::memory_order_relaxed);
@@ -100,7 +100,7 @@ void Comm::note_waiting() {
   }
 }
 
-// For the control thread: what it says may be of a moment ago.
+// Called by the control thread while calls go on: the answer may be a moment old.
 Activity Comm::activity(uint64_t number) const {
   Activity activity{entered_.load(std::memory_order_acquire), finished_.load(std::memory_order_acquire), ""};
   if (const std::optional<uint64_t> then = history_.find(number, activity.entered)) activity.then = describe(*then);
@@ -123,11 +123,12 @@ Activity Comm::activity(uint64_t number) const {
   return activity;
 }
 
-// Sends and receives are between two ranks, who know enough. Of collectives all are asked: what has come need not be what was wrong.
+// A mismatch of a Send and a Recv concerns two ranks, and what came says enough. For a collective the hub asks all ranks: the peer whose
+// message came need not be the one that is wrong.
 Progress Comm::fail_mismatch(const Execution& execution) {
   const Execution::Mismatch& mismatch = *execution.mismatch();
   const uint64_t number = entered_.load(std::memory_order_relaxed);
-  // Theirs is near ours: it came modulo 2^kCallBits.
+  // The message carries the call's number modulo 2^kCallBits. The whole number is the one nearest to ours.
   const int64_t behind =
       static_cast<int32_t>((call_of(execution.operation().number) - mismatch.call) << (32 - kCallBits)) >> (32 - kCallBits);
   const uint64_t their_number = number - static_cast<uint64_t>(behind);
@@ -156,7 +157,7 @@ std::string Comm::mismatch_text(const Execution& execution, uint64_t number, uin
   const bool same_kind = kind_of(ours) == kind_of(theirs) && ours >> 40 == theirs >> 40;
   if (their_number != number) {
     const std::optional<uint64_t> then = history_.find(their_number, number);
-    const uint64_t kind_only = then && kind_of(*then) == CallKind::AllToAllV ? kCountMask : 0;  // whose messages have counts of their own
+    const uint64_t kind_only = then && kind_of(*then) == CallKind::AllToAllV ? kCountMask : 0;  // its counts differ between messages
     if (then && !of_one_call(*then & ~kind_only, theirs & ~kind_only))
       return concat("ranks made different calls: rank ", rank(), " called ", describe(*then), ", rank ", peer, " called ", describe(theirs),
                     collective_text(their_number), ", noticed in ", describe(ours), collective_text(number));
@@ -283,7 +284,7 @@ Status Comm::finalize() {
     mine = {calls, calls > 0 ? describe(history_.find(calls, calls).value_or(0)) : ""};
   }
   const std::optional<Departure> other = control_->leave(mine);
-  // What a message has shown says more; that one was lost says less.
+  // A mismatch that a message has shown says more than this one. A lost message says less.
   if (other && left.code() != Code::InvalidUsage) left = differing(*mine, *other);
   return left;
 }

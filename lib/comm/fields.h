@@ -1,4 +1,4 @@
-// fields: what a rank tells all others in one blob: a few texts one after the other, each with its length in front.
+// fields: a few texts in one blob, each with its length in front. Ranks exchange such blobs while they join.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,10 +10,10 @@ namespace tutti {
 inline constexpr size_t kMaxFields = 8;
 
 void append(std::string& to, const std::string& field);
-// Empty unless the bytes are what append() wrote, kMaxFields times at most.
+// The fields that append() wrote. Empty if the bytes are something else, or more than kMaxFields fields.
 std::vector<std::string> fields_of(const std::string& from);
 
-// A code as a field. What is no code of ours counts as InternalError.
+// A code as a field. A field that is not a code reads as InternalError.
 std::string field_of(Code code);
 Code code_of(const std::string& field);
 

@@ -1,4 +1,4 @@
-// join: how a communicator comes up.
+// join: how the ranks of a communicator come together.
 //
 // All ranks meet (boot) and tell each other their version and settings. Then one transport after the other, cheapest first, until
 // every rank reaches every other: all open it, tell each other its addresses, connect it if every rank has it, and tell each
@@ -27,12 +27,13 @@ bool allowed(const std::string& list, const std::string& name) {
   return false;
 }
 
-// How to do without a transport that fails.
+// Advice for the user: how to do without a transport that fails. "" if its failure does not end start-up.
 std::string without(const TransportKind& kind) {
+  if (!kind.one_host) return "";
   std::string others;
   for (const TransportKind& other : all_transports())
     if (other.name != std::string(kind.name)) others += concat(others.empty() ? "" : ",", other.name);
-  return kind.one_host ? concat(" (TUTTI_TRANSPORTS=", others, " does without ", kind.name, ")") : "";
+  return concat(" (set TUTTI_TRANSPORTS=", others, " to do without ", kind.name, ")");
 }
 
 Status check_transport_names(const std::string& list) {
@@ -188,7 +189,7 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
     }
     const Status connected = transport->connect(addresses, deadline);
     transports_.push_back(std::move(transport));
-    // The others, who wait for this rank, need not wait longer.
+    // The others wait for this rank, and must not wait longer.
     if (connected.code() == Code::SystemError) fail_all(Code::SystemError, rank(), concat("rank ", rank(), ": ", connected.text(), without(kind)));
     // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
     if (aborted()) break;

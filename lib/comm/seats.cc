@@ -55,7 +55,7 @@ Status Seats::read(const Settings& settings, int rank, int ranks, bool split) {
     if (told_)
       topology_ = std::move(topology.value());
     else
-      log_info(rank, "TUTTI_TOPO describes ", described, " ranks, this communicator, which comes of CommSplit, has ", ranks, ": not used");
+      log_info(rank, "TUTTI_TOPO is not used: it describes ", described, " ranks, but this communicator of CommSplit has ", ranks);
   }
   if (!file_.empty()) {
     Result<Cluster> cluster = Cluster::read(file_);

@@ -15,7 +15,7 @@ namespace tutti {
 class Seats {
  public:
   // In this order.
-  // split: the communicator comes of CommSplit, so that TUTTI_TOPO need not speak of it.
+  // split: CommSplit made the communicator, so TUTTI_TOPO may describe another number of ranks.
   Status read(const Settings& settings, int rank, int ranks, bool split = false);
   // What has to be the same on all ranks, and what this rank tells the others of itself.
   std::string given() const;

@@ -1,8 +1,8 @@
-// split: how ranks of a communicator come to the id of a new one.
+// split: how the ranks of a communicator get the id of a new one.
 //
-// Two exchanges between all ranks. In the first each tells its color and key, and the open half of a key pair. In the second the first
-// rank of each color gives the new communicator's id: its secret sealed for each member of that color, so that ranks of other colors
-// cannot join.
+// All ranks take part in two all-gathers. In the first each rank gives its color, its key, and the public half of a key pair. In the second
+// the first rank of each color gives the new communicator's id. The id's secret is sealed for each member of that color: ranks of other
+// colors cannot join.
 #include <algorithm>
 #include <cstring>
 
@@ -19,7 +19,7 @@ struct Choice {
 
 constexpr std::string_view kHeader = "tutti split";
 
-// What the first rank of a color gives begins with one of these: an id, or why there is none.
+// The first byte of what the first rank of a color gives. kId: an id follows. kNone: the reason follows why there is none.
 constexpr char kId = '+', kNone = '-';
 constexpr size_t kMaxReasonBytes = 500;
 
@@ -36,7 +36,7 @@ std::string seal_id(const UniqueId& id, const KeyPair& mine, std::span<const Cho
   return sealed;
 }
 
-// By member number `index`, 1 at least.
+// For member number `index`, which is 1 at least.
 Result<UniqueId> unseal_id(std::string_view sealed, const KeyPair& mine, const Key& first, size_t index) {
   constexpr size_t kEach = sizeof(Key) + kSealBytes;
   UniqueId open;
@@ -65,7 +65,7 @@ Result<CommOptions> Comm::split(int color, int key) {
     options.ranks = color >= 0 ? 1 : 0;
     return options;
   }
-  struct Splitting {  // for who asks what this rank does
+  struct Splitting {  // for activity()
     std::atomic<bool>& flag;
     explicit Splitting(std::atomic<bool>& splits) : flag(splits) { flag = true; }
     ~Splitting() { flag = false; }
@@ -92,12 +92,12 @@ Result<CommOptions> Comm::split(int color, int key) {
   for (size_t i = 0; i < order.size(); ++i)
     if (order[i].second == rank()) options.rank = static_cast<int>(i);
 
-  // Everyone takes part in the exchange, ranks of no color, too.
+  // All ranks take part in the second all-gather, those without a color, too.
   std::string sealed;
   Status none;
   const bool first = order.size() > 1 && options.rank == 0;
   if (first) {
-    // An id made from TUTTI_COMM_ID would be the parent's.
+    // make_unique_id() could return the parent's id, made from TUTTI_COMM_ID.
     const Result<UniqueId> made = make_child_id(settings_);
     if (made.ok()) {
       options.id = made.value();

@@ -134,7 +134,7 @@ void take_tickets(Batch& batch) {
 }
 
 Status queue(const std::shared_ptr<Batch>& batch, const std::vector<Stream*>& streams) {
-  std::vector<Stream::Queue> entries(streams.size());  // made first: once tickets are taken, nothing may fail
+  std::vector<Stream::Queue> entries(streams.size());  // made before the tickets are taken: after that nothing may fail
   bool waits = false;
   for (size_t i = 0; i < streams.size(); ++i) {
     if (!streams[i])

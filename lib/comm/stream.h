@@ -33,9 +33,9 @@ class Stream {
  public:
   static Result<std::unique_ptr<Stream>> start();
   ~Stream();  // runs what is queued, then ends the thread
-  // Until all that is queued has run; the first failure since the last time.
+  // Waits until all that is queued has run. Returns the first failure since the last synchronize().
   Status synchronize();
-  // InProgress, or what synchronize() would return.
+  // Does not wait: InProgress, or what synchronize() would return.
   Status query();
   // A batch is shared by the workers that meet at it and a caller who may wait for it: none of them outlives the others for
   // sure, hence shared_ptr.

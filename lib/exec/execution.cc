@@ -47,7 +47,7 @@ void Execution::start(std::span<LaneCount> lanes, uint32_t window) {
              before.received + static_cast<uint32_t>(base->receive_tiles * lane.receives)};
     ++base;
   }
-  remarks_ = operation_.signature & kRemark;
+  mapped_flags_ = operation_.signature & kMappedFlag;
   next_tile_ = tiles_done_ = 0;
   next_instance_ = 0;
   window_ = static_cast<uint32_t>(std::min<uint64_t>(window, tiling_.tiles));
@@ -194,10 +194,10 @@ Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t
   return place;
 }
 
-// Whether a message is of this call, and as long as it should be. If not, what came is noted.
+// Whether a message belongs to this call and has the expected length. If not, notes what came.
 inline bool Execution::fits(size_t expected_bytes, const PlanSource& source, const Receiving& receiving) {
   const View& view = receiving.view;
-  remarks_ &= view.signature;
+  mapped_flags_ &= view.signature;
   const uint64_t expected = operation_.paired ? pair_signature(operation_.output_layout, source.peer) : operation_.signature;
   if (of_one_call(view.signature, expected) && view.stamp == (operation_.number | expected_bytes)) [[likely]]
     return true;
@@ -210,7 +210,7 @@ inline bool Execution::fits(size_t expected_bytes, const PlanSource& source, con
   mismatch_ = mismatch;
 }
 
-// Of AllToAllV.
+// The signature of AllToAllV between this rank and one peer.
 [[gnu::noinline]] uint64_t Execution::pair_signature(const Layout& layout, int32_t peer) const {
   return operation_.signature | folded_count(layout.count_of(static_cast<uint32_t>(peer)));
 }
@@ -221,8 +221,8 @@ Progress Execution::failed_from(const PlanSource& source) {
   return Progress::Failed;
 }
 
-// Before a Combine: what peers have lent is read from now on. Not earlier, when others of its messages were still to come: who lends
-// waits for its memory when something fails, and may do so in this very thread. False: a sender has failed, and will say so.
+// Called before a Combine: from now on it reads memory that peers have lent. It must not begin while other messages are missing: after a
+// failure a lender waits until nobody reads its memory, maybe in this thread. False: a sender has failed, and its failure will follow.
 bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
   if (instance.given_up) return false;
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
@@ -232,7 +232,7 @@ bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
     if (!receiving.lent) continue;
     receiving.begun = sources[i].endpoint->begin(receiving);
     if (receiving.begun) continue;
-    // What is released now is not looked at again.
+    // Release those that have begun: given_up keeps them from being read.
     while (i-- > 0) {
       if (!sources[i].endpoint) continue;
       Receiving& begun = instance.receivings[sources[i].incoming];

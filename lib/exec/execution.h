@@ -23,13 +23,13 @@ struct Operation {
   Type type = Type::U8;
   Op op = Op::Sum;
   uint64_t signature = 0;
-  uint64_t number = 0;            // stamp_of() the call's number, as all ranks that take part count
+  uint64_t number = 0;            // stamp_of() the call's number, which is the same on all ranks that take part
   std::optional<Scale> scale;     // every element is multiplied when it is read from Input
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
   bool invites = false;           // peers may write a result where it belongs, in this rank's memory
-  bool paired = false;            // AllToAllV: each two ranks have a count of their own, in the signature, too
+  bool paired = false;            // AllToAllV: every two ranks have their own count, and so their own signature
 };
 
 // Messages so far on every lane of a communicator: [peer * kLanes + channel].
@@ -39,16 +39,16 @@ struct LaneCount {
 
 class Execution {
  public:
-  // Makes operation(), which the caller has filled, ready to be started, once or again and again; in between only its addresses and
-  // its number may change. tile_bytes: limit of one message; the same in every call.
+  // Makes operation(), which the caller has filled, ready to be started any number of times. Between two starts only its addresses and its
+  // number may change. tile_bytes: limit of one message; the same in every call.
   void prepare(size_t tile_bytes);
   // Takes its message numbers. window: tiles at once.
   void start(std::span<LaneCount> lanes, uint32_t window);
-  // Done, Again or Failed. `moved` becomes true if anything happened. Of several tiles under way it combines in one only, so that
-  // what else runs, and the messages that peers have read, are looked after in between.
+  // Done, Again or Failed. `moved` becomes true if anything happened. It combines in one tile only, even if several are under way,
+  // so that the caller can go on with other operations, and with messages that peers have read.
   Progress advance(bool& moved);
 
-  // What came where a message of this call was expected.
+  // What was expected, and what came instead.
   struct Mismatch {
     uint64_t expected, signature;
     uint32_t call;
@@ -58,8 +58,8 @@ class Execution {
   int failed_peer() const { return failed_peer_; }
   const std::optional<Mismatch>& mismatch() const { return mismatch_; }
   const Status& failure() const { return failure_; }
-  // Whether this rank, and all from which it received something, made the remark in this call.
-  bool all_remarked() const { return remarks_ != 0; }
+  // Whether this rank, and all ranks from which it received something, set kMappedFlag in this call.
+  bool all_mapped() const { return mapped_flags_ != 0; }
   // Peers whose messages started works are waiting for.
   std::vector<int> waiting_for() const;
   Operation& operation() { return operation_; }
@@ -185,7 +185,7 @@ class Execution {
   std::vector<const std::byte*> pointers_;
   std::vector<Destination> payloads_, places_;
   std::vector<uint32_t> claimed_;
-  uint64_t remarks_ = 0;
+  uint64_t mapped_flags_ = 0;
   int failed_peer_ = -1;
   std::optional<Mismatch> mismatch_;
   Status failure_;

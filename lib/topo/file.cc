@@ -21,7 +21,7 @@ constexpr size_t kMaxNamesBytes = kMaxFileBytes;  // of all names, written out
 constexpr size_t kMaxNics = 64;                  // of one host
 constexpr size_t kMaxAllNics = 1 << 19;
 constexpr size_t kMaxInterfaceName = 15;  // Linux has no longer ones
-constexpr size_t kMaxRemarkBytes = 512;   // longer ones are cut
+constexpr size_t kMaxRemarkBytes = 512;   // a longer remark is cut
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
@@ -48,14 +48,14 @@ class Parser {
   // The places of one kind.
   struct Names {
     std::map<std::string, std::pair<size_t, int>> known;  // name -> index, line
-    uint64_t said = 0;                                    // names, those that were said twice included
+    uint64_t said = 0;                                    // all names, with those that are declared twice
   };
 
   template <typename... Args>
   void mistake(const Args&... args) {
     remark(reading_.mistakes, reading_.more_mistakes, line_, args...);
   }
-  // A remark that is not kept costs no text.
+  // Beyond kMaxRemarks it only counts, and makes no text.
   template <typename... Args>
   static void remark(std::vector<Remark>& remarks, uint64_t& more, int line, const Args&... args) {
     if (remarks.size() == kMaxRemarks) return void(++more);
@@ -92,8 +92,8 @@ bool Parser::fresh(std::string_view key) {
   return true;
 }
 
-// Whether a statement's names may be written out. They count even if they were declared before: else a range that is repeated in a
-// short text would be written out again and again.
+// Whether a statement's names may be written out. Names that were declared before count again: otherwise a short text could repeat a
+// range, which would be written out many times.
 bool Parser::within_limits(std::string_view kind, const NameRange& range, size_t nics, Names& names) {
   const uint64_t size = range.size();
   if (size > kMaxPlaces - names.said) return mistake("more than ", kMaxPlaces, " names of '", kind, "'"), false;

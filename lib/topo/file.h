@@ -7,8 +7,8 @@
 // RATE: bits per second, like 500Mbit, 2.5Gbit. TIME: 20us, 5ms. A name may stand for many: host n[0-31] rack=r0. Several nic=
 // are rails; those without a name are eth0, eth1, ... by their place in the line. latency: of one empty message between ranks
 // that part at such a place, on its way: what the kernel does for it at both ends comes on top. ranks: how many a simulation or a cluster of namespaces puts there.
-// Limits: 65536 places of a kind, 64 NICs of a host, 2^19 NICs and 16 MiB of names in all. Reading takes time and memory by the
-// length of the text and by what is within these limits, whatever the text is.
+// Limits: 65536 places of a kind, 64 NICs of a host, 2^19 NICs and 16 MiB of names in all. These limits and the length of the text bound
+// the time and memory of reading.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -66,17 +66,17 @@ struct Remark {
 struct ClusterReading {
   Cluster cluster;               // of use only when there are no mistakes
   std::vector<Remark> mistakes;  // by line; the first kMaxRemarks that were found
-  std::vector<Remark> hints;     // right, but hardly meant; the same
-  uint64_t more_mistakes = 0, more_hints = 0;  // beyond these
+  std::vector<Remark> hints;     // what is correct, but probably not intended; by line, kMaxRemarks at most
+  uint64_t more_mistakes = 0, more_hints = 0;  // how many were not kept
 };
 inline constexpr size_t kMaxRemarks = 100;
 ClusterReading parse_cluster(std::string_view text);
 
-// Finds hosts by their names; "node7" is also "node7.example.org", on either side. Refers to the cluster.
+// Finds hosts by their names. "node7" and "node7.example.org" are the same host. REQUIRES: the cluster outlives this.
 class HostNames {
  public:
   explicit HostNames(const Cluster& cluster);
-  // The host's index. Of several that a short name fits, the last.
+  // The host's index. If a short name fits several hosts, the last of them.
   std::optional<size_t> find(std::string_view name) const;
 
  private:
@@ -86,7 +86,7 @@ class HostNames {
 // The whole text of a file. It must be smaller than 16 MiB.
 Result<std::string> read_text(const std::string& path);
 
-// The same cluster as a file's text: read again, it is equal.
+// The cluster as the text of a file. Parsing the text gives an equal cluster.
 std::string text_of(const Cluster& cluster);
 
 }  // namespace tutti

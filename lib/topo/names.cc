@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kMaxNameBytes = 255;
 
-// Whatever the locale.
+// Does not depend on the locale.
 bool is_of_names(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
 }
@@ -44,7 +44,7 @@ Result<NameRange> NameRange::parse(std::string_view word) {
   if (!parse_number(numbers.substr(0, dash), range.first_) || !parse_number(numbers.substr(dash + 1), range.last_) ||
       range.last_ < range.first_)
     return wrong();
-  // The names differ in their digits only, and the last has the most.
+  // The names differ in their digits only, and the last is the longest. So checking the last is enough.
   if (range.longest_bytes() > kMaxNameBytes || !is_name(range.name(range.size() - 1))) return wrong();
   return range;
 }

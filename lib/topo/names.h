@@ -1,4 +1,4 @@
-// names: of places in a topology file: what is a name, and the many names that a range like "n[08-11]" stands for.
+// names: the names of places in a topology file. Tells whether a text is a name, and writes out ranges like "n[08-11]".
 #pragma once
 #include <cstdint>
 #include <string>
@@ -11,14 +11,14 @@ namespace tutti {
 // 1 to 255 letters, digits, '.', '-' and '_'.
 bool is_name(std::string_view text);
 
-// One name, or "before[first-last]after". Nothing is written out before it is asked for. Refers to the word it was parsed from.
+// One name, or "before[first-last]after". Makes each name only when name() asks for it. REQUIRES: the parsed word outlives this.
 class NameRange {
  public:
-  // Errors say what is wrong with the word. All names of a range that was parsed are names.
+  // An error says what is wrong with the word. If parsing succeeds, is_name() holds for every name of the range.
   static Result<NameRange> parse(std::string_view word);
 
   uint64_t size() const { return uint64_t{last_} - first_ + 1; }
-  // Bytes of the last name, which none is longer than.
+  // The length of the last name. No name is longer.
   size_t longest_bytes() const { return before_.size() + (digits_ > 0 ? number(last_).size() : 0) + after_.size(); }
   // REQUIRES: i < size().
   std::string name(uint64_t i) const;
@@ -28,7 +28,7 @@ class NameRange {
 
   std::string_view before_, after_;
   uint32_t first_ = 0, last_ = 0;
-  size_t digits_ = 0;  // at least; 0: no range
+  size_t digits_ = 0;  // the least number of digits; 0: this is one name
 };
 
 }  // namespace tutti

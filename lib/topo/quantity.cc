@@ -14,7 +14,7 @@ struct Unit {
   std::string_view name;
   double value;
 };
-// Ascending: text is written with the largest that leaves a number from 1 up.
+// In ascending order. text_of() uses the largest unit that gives a number of at least 1.
 constexpr Unit kRates[] = {{"bit", 1}, {"Kbit", 1e3}, {"Mbit", 1e6}, {"Gbit", 1e9}, {"Tbit", 1e12}};
 constexpr Unit kTimes[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}};
 
@@ -38,14 +38,14 @@ std::string text_of(double value, std::span<const Unit> units) {
   for (size_t i = 0; i < units.size(); ++i)
     if (value >= units[i].value * (1 - 1e-12)) unit = i;
   char digits[64];
-  // 12 digits: more than a person writes, fewer than a division by a power of ten gets wrong.
+  // 12 digits are more than a person writes. The error of dividing by a power of ten is in later digits.
   char* const end = std::to_chars(digits, digits + sizeof digits, value / units[unit].value, std::chars_format::general, 12).ptr;
   return std::string(digits, end).append(units[unit].name);
 }
 
-// All digits, in the unit that is 1: a product with another one would be rounded.
+// All digits, in the unit whose value is 1: reading another unit would round the product.
 std::string all_digits_of(double value, std::string_view unit) {
-  char digits[512];  // the smallest numbers have 324 zeros in front
+  char digits[512];  // the smallest numbers begin with 324 zeros
   char* const end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed).ptr;
   return std::string(digits, end).append(unit);
 }

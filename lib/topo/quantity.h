@@ -1,4 +1,4 @@
-// quantity: rates and times as a person writes them, and as they are written back.
+// quantity: reads and writes rates and times as text.
 //
 // A rate is in bits per second, like 500Mbit or 2.5Gbit; a time is like 20us or 5ms. Units are read in any case.
 #pragma once
@@ -8,16 +8,16 @@
 
 namespace tutti {
 
-// More than 0 and at most 1e15 bits per second; else nothing.
+// Returns nothing unless the rate is more than 0 and at most 1e15 bits per second.
 std::optional<double> parse_rate(std::string_view text);
-// 0 to 1000 seconds; else nothing.
+// Returns nothing unless the time is 0 to 1000 seconds.
 std::optional<double> parse_time(std::string_view text);
 
-// For people: 12 digits at most.
+// For people to read: 12 digits at most.
 std::string text_of_rate(double bps);
 std::string text_of_time(double seconds);
 
-// For files: the same where it is exact, else all digits. What parse_rate() and parse_time() gave is read back as it was.
+// For files: parse_rate() and parse_time() read back the same number. The text has as many digits as that takes.
 std::string exact_text_of_rate(double bps);
 std::string exact_text_of_time(double seconds);
 

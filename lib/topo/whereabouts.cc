@@ -126,8 +126,8 @@ std::string word_of(std::string text) {
   return text.empty() ? "?" : text;
 }
 
-// The kernel's name of this machine since it was started; the host's name where /proc does not tell. Read once, so that no lack of
-// descriptors gives it another.
+// The kernel's id of this machine since boot, or the host's name if /proc does not have it. Read once: later this process may have no
+// descriptor left to read it, and the id must not change for that.
 Result<std::string> machine_id() {
   static std::mutex mutex;
   static std::string known;
@@ -137,7 +137,7 @@ Result<std::string> machine_id() {
   errno = 0;
   const std::string text = read_kernel_file(kFile);
   if (const int error = errno; text.empty() && (error == EMFILE || error == ENFILE || error == ENOMEM))
-    return system_failure(concat("cannot read ", kFile, ", by which ranks of a host know one another", error == ENOMEM ? "" : " (raise the limit with ulimit -n)"), error);
+    return system_failure(concat("cannot read ", kFile, ", by which ranks find out that they share a host", error == ENOMEM ? "" : " (raise the limit with ulimit -n)"), error);
   known = word_of(text.empty() ? host_name() : text);
   return known;
 }

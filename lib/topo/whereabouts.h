@@ -30,12 +30,12 @@ struct Whereabouts {
   bool same_host(const Whereabouts& other) const { return network == other.network && boot_id == other.boot_id; }
 };
 
-// Of the calling thread. What cannot be found out is left as it is above, but for the host. Errors: SystemError, if it cannot be told
-// for want of descriptors.
+// Where the calling thread is. What cannot be found out keeps its default. Errors: SystemError, if boot_id cannot be read because there
+// are no descriptors or no memory.
 Result<Whereabouts> whereabouts_here();
 
-// Processes with different numbers are on different machines, or in different network namespaces; with the same number they may be
-// neighbours. After whereabouts_here() has succeeded.
+// Processes with different numbers are on different machines or in different network namespaces. Processes with the same number may be on
+// one host. REQUIRES: whereabouts_here() has succeeded before.
 uint64_t host_number();
 
 std::string text_of(const Whereabouts& whereabouts);

@@ -33,19 +33,19 @@ enum class Progress : uint8_t { Done, Again, Failed };
 
 inline constexpr size_t kMostMessageBytes = 64 << 20;
 
-// How long a message is, and the number of the call that it belongs to, modulo 2^kCallBits: one word, which is compared at once.
+// A stamp holds a message's length in bytes and its call's number modulo 2^kCallBits. It is one word, so one comparison checks both.
 inline constexpr int kBytesBits = 27, kCallBits = 29;
 static_assert(kMostMessageBytes < size_t{1} << kBytesBits);
 inline uint64_t stamp_of(uint64_t call, size_t bytes = 0) { return call % (uint64_t{1} << kCallBits) << kBytesBits | bytes; }
 inline size_t bytes_of(uint64_t stamp) { return stamp & ((uint64_t{1} << kBytesBits) - 1); }
 inline uint32_t call_of(uint64_t stamp) { return static_cast<uint32_t>(stamp >> kBytesBits); }
 
-// Which message. The rest travels with it, for the receiver to compare.
+// Number and channel say which message it is. Call and signature travel with it, and the receiver compares them.
 struct Wire {
   uint32_t number;
   uint8_t channel;
-  uint64_t call;       // stamp_of() its call, without bytes
-  uint64_t signature;  // what was called
+  uint64_t call;       // stamp_of() the call's number, with 0 bytes
+  uint64_t signature;  // which call it is: operation, type, count (lib/comm/call.h)
 };
 
 // A payload on its way to one or more readers of one transport. Owned by the caller, at a stable address until finished: when all
@@ -88,12 +88,12 @@ class Endpoint {
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
   virtual void deliver(Outgoing&, const Wire&) {}
-  // For a message that is lent, before its view is read, which then happens without a pause. False: the sender has failed and has
+  // To be called for a lent message before its view is read; then the caller reads it without a pause. False: the sender has failed and has
   // taken its memory back.
   virtual bool begin(Incoming&) { return true; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
-  // Why post() or receive() said Failed.
+  // Why post() or receive() returned Failed.
   virtual Status failure() const { return {}; }
 };
 
@@ -104,7 +104,7 @@ struct Reach {
   bool memory = false;  // a payload is written once, however many peers read it
 };
 
-// A message that was sent and will never be received, as its receiver has left.
+// A message that was sent and will never be received, because its receiver has left.
 struct Untaken {
   int sender, receiver;
   Wire wire;
@@ -140,8 +140,8 @@ class Transport {
   virtual Progress flushed() { return Progress::Done; }
   // At the end, when all went well: returns when that is so even if this process ends right after; at the deadline at the latest,
   // or soon after TransportOptions::cancel is set. Errors: a rank that has not taken what was sent to it.
-  // Adds to `untaken` what this rank leaves unreceived, and what others have left so that this rank sent; the first of each lane. Of two
-  // ranks the one that leaves later sees it at the latest.
+  // Adds to `untaken` the first message of each lane that this rank has not received, or that this rank sent to a rank that has left without
+  // receiving it. Of sender and receiver at least the one that leaves later sees it.
   virtual Status leave(Deadline, std::vector<Untaken>& /*untaken*/) { return {}; }
   // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
   // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
@@ -150,7 +150,7 @@ class Transport {
 
 struct TransportOptions {
   int rank, ranks;
-  size_t largest_message;  // bytes; no message is longer; kMostMessageBytes at most
+  size_t largest_message;  // bytes of the longest message; kMostMessageBytes at most
   const Settings& settings;
   // Set by another thread when the communicator has failed (a rank has died, the caller aborts): connect() then returns a
   // failure soon, within a tenth of a second. Outlives the transport.
@@ -162,7 +162,7 @@ struct TransportKind {
   const char* name;
   const char* help;
   Result<std::unique_ptr<Transport>> (*create)(const TransportOptions& options);
-  bool one_host = false;  // it reaches ranks of the same host only, and these do without it only if a person says so
+  bool one_host = false;  // it reaches ranks of the same host only, and these must have it unless TUTTI_TRANSPORTS leaves it out
 };
 // Every transport compiled in, cheapest first. (transports/registry.cc)
 std::span<const TransportKind> all_transports();

@@ -52,7 +52,6 @@ IMPURE = re.compile(r'(fstream|iostream|cstdio|stdio\.h|cstdlib|stdlib\.h|chrono
 
 # path -> why it may be longer than 400 lines.
 LONG_FILES = {
-    'lib/boot/control.cc': 'the two sides of the control plane share one lock and what it guards',
     'lib/sched/check.cc': 'the four passes of the checker share one numbering of works and messages',
 }
 MOST_LINES = 400

@@ -138,7 +138,7 @@ TEST_CASE("a file's mistakes are told, all of them to who asks", "[settings]") {
   REQUIRE(told.size() == 5);
   CHECK(told[0] == at + ":1: there is no setting 'TUTTI_TIMEOUTS'; nearest: TUTTI_TIMEOUT");
   CHECK(told[1] == at + ":2: must be NAME=value, is 'TUTTI_SPIN_US 3'");
-  CHECK(told[2] == at + ":3: TUTTI_CONF_FILE is heard in the environment only");
+  CHECK(told[2] == at + ":3: TUTTI_CONF_FILE can be set in the environment only");
   CHECK(told[3].find("TUTTI_TIMEOUT='soon' (" + at + ":4): ") == 0);
   CHECK(told[4].find("TUTTI_TILE='big' (environment): ") == 0);
   CHECK(mistakes[3].setting == Setting::Timeout);
@@ -151,7 +151,7 @@ TEST_CASE("a file's mistakes are told, all of them to who asks", "[settings]") {
 TEST_CASE("a file of settings that cannot be read says why", "[settings]") {
   for (const auto& [path, why] : {std::pair("/nowhere/conf", "cannot be read: No such file or directory"),
                                   std::pair("/tmp", "cannot be read: Is a directory"),
-                                  std::pair("/dev/zero", "is longer than 65536 bytes, so it is no file of settings")}) {
+                                  std::pair("/dev/zero", "is longer than 65536 bytes, so it is not a file of settings")}) {
     const Sources sources({{"TUTTI_CONF_FILE", path}}, "");
     CHECK(refusal() == concat("TUTTI_CONF_FILE='", path, "' (environment): ", why));
   }

@@ -1,4 +1,4 @@
-// sockets: see sockets.h. UCX does not tell its sockets, but the kernel tells what is in an epoll set, in /proc.
+// sockets: see sockets.h. UCX does not name its sockets. The kernel lists the members of an epoll set in /proc.
 #include "transports/ucx/sockets.h"
 
 #include <netinet/in.h>
@@ -48,7 +48,7 @@ void shut_full_connections(int epoll_fd, double patience_s) noexcept try {
     std::erase_if(full, [](const pollfd& connection) { return connection.revents != 0; });
   }
   for (const pollfd& connection : full) (void)shutdown(connection.fd, SHUT_RDWR);
-} catch (const std::bad_alloc&) {  // so UCX waits
+} catch (const std::bad_alloc&) {  // UCX will wait
 }
 
 }  // namespace tutti::ucx
