@@ -19,10 +19,14 @@
 namespace tutti {
 namespace {
 
-constexpr size_t kPage = 4096;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 std::atomic<bool> g_unshared{false};
+
+size_t page_bytes() {
+  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 
 // All members are guarded by `mutex`, which is held while the process forks.
 struct Heap {
@@ -30,17 +34,19 @@ struct Heap {
   ProcessToken owner{};  // the process that made the file; a forked child makes a new one
   Descriptor descriptor;
   HeapFile file;
-  std::map<size_t, size_t> free;  // offset -> length, no two adjacent
-  struct Block {
+  // A part of the file, or memory of its own. Its map node moves between `free` and `blocks`, so that to free needs no memory.
+  struct Place {
     size_t bytes;
     ProcessToken owner;
     bool in_file;
   };
-  std::map<void*, Block> blocks;  // so that a wrong pointer is answered instead of followed
+  using Places = std::map<std::byte*, Place>;
+  Places free;    // parts of the file, no two adjacent
+  Places blocks;  // what is allocated: a pointer that is not here is refused
 
   void open();
   std::byte* take(size_t bytes);
-  void give_back(size_t offset, size_t bytes);
+  void give_back(Places::node_type block);
 };
 
 Heap& heap() {
@@ -65,8 +71,8 @@ void Heap::open() {
   file = {};
   free.clear();
   g_unshared = false;
-  const size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t bytes = std::min(memory, longest_file() / kPage * kPage);
+  const size_t memory = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page_bytes();
+  const size_t bytes = std::min(memory, longest_file() / page_bytes() * page_bytes());
   if (bytes == 0) return;
   Result<Descriptor> made = make_sealed_file("tutti-heap", bytes);
   if (!made.ok()) return;
@@ -75,72 +81,77 @@ void Heap::open() {
   (void)madvise(base, bytes, MADV_HUGEPAGE);  // as far as the system has large pages for shared memory
   descriptor = std::move(made.value());
   file = {descriptor.get(), static_cast<std::byte*>(base), bytes};
-  free[0] = bytes;
+  free.emplace(file.base, Place{bytes, owner, true});
 }
 
 // The first place that fits. Null: none.
 std::byte* Heap::take(size_t bytes) {
   for (auto entry = free.begin(); entry != free.end(); ++entry) {
-    const auto [offset, length] = *entry;
-    if (length < bytes) continue;
-    free.erase(entry);
-    if (length > bytes) free[offset + bytes] = length - bytes;
-    return file.base + offset;
+    if (entry->second.bytes < bytes) continue;
+    Places::node_type place = free.extract(entry);
+    std::byte* const taken = place.key();
+    if (place.mapped().bytes > bytes) {
+      place.key() += bytes;
+      place.mapped().bytes -= bytes;
+      free.insert(std::move(place));
+    }
+    return taken;
   }
   return nullptr;
 }
 
-void Heap::give_back(size_t offset, size_t bytes) {
-  auto next = free.lower_bound(offset);
-  if (next != free.end() && next->first == offset + bytes) {
-    bytes += next->second;
+void Heap::give_back(Places::node_type block) {
+  size_t& bytes = block.mapped().bytes;
+  auto next = free.lower_bound(block.key());
+  if (next != free.end() && next->first == block.key() + bytes) {
+    bytes += next->second.bytes;
     next = free.erase(next);
   }
   if (next != free.begin()) {
     const auto before = std::prev(next);
-    if (before->first + before->second == offset) {
-      before->second += bytes;
+    if (before->first + before->second.bytes == block.key()) {
+      before->second.bytes += bytes;
       return;
     }
   }
-  free[offset] = bytes;
+  free.insert(next, std::move(block));
 }
 
 }  // namespace
 
 Result<void*> allocate_shared(size_t bytes) {
-  if (bytes > SIZE_MAX - kPage) return fail(Code::SystemError, "cannot allocate ", bytes, " bytes");
-  const size_t whole = (bytes + kPage - 1) / kPage * kPage;
+  if (bytes > SIZE_MAX - page_bytes()) return fail(Code::SystemError, "cannot allocate ", bytes, " bytes");
+  const size_t whole = (bytes + page_bytes() - 1) / page_bytes() * page_bytes();
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
   all.open();
-  if (std::byte* pointer = g_unshared ? nullptr : all.take(whole)) {
-    all.blocks[pointer] = {whole, all.owner, true};
-    return static_cast<void*>(pointer);
+  Heap::Places made{{nullptr, {whole, all.owner, true}}};  // throws, if at all, before anything is taken
+  Heap::Places::node_type block = made.extract(made.begin());
+  block.key() = g_unshared ? nullptr : all.take(whole);
+  if (!block.key()) {
+    void* const own = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (own == MAP_FAILED) return system_failure(concat("cannot allocate ", bytes, " bytes"), errno);
+    block.key() = static_cast<std::byte*>(own);
+    block.mapped().in_file = false;
   }
-  void* pointer = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (pointer == MAP_FAILED) return system_failure(concat("cannot allocate ", bytes, " bytes"), errno);
-  all.blocks[pointer] = {whole, all.owner, false};
-  return pointer;
+  return static_cast<void*>(all.blocks.insert(std::move(block)).position->first);
 }
 
 bool free_shared(void* pointer) {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
-  const auto found = all.blocks.find(pointer);
-  if (found == all.blocks.end()) return false;
-  const Heap::Block block = found->second;
-  all.blocks.erase(found);
+  Heap::Places::node_type block = all.blocks.extract(static_cast<std::byte*>(pointer));
+  if (block.empty()) return false;
+  const size_t bytes = block.mapped().bytes;
   // A child that frees its parent's memory unmaps it in the child only.
-  if (!block.in_file || block.owner != process_token() || g_unshared) {
-    munmap(pointer, block.bytes);
+  if (!block.mapped().in_file || block.mapped().owner != process_token() || g_unshared) {
+    munmap(pointer, bytes);
     return true;
   }
-  const size_t offset = static_cast<size_t>(static_cast<std::byte*>(pointer) - all.file.base);
-  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  if (fallocate(all.file.descriptor, mode, static_cast<off_t>(offset), static_cast<off_t>(block.bytes)) != 0)
-    std::memset(pointer, 0, block.bytes);
-  all.give_back(offset, block.bytes);
+  const off_t offset = block.key() - all.file.base;
+  if (fallocate(all.file.descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, static_cast<off_t>(bytes)) != 0)
+    std::memset(pointer, 0, bytes);
+  all.give_back(std::move(block));
   return true;
 }
 
@@ -157,8 +168,8 @@ void unshare(void* data, size_t bytes) noexcept {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
   g_unshared = true;
-  const uintptr_t first = reinterpret_cast<uintptr_t>(data) / kPage * kPage;
-  const size_t whole = (reinterpret_cast<uintptr_t>(data) + bytes - first + kPage - 1) / kPage * kPage;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(data) / page_bytes() * page_bytes();
+  const size_t whole = (reinterpret_cast<uintptr_t>(data) + bytes - first + page_bytes() - 1) / page_bytes() * page_bytes();
   void* const pages = reinterpret_cast<void*>(first);
   void* const copy = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (copy == MAP_FAILED) return;
