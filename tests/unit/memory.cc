@@ -72,7 +72,7 @@ TEST_CASE("another process writes to the heap through its file") {
   const HeapFile file = heap_file();
   REQUIRE(file.descriptor >= 0);
   const size_t offset = offset_of(block);
-  const int passed_on = dup(file.descriptor);  // as over a socket; the library's own is closed in a child
+  const int passed_on = dup(file.descriptor);  // as a socket would pass it on; the library closes its own in a child
   CHECK(in_child([&] {
     const std::unique_ptr<HeapView> view = HeapView::map(passed_on, file.bytes);
     if (!view || HeapView::map(passed_on, file.bytes - 1)) return false;
@@ -85,7 +85,7 @@ TEST_CASE("another process writes to the heap through its file") {
   free_shared(block);
 }
 
-TEST_CASE("a file that can be cut off is not mapped") {
+TEST_CASE("a file that can be made shorter is not mapped") {
   const int file = memfd_create("open", MFD_CLOEXEC);
   REQUIRE(ftruncate(file, 4096) == 0);
   CHECK(HeapView::map(file, 4096) == nullptr);

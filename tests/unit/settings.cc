@@ -73,7 +73,7 @@ TEST_CASE("blanks around a value do not count", "[settings]") {
   }
 }
 
-TEST_CASE("an empty value is none, of every setting: the file's counts, else the default", "[settings]") {
+TEST_CASE("an empty value counts as not set: the file's value is used, or the default", "[settings]") {
   const Settings defaults = loaded();
   for (const SettingRow& row : setting_rows())
     for (const char* empty : {"", " ", "\t\n"}) {
@@ -157,7 +157,7 @@ TEST_CASE("a file of settings that cannot be read says why", "[settings]") {
   }
 }
 
-TEST_CASE("a secret shows nowhere", "[settings]") {
+TEST_CASE("no text shows a secret", "[settings]") {
   CHECK(hide_secret("host:1#secret") == "host:1#(hidden)");
   CHECK(hide_secret("host:1") == "host:1");
   for (const char* name : {"TUTTI_TIMEOUT", "TUTTI_TILE", "TUTTI_DEBUG"}) {

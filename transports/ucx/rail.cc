@@ -1,6 +1,7 @@
 // rail: see rail.h.
 #include "transports/ucx/rail.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -14,7 +15,7 @@
 namespace tutti::ucx {
 namespace {
 
-// What Tutti sets where the environment does not: the name, and the variables that would set it.
+// A setting of UCX that Tutti changes, unless one of `variables` is set in the environment.
 struct Preference {
   const char* name;
   const char* value;
@@ -23,21 +24,21 @@ struct Preference {
 };
 constexpr const char* kSegments[] = {"UCX_TCP_TX_SEG_SIZE", "UCX_TX_SEG_SIZE", "UCX_TCP_RX_SEG_SIZE", "UCX_RX_SEG_SIZE"};
 constexpr Preference kPreferences[] = {
-    // Shared memory is another transport's work, and UCX's leaves files in /dev/shm after a crash.
+    // Shared memory is the shm transport's work. UCX's would leave files in /dev/shm after a crash.
     {"TLS", "^shm,self", {"UCX_TLS", nullptr}},
-    // A connection to a host that has gone must not hold up the others for the minutes that the kernel tries.
+    // The kernel tries for minutes to connect to a host that has gone. The other connections must not wait for that.
     {"CONN_NB", "y", {"UCX_TCP_CONN_NB", "UCX_CONN_NB"}, true},
-    // So that a piece of a message (kPieceBytes) is one message of TCP's. UCX wants the second not to be below the first: both or none.
+    // With these, a piece of a message (kPieceBytes) is one message of UCX's TCP. UCX refuses RX below TX, so Tutti sets both or none.
     {"TX_SEG_SIZE", "33k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
     {"RX_SEG_SIZE", "132k", {kSegments[0], kSegments[1], kSegments[2], kSegments[3]}, true},
-    // The control plane sees to it that a silent host is noticed.
+    // The control plane notices a silent host.
     {"KEEPALIVE_INTERVAL", "inf", {"UCX_KEEPALIVE_INTERVAL", nullptr}},
 };
 
-// How long, at the end, a peer that reads nothing may keep this rank.
+// How long a peer that reads nothing may delay the end of a rail.
 constexpr double kFullSeconds = 0.1;
 
-// What a setting of UCX's TCP is called: since 1.17 with the name of its transport before it.
+// The full name of a setting of UCX's TCP. Since UCX 1.17 it begins with the transport's name.
 std::string name_of_tcp(const char* name) {
   unsigned major = 0, minor = 0, release = 0;
   ucp_get_version(&major, &minor, &release);
@@ -50,7 +51,7 @@ bool set_in_environment(const Preference& preference) {
   return false;
 }
 
-// Whether UCX could listen there now.
+// False if another socket listens there, so that UCX could not.
 bool may_listen(const Nic& nic, uint16_t port) {
   sockaddr_storage address{};
   socklen_t length = 0;
@@ -65,9 +66,10 @@ bool may_listen(const Nic& nic, uint16_t port) {
     in6.sin6_family = AF_INET6;
     in6.sin6_port = htons(port);
     std::memcpy(&in6.sin6_addr, nic.ip.data(), nic.ip.size());
+    if (IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr)) in6.sin6_scope_id = if_nametoindex(nic.name.c_str());
     std::memcpy(&address, &in6, length = sizeof in6);
   } else {
-    return true;  // of UCX_NET_DEVICES: it will say
+    return true;  // a device of UCX_NET_DEVICES without an address: UCX reports its own errors
   }
   const Descriptor fd(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   return !fd.open() || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0 || errno != EADDRINUSE;
@@ -84,12 +86,12 @@ PortChoice choose_ports(const Settings& settings) {
     const char* const text = std::getenv(name);
     if (!text) continue;
     const Result<Ports> ports = parse_ports(text);
-    return {ports.ok() ? ports.value() : Ports(), concat(name, "=", text)};  // else UCX makes of it what it can
+    return {ports.ok() ? ports.value() : Ports(), concat(name, "=", text)};  // UCX may read what Tutti cannot
   }
   return {settings.ports(), concat("TUTTI_PORTS=", settings.text(Setting::Ports), " (", settings.origin(Setting::Ports), ")")};
 }
 
-// UCX would try the ports of a range for ever if none is free: so it gets one at a time, which is free.
+// If no port of a range is free, UCX tries them for ever. So UCX gets one port at a time, which was free a moment before.
 Result<std::unique_ptr<Rail>> Rail::open(const Nic& nic, const PortChoice& choice, Receiver& receiver) {
   for (uint32_t tried = 0; tried < choice.ports.count(); ++tried) {
     const uint16_t port = choice.ports.at(tried);

@@ -1,7 +1,7 @@
 // rail: one NIC as UCX sees it: a UCP context and a worker of its own.
 //
-// What arrives goes to a Receiver, from within progress(). UCX_* of the environment applies; what Tutti would rather have another
-// way than UCX (kPreferences in rail.cc) it only sets where the environment is silent.
+// progress() passes what arrives to a Receiver. UCX_* of the environment applies. Tutti changes some defaults of UCX (kPreferences in
+// rail.cc), but no setting of the environment.
 #pragma once
 #include <ucp/api/ucp.h>
 
@@ -18,7 +18,7 @@ namespace tutti::ucx {
 struct Header {
   uint64_t signature;
   uint32_t number;   // of the message; in a credit: all before it have been released
-  uint32_t token;    // the receiver's: who does not know it is not of this communicator
+  uint32_t token;    // the receiver's; a message without it is not of this communicator
   uint32_t bytes;    // of the whole message
   uint32_t offset;   // of this piece in it
   uint16_t rank;     // the sender's
@@ -28,7 +28,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 32);
 
-enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // the last says nothing; see Link
+enum MessageId : unsigned { kMessage = 0, kCredit = 1, kMarker = 2 };  // kMarker has no content; see Link
 
 class Receiver {  // UCX, which is C, calls it: no exception may leave it
  public:
