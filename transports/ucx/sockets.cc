@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <new>
 #include <string>
@@ -28,7 +29,7 @@ void add_connections(int epoll_fd, int depth, std::vector<pollfd>& connections) 
   std::ifstream members("/proc/self/fdinfo/" + std::to_string(epoll_fd));
   for (std::string line; std::getline(members, line);) {
     if (!line.starts_with("tfd:")) continue;
-    const int fd = std::stoi(line.substr(4));
+    const int fd = std::atoi(line.c_str() + 4);
     if (is_tcp(fd))
       connections.push_back({fd, POLLOUT, 0});
     else if (depth < kMostDepth)
