@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <cstring>
 
-#include "perf/children.h"
-#include "perf/failure.h"
-#include "perf/pinning.h"
+#include "tools/failure.h"
+#include "tools/launch/children.h"
+#include "tools/launch/pinning.h"
 
 namespace tutti::perf {
+
+using namespace tool;
 
 Board::Board(int ranks, size_t values_per_rank)
     : ranks_(ranks),

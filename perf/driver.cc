@@ -8,6 +8,9 @@
 #include <cstring>
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 constexpr size_t kGuardBytes = 4096;

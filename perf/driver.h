@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "perf/collective.h"
-#include "perf/failure.h"
-#include "perf/launch.h"
 #include "perf/options.h"
 #include "perf/values.h"
+#include "tools/failure.h"
+#include "tools/launch/launch.h"
 
 namespace tutti::perf {
 
@@ -46,7 +46,7 @@ class Memory {
 class Driver {
  public:
   // Collective over all drivers of the job: joins the communicator.
-  Driver(const Options& options, const Collective& collective, const Job& job, int thread);
+  Driver(const Options& options, const Collective& collective, const tool::Job& job, int thread);
   ~Driver();
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -85,7 +85,7 @@ class Driver {
     size_t input_count = 0, output_count = 0;
     std::byte* output_limit() const { return second->data() + second->bytes(); }
   };
-  void join(const Job& job);
+  void join(const tool::Job& job);
   void allocate(Rank& rank);
   template <typename F>
   void on_all(const char* what, F one);

@@ -23,13 +23,16 @@
 #include <cstring>
 #include <new>
 
-#include "perf/children.h"
-#include "perf/failure.h"
 #include "perf/floor_rank.h"
-#include "perf/pinning.h"
-#include "perf/tool.h"
+#include "tools/failure.h"
+#include "tools/launch/children.h"
+#include "tools/launch/pinning.h"
+#include "tools/tool.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 int run_floor(const FloorConfig& config) {

@@ -19,10 +19,13 @@
 #include <span>
 
 #include "perf/measure.h"
-#include "perf/pinning.h"
 #include "perf/report.h"
+#include "tools/launch/pinning.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 constexpr int kRounds = 1000;  // of the token, per sample

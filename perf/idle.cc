@@ -15,10 +15,13 @@
 #include <vector>
 
 #include "perf/board.h"
-#include "perf/failure.h"
-#include "perf/tool.h"
+#include "tools/failure.h"
+#include "tools/tool.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 struct Config {

@@ -12,7 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/dtype/kernels.h"
-#include "perf/tool.h"
+#include "tools/tool.h"
 
 namespace {
 
@@ -87,8 +87,8 @@ int main(int argc, char** argv) {
   std::vector<size_t> sizes{64 << 10, 64 << 20};
   CLI::App app{"Prints how fast one core combines, per type, operation and number of sources, against memcpy."};
   app.option_defaults()->always_capture_default();
-  perf::take_sizes(app.add_option("bytes", sizes, "bytes per buffer; K, M, G are powers of 1024"), 8);
-  return perf::run_tool("kernel_bench", app, argc, argv, [&] {
+  tool::take_sizes(app.add_option("bytes", sizes, "bytes per buffer; K, M, G are powers of 1024"), 8);
+  return tool::run_tool("kernel_bench", app, argc, argv, [&] {
     const KernelChoice choice = supported_kernels();
     for (const size_t bytes : sizes) {
       for (int isa = 0; isa < choice.count; ++isa) bench(bytes, *choice.tables[isa]);

@@ -12,16 +12,19 @@
 #include <thread>
 
 #include "perf/driver.h"
-#include "perf/launch.h"
 #include "perf/measure.h"
 #include "perf/mockups.h"
 #include "perf/options.h"
-#include "perf/output.h"
-#include "perf/pinning.h"
 #include "perf/report.h"
-#include "perf/tool.h"
+#include "tools/launch/launch.h"
+#include "tools/launch/pinning.h"
+#include "tools/output.h"
+#include "tools/tool.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 // Where a rank of this thread runs, for the header.

@@ -7,9 +7,12 @@
 #include <iostream>
 
 #include "perf/mockups.h"
-#include "perf/tool.h"
+#include "tools/tool.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 constexpr double kMostSeconds = 1e9;  // the largest TUTTI_TIMEOUT

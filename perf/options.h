@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "perf/collective.h"
-#include "perf/launch.h"
+#include "tools/launch/launch.h"
 #include "tutti/tutti.h"
 
 namespace tutti::perf {
@@ -31,7 +31,7 @@ struct Options {
   int processes = 0;  // 0: the launcher's, else 2
   int registration = 0;
   bool percentiles = false;
-  Bind bind = Bind::IfFree;
+  tool::Bind bind = tool::Bind::IfFree;
   std::string as;         // mock-up to measure instead of the collective, "": none
   std::string json_path;  // "": none, "-": stdout
 };

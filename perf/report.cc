@@ -4,9 +4,12 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "perf/output.h"
+#include "tools/output.h"
 
 namespace tutti::perf {
+
+using namespace tool;
+
 namespace {
 
 constexpr const char* kAverageNames[] = {"rank 0", "mean", "min", "max"};

@@ -27,7 +27,7 @@
 #include "lib/dtype/dtype.h"
 #include "lib/topo/topology.h"
 #include "lib/transport/transport.h"
-#include "perf/tool.h"
+#include "tools/tool.h"
 #include "tutti/tutti.h"
 
 namespace {
@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
   bool json = false;
   CLI::App app{"Shows what Tutti finds on this machine, and its settings."};
   app.add_flag("--json", json, "as JSON");
-  return tutti::perf::run_tool("tutti-info", app, argc, argv, [&] {
+  return tutti::tool::run_tool("tutti-info", app, argc, argv, [&] {
     std::vector<tutti::Settings::Mistake> mistakes;
     const tutti::Settings settings = tutti::Settings::load(mistakes);
     const Errors errors = errors_of(settings, mistakes);

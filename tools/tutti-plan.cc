@@ -13,8 +13,8 @@
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
 #include "lib/topo/assemble.h"
-#include "perf/tool.h"
 #include "tools/explain.h"
+#include "tools/tool.h"
 #include "tools/words.h"
 
 namespace {
@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
-  return perf::run_tool("tutti-plan", app, argc, argv, [&] {
+  return tool::run_tool("tutti-plan", app, argc, argv, [&] {
     bool refused = false;
     const Status status = run(arguments, refused);
     return end_of("tutti-plan", status, !refused);

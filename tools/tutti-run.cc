@@ -25,11 +25,11 @@
 
 #include "lib/boot/address.h"
 #include "lib/boot/boot.h"
-#include "perf/children.h"
-#include "perf/failure.h"
-#include "perf/pinning.h"
-#include "perf/secret.h"
-#include "perf/tool.h"
+#include "tools/failure.h"
+#include "tools/launch/children.h"
+#include "tools/launch/pinning.h"
+#include "tools/launch/secret.h"
+#include "tools/tool.h"
 
 namespace {
 
@@ -67,7 +67,7 @@ void set_master() {
 int print_id(const std::string& where) {
   const auto free_port_here = [](const tutti::Address& address) {
     const tutti::Result<int> port = free_port(address);
-    if (!port.ok()) throw tutti::perf::Failure("no free port: " + port.status().text());
+    if (!port.ok()) throw tutti::tool::Failure("no free port: " + port.status().text());
     return port.value();
   };
   std::string place = where;
@@ -86,7 +86,7 @@ int print_id(const std::string& where) {
     const tutti::Result<tutti::Address> address = tutti::parse_address(place);
     if (!address.ok()) throw CLI::ValidationError("--print-id", "'" + where + "': " + address.status().text());
   }
-  std::printf("TUTTI_COMM_ID=%s#%s\n", place.c_str(), tutti::perf::random_secret().c_str());
+  std::printf("TUTTI_COMM_ID=%s#%s\n", place.c_str(), tutti::tool::random_secret().c_str());
   return 0;
 }
 
@@ -111,7 +111,7 @@ int look_for(const std::string& command) {
 // Becomes the command; returns only if that is not possible.
 int run_rank(const Config& config, int rank, const std::vector<int>& cores) {
   const auto number = static_cast<size_t>(rank);
-  if (config.bind && !cores.empty() && !tutti::perf::pin_to(cores[number % cores.size()]))
+  if (config.bind && !cores.empty() && !tutti::tool::pin_to(cores[number % cores.size()]))
     std::fprintf(stderr, "%s: rank %d: cannot pin to core %d\n", kProgram, rank, cores[number % cores.size()]);
   const std::string text = std::to_string(rank);
   for (const char* const name : {"TUTTI_RANK", "TUTTI_LOCAL_RANK", "RANK", "LOCAL_RANK"}) setenv(name, text.c_str(), 1);
@@ -132,10 +132,10 @@ int run(const Config& config) {
   if (const int code = look_for(config.command.front())) return code;
   const std::string ranks = std::to_string(config.ranks);
   for (const char* const name : {"TUTTI_NRANKS", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}) setenv(name, ranks.c_str(), 1);
-  setenv("TUTTI_COMM_ID", ("unix:" + tutti::perf::random_secret().substr(0, 16) + "#" + tutti::perf::random_secret()).c_str(), 1);
+  setenv("TUTTI_COMM_ID", ("unix:" + tutti::tool::random_secret().substr(0, 16) + "#" + tutti::tool::random_secret()).c_str(), 1);
   set_master();
-  const std::vector<int> cores = config.bind ? tutti::perf::usable_cores() : std::vector<int>{};
-  tutti::perf::Children children(
+  const std::vector<int> cores = config.bind ? tutti::tool::usable_cores() : std::vector<int>{};
+  tutti::tool::Children children(
       {.program = kProgram, .patience_s = 1, .own_groups = true, .tag_output = config.tag_output});
   for (int rank = 0; rank < config.ranks; ++rank) {
     if (children.start([&] { return run_rank(config, rank, cores); })) continue;
@@ -175,7 +175,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> words = words_of(argc, argv);
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
-  return tutti::perf::run_tool(kProgram, app, argc, pointers.data(), [&] {
+  return tutti::tool::run_tool(kProgram, app, argc, pointers.data(), [&] {
     config.command = app.remaining();
     if (!config.command.empty() && config.command.front() == "--") config.command.erase(config.command.begin());
     if (!config.command.empty() && config.command.front().find('-') == 0) throw CLI::ExtrasError({config.command.front()});

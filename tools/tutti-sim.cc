@@ -14,9 +14,9 @@
 #include "lib/base/settings.h"
 #include "lib/sched/select.h"
 #include "lib/sched/simulate.h"
-#include "perf/output.h"
-#include "perf/tool.h"
 #include "tools/explain.h"
+#include "tools/output.h"
+#include "tools/tool.h"
 #include "tools/trace.h"
 #include "tools/words.h"
 
@@ -289,7 +289,7 @@ class Tool {
   Status trace(const Outcome& outcome) {
     if (!outcome.simulated) return fail(Code::InvalidUsage, "no trace: ", notes_.empty() ? "not simulated" : notes_.back());
     if (outcome.simulation.events_cut) std::printf("# the trace holds the first %zu events\n", kMostEvents);
-    const std::string trouble = perf::write_file(arguments_.trace, trace_of(topology_, outcome.simulation));
+    const std::string trouble = tool::write_file(arguments_.trace, trace_of(topology_, outcome.simulation));
     if (!trouble.empty()) return fail(Code::SystemError, "--trace: ", trouble);
     std::printf("# trace of %zu events: %s (chrome://tracing, ui.perfetto.dev)\n", outcome.simulation.events.size(),
                 arguments_.trace.c_str());
@@ -326,7 +326,7 @@ Status run(const Arguments& arguments, bool& wrong) {
   if (!sizes.ok()) return sizes.status();
   if (!arguments.trace.empty() && (sizes.value().size() > 1 || arguments.all))
     return fail(Code::InvalidArgument, "--trace shows one run: give one size, and no --all");
-  const std::string trouble = arguments.trace.empty() ? "" : perf::cannot_write(arguments.trace);
+  const std::string trouble = arguments.trace.empty() ? "" : tool::cannot_write(arguments.trace);
   if (!trouble.empty()) return fail(Code::InvalidArgument, "--trace: ", trouble);
   const Result<Topology> roomy = parse_topology(arguments.topology, {static_cast<uint32_t>(ranks), arguments.cores.one_machine});
   if (!roomy.ok()) return roomy.status();
@@ -358,7 +358,7 @@ int main(int argc, char** argv) {
   add_cores(app, arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
-  return perf::run_tool("tutti-sim", app, argc, argv, [&] {
+  return tool::run_tool("tutti-sim", app, argc, argv, [&] {
     bool wrong = true;
     const Status status = run(arguments, wrong);
     return end_of("tutti-sim", status, wrong);

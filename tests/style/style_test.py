@@ -30,8 +30,10 @@ ROOMS = {
     'algorithms': ['lib/base/status.h', 'lib/topo', 'lib/sched'],
     'transports/registry.cc': ['lib/transport', 'transports'],
     'transports/*': BASE + ['lib/topo', 'lib/transport'],
-    'perf': ['include/tutti', 'lib'],
-    'tools': ['include/tutti', 'lib', 'perf'],
+    # It starts ranks and knows the library by its public header only.
+    'tools/launch': ['include/tutti', 'tools/tool.h', 'tools/failure.h'],
+    'tools': ['include/tutti', 'lib', 'tools/launch'],
+    'perf': ['include/tutti', 'lib', 'tools'],
     'tests': ['include/tutti', 'lib', 'algorithms', 'transports', 'perf', 'tools'],
 }
 

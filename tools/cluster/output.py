@@ -1,5 +1,5 @@
 # output: files that a program writes at its end. The program checks before it begins whether they can be written. For tutti-cluster and
-# the scripts in perf/; perf/output.h does the same in C++.
+# the scripts in perf/; tools/output.h does the same in C++.
 import errno
 import os
 import pathlib

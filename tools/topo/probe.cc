@@ -14,16 +14,16 @@
 #include "lib/base/clock.h"
 #include "lib/topo/nics.h"
 #include "lib/topo/whereabouts.h"
-#include "perf/failure.h"
-#include "perf/launch.h"
-#include "perf/output.h"
-#include "perf/tool.h"
+#include "tools/failure.h"
+#include "tools/launch/launch.h"
+#include "tools/output.h"
+#include "tools/tool.h"
 #include "tools/topo/groups.h"
 
 namespace tutti::show {
 namespace {
 
-using perf::check;
+using tool::check;
 
 constexpr int kRounds = 41;
 constexpr size_t kLeastBytes = 256 << 10, kMostBytes = 32 << 20;
@@ -47,7 +47,7 @@ double seconds_since(int64_t begin_ns) { return static_cast<double>(now_ns() - b
 
 class Probe {
  public:
-  Probe(const perf::Job& job, double seconds)
+  Probe(const tool::Job& job, double seconds)
       : rank_(job.process), ranks_(job.processes), seconds_(seconds) {
     check(tuttiCommInitRank(&comm_, ranks_, job.id, rank_), "CommInitRank", rank_);
   }
@@ -83,7 +83,7 @@ class Probe {
 void Probe::find_hosts() {
   Card mine{};
   const Result<Whereabouts> here = whereabouts_here();
-  if (!here.ok()) throw perf::Failure(here.status().text());
+  if (!here.ok()) throw tool::Failure(here.status().text());
   std::strncpy(mine.whereabouts, text_of(here.value()).c_str(), sizeof mine.whereabouts - 1);
   gethostname(mine.host, sizeof mine.host - 1);
   for (const Cluster::Nic& nic : nics_here())
@@ -93,7 +93,7 @@ void Probe::find_hosts() {
   for (int rank = 0; rank < ranks_; ++rank) {
     const Card& card = cards[static_cast<size_t>(rank)];
     const Result<Whereabouts> where = parse_whereabouts(card.whereabouts);
-    if (!where.ok()) throw perf::Failure(where.status().text());
+    if (!where.ok()) throw tool::Failure(where.status().text());
     const auto same = [&](const Host& host) { return host.where.same_host(where.value()); };
     const auto known = std::find_if(hosts_.begin(), hosts_.end(), same);
     if (known != hosts_.end()) {
@@ -102,7 +102,7 @@ void Probe::find_hosts() {
     }
     for (const Host& other : hosts_)
       if (other.row.name == card.host)
-        throw perf::Failure(concat("ranks ", other.rank, " and ", rank, " are on different hosts that are both called '", card.host,
+        throw tool::Failure(concat("ranks ", other.rank, " and ", rank, " are on different hosts that are both called '", card.host,
                                    "': a topology file tells hosts by their names"));
     if (rank == rank_) buffer_.resize(kMostBytes);
     Host& host = hosts_.emplace_back(Host{where.value(), rank, {card.host}});
@@ -261,18 +261,18 @@ std::string text_of(const Cluster& cluster, const Measured& measured, int ranks)
   return text + tutti::text_of(cluster);
 }
 
-int run(const perf::Job& job, const std::string& path, double seconds) {
+int run(const tool::Job& job, const std::string& path, double seconds) {
   try {
     Probe probe(job, seconds);
     const Cluster cluster = probe.measure();
     if (job.process != 0) return 0;
     const std::string text = text_of(cluster, probe.measured(), job.processes);
     if (path == "-") return std::fputs(text.c_str(), stdout), 0;
-    const std::string trouble = perf::write_file(path, text);
+    const std::string trouble = tool::write_file(path, text);
     if (trouble.empty()) return 0;
     std::fprintf(stderr, "tutti-topo: --probe: %s\n", trouble.c_str());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tutti-topo: %s\n", perf::sentence_of(error).c_str());
+    std::fprintf(stderr, "tutti-topo: %s\n", tool::sentence_of(error).c_str());
   }
   return 1;
 }
@@ -280,13 +280,13 @@ int run(const perf::Job& job, const std::string& path, double seconds) {
 }  // namespace
 
 int probe(const std::string& path, double seconds) {
-  const auto refuse = [&](const perf::Job& job) -> std::string {
+  const auto refuse = [&](const tool::Job& job) -> std::string {
     if (job.launcher.empty() || job.processes < 2)
       return "--probe measures between ranks: start some on every host, as in tutti-run -n 4 tutti-topo --probe FILE";
-    const std::string trouble = job.process == 0 && path != "-" ? perf::cannot_write(path) : "";
+    const std::string trouble = job.process == 0 && path != "-" ? tool::cannot_write(path) : "";
     return trouble.empty() ? "" : "--probe: " + trouble;
   };
-  return perf::launch("tutti-topo", {.refuse = refuse}, [&](const perf::Job& job) { return run(job, path, seconds); });
+  return tool::launch("tutti-topo", {.refuse = refuse}, [&](const tool::Job& job) { return run(job, path, seconds); });
 }
 
 }  // namespace tutti::show

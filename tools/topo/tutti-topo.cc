@@ -12,8 +12,8 @@
 
 #include "lib/topo/assemble.h"
 #include "lib/topo/file.h"
-#include "perf/output.h"
-#include "perf/tool.h"
+#include "tools/output.h"
+#include "tools/tool.h"
 #include "tools/topo/picture.h"
 #include "tools/topo/probe.h"
 #include "tools/topo/tree.h"
@@ -95,13 +95,13 @@ Result<show::Place> tree_of_argument(const std::string& argument) {
 }
 
 Status show_topology(const std::string& argument, const std::string& picture) {
-  if (const std::string trouble = picture.empty() ? "" : perf::cannot_write(picture); !trouble.empty())
+  if (const std::string trouble = picture.empty() ? "" : tool::cannot_write(picture); !trouble.empty())
     return fail(Code::InvalidArgument, "--svg: ", trouble);
   Result<show::Place> tree = tree_of_argument(argument);
   if (!tree.ok()) return tree.status();
   show::fold(tree.value());
   std::fputs(show::text_of(tree.value()).c_str(), stdout);
-  const std::string trouble = picture.empty() ? "" : perf::write_file(picture, show::svg_of(tree.value()));
+  const std::string trouble = picture.empty() ? "" : tool::write_file(picture, show::svg_of(tree.value()));
   return trouble.empty() ? Status() : fail(Code::InvalidUsage, "--svg: ", trouble);
 }
 
@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   show_command->add_option("topology", shown, "topology file, or text like \"host:2 core:4\"; without: this machine");
   show_command->add_option("--svg", picture, "draw it into this file")->type_name("FILE");
   app.require_subcommand(0, 1);
-  return perf::run_tool("tutti-topo", app, argc, argv, [&] {
+  return tool::run_tool("tutti-topo", app, argc, argv, [&] {
     if (probe_option->count() > 0) return show::probe(probe_file, seconds);
     Status status = fail(Code::InvalidArgument, "nothing to do: say show, lint FILE, --json FILE or --probe FILE; see --help");
     if (lint_command->parsed())

@@ -5,7 +5,7 @@
 
 #include "tutti/tutti.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -22,4 +22,4 @@ inline void check(tuttiResult_t result, const char* what, int rank) {
   if (result != tuttiSuccess) throw Failure("rank " + std::to_string(rank) + ": " + why(result, what));
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

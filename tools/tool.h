@@ -14,7 +14,7 @@ class App;
 class Option;
 }
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 // "floor (Tutti) 1.0.0"
 std::string version_of(const std::string& program);
@@ -36,4 +36,4 @@ int guarded(const std::string& program, const std::function<int()>& body);
 // parse_arguments(), then guarded(body).
 int run_tool(const std::string& program, CLI::App& app, int argc, char** argv, const std::function<int()>& body);
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

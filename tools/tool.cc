@@ -1,5 +1,5 @@
 // tool: see tool.h.
-#include "perf/tool.h"
+#include "tools/tool.h"
 
 #include <CLI/CLI.hpp>
 #include <cctype>
@@ -12,12 +12,12 @@
 #include <new>
 #include <string_view>
 
-#include "perf/failure.h"
+#include "tools/failure.h"
 
 #define TUTTI_TEXT_(x) #x
 #define TUTTI_TEXT(x) TUTTI_TEXT_(x)
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 constexpr double kMostBytes = 1125899906842624.0;  // 2^50
@@ -103,4 +103,4 @@ int run_tool(const std::string& program, CLI::App& app, int argc, char** argv, c
   return guarded(program, body);
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 class Children {
  public:
@@ -57,4 +57,4 @@ class Children {
   int interruption_ = 0;
 };
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

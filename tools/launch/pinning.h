@@ -2,7 +2,7 @@
 #pragma once
 #include <vector>
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 // One processor per core that this process may use, in hwloc's order (neighbours share caches); then the cores' further
 // hardware threads. Empty: unknown.
@@ -17,4 +17,4 @@ bool pin_to(int processor);
 // The processor the calling thread runs on now.
 int current_processor();
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

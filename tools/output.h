@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 // "" if the file can be written, else an error with the path and the reason. Creates and changes nothing.
 std::string cannot_write(const std::string& path);
@@ -10,4 +10,4 @@ std::string cannot_write(const std::string& path);
 // Writes the whole text. Returns "" or an error. If there is no room for the text, an existing file keeps its old text.
 std::string write_file(const std::string& path, const std::string& text);
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

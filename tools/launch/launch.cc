@@ -1,5 +1,5 @@
 // launch: see launch.h.
-#include "perf/launch.h"
+#include "tools/launch/launch.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -18,13 +18,13 @@
 #include <optional>
 #include <sstream>
 
-#include "perf/children.h"
-#include "perf/exchange.h"
-#include "perf/failure.h"
-#include "perf/pinning.h"
-#include "perf/pmix.h"
+#include "tools/failure.h"
+#include "tools/launch/children.h"
+#include "tools/launch/exchange.h"
+#include "tools/launch/pinning.h"
+#include "tools/launch/pmix.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 constexpr double kPatience_s = 2;  // for the other ranks to report a peer's death before they are ended
@@ -263,4 +263,4 @@ int launch(const std::string& program, const Launch& how, const std::function<in
   return body(job);
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -1,5 +1,5 @@
 // output: see output.h.
-#include "perf/output.h"
+#include "tools/output.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 std::string sentence(const std::string& path, int error) { return "cannot write " + path + ": " + std::strerror(error); }
@@ -81,4 +81,4 @@ std::string write_file(const std::string& path, const std::string& text) {
   return sentence(path, error);
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -9,9 +9,9 @@
 
 #include "tutti/tutti.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 // Process 0 gives `id`, the others receive it. Returns "" or a sentence.
 std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id);
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -1,5 +1,5 @@
 // children: see children.h.
-#include "perf/children.h"
+#include "tools/launch/children.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -14,9 +14,9 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "perf/tool.h"
+#include "tools/tool.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 constexpr double kTermToKill_s = 2;
@@ -211,4 +211,4 @@ void Children::stop() {
     }
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -2,9 +2,9 @@
 #pragma once
 #include <string>
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 // 128 random bits as 32 hexadecimal digits. Throws Failure if the kernel provides none.
 std::string random_secret();
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

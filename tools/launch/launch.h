@@ -12,7 +12,7 @@
 
 #include "tutti/tutti.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 struct Job {
   int process = 0, processes = 1;
@@ -37,4 +37,4 @@ struct Launch {
 // REQUIRES: no threads yet.
 int launch(const std::string& program, const Launch& how, const std::function<int(const Job&)>& body);
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

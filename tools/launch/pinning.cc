@@ -1,11 +1,11 @@
 // pinning: see pinning.h.
-#include "perf/pinning.h"
+#include "tools/launch/pinning.h"
 
 #include <hwloc.h>
 #include <sched.h>
 #include <unistd.h>
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 std::vector<int> usable_cores() {
   cpu_set_t allowed;
@@ -47,4 +47,4 @@ int current_processor() {
   return sched_getcpu();
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

@@ -1,5 +1,5 @@
 // pmix: see pmix.h. The few types and constants are those of the PMIx 4 standard's C bindings, which libpmix.so.2 keeps.
-#include "perf/pmix.h"
+#include "tools/launch/pmix.h"
 
 #include <dlfcn.h>
 
@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 constexpr int kSuccess = 0;
@@ -105,4 +105,4 @@ std::string exchange_id_by_pmix(int process, tuttiUniqueId& id) {
   return trouble;
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

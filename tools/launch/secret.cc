@@ -1,5 +1,5 @@
 // secret: see secret.h.
-#include "perf/secret.h"
+#include "tools/launch/secret.h"
 
 #include <sys/random.h>
 
@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "perf/failure.h"
+#include "tools/failure.h"
 
-namespace tutti::perf {
+namespace tutti::tool {
 
 std::string random_secret() {
   unsigned char bytes[16];
@@ -23,4 +23,4 @@ std::string random_secret() {
   return text;
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool

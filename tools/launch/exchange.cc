@@ -1,5 +1,5 @@
 // exchange: see exchange.h.
-#include "perf/exchange.h"
+#include "tools/launch/exchange.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -16,7 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace tutti::perf {
+namespace tutti::tool {
 namespace {
 
 constexpr double kDefaultPatience_s = 120;
@@ -131,4 +131,4 @@ std::string exchange_id(const std::string& key, int process, int processes, tutt
   return process == 0 ? give(name, processes - 1, id, deadline) : take(name, id, deadline);
 }
 
-}  // namespace tutti::perf
+}  // namespace tutti::tool
