@@ -84,8 +84,8 @@ double publish(const Topology& topology, int root, double bytes) {
   });
 }
 
-Load::Load(const Topology& topology) : topology_(topology), cores_(static_cast<size_t>(topology.ranks())), indoors_(0) {
-  while (indoors_ < topology.levels().size() && !topology.levels()[indoors_].memory) ++indoors_;
+Load::Load(const Topology& topology) : topology_(topology), cores_(static_cast<size_t>(topology.ranks())), first_memory_(0) {
+  while (first_memory_ < topology.levels().size() && !topology.levels()[first_memory_].memory) ++first_memory_;
   for (size_t level = 0; level < topology.levels().size(); ++level) {
     std::vector<int>& sizes = sizes_.emplace_back();
     for (int rank = 0; rank < topology.ranks(); ++rank) {
@@ -100,8 +100,8 @@ Load::Load(const Topology& topology) : topology_(topology), cores_(static_cast<s
 
 void Load::hop(int from, int to, double bytes, bool adds, bool writes) {
   const size_t depth = topology_.levels().size(), outermost = topology_.divergence(from, to);
-  const bool memory = outermost >= indoors_;
-  for (size_t level = outermost; level < (memory ? depth : indoors_); ++level) {
+  const bool memory = outermost >= first_memory_;
+  for (size_t level = outermost; level < (memory ? depth : first_memory_); ++level) {
     if (!memory || level + 1 < depth) out_[level][topology_.place_in_all(from, level)] += bytes;
     in_[level][topology_.place_in_all(to, level)] += bytes;
   }

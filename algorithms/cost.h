@@ -132,15 +132,15 @@ class Load {
   std::vector<std::vector<int>> sizes_;        // ranks, per level and place
   std::vector<double> cores_;                  // seconds, per rank
   double messages_ = 0;
-  size_t indoors_;                             // the outermost level of memory; the number of levels if there is none
+  size_t first_memory_;                             // the outermost level of memory; the number of levels if there is none
 };
 
 template <typename Outside>
 void Load::exchange(int rank, double bytes, double added, double written, const Outside& outside) {
   const size_t depth = topology_.levels().size();
-  const double abroad = indoors_ == 0 ? 0 : outside(indoors_ - 1);  // to other hosts
+  const double abroad = first_memory_ == 0 ? 0 : outside(first_memory_ - 1);  // to other hosts
   for (size_t level = 0; level < depth; ++level) {
-    const bool memory = level >= indoors_;
+    const bool memory = level >= first_memory_;
     const double crosses = bytes * (memory ? outside(level) - abroad : outside(level));
     const uint32_t place = topology_.place_in_all(rank, level);
     if (!memory || level + 1 < depth) out_[level][place] += crosses;
@@ -151,7 +151,7 @@ void Load::exchange(int rank, double bytes, double added, double written, const 
     busy(rank, bytes * (outside(level) - nearer) * sizes_[level][place] / topology_.uplink(rank, level).bandwidth_Bps);
   }
   // Inside the host all is written, and added or stored.
-  busy(rank, work(indoors_ < depth ? added * abroad + (bytes + written) * (1 - abroad) : added));
+  busy(rank, work(first_memory_ < depth ? added * abroad + (bytes + written) * (1 - abroad) : added));
 }
 
 // way: seconds for the whole message if it were one tile; load: of the busiest link or rank. Tiles follow each other; a rank

@@ -140,7 +140,7 @@ double nested_rooted(const Problem& problem, const Nest& nest, double bytes) {
   };
   std::vector<Reach> reaches;
   Course dealt{0, 0};
-  double load = 0, indoors = 0;            // of links; of a rank
+  double load = 0, member = 0;            // of links; of a rank
   size_t host = topology.levels().size();  // the innermost level of the network
   while (host > 0 && topology.levels()[host - 1].memory) --host;
   double times = 0;  // that the message leaves the root's host
@@ -155,7 +155,7 @@ double nested_rooted(const Problem& problem, const Nest& nest, double bytes) {
       dealt = {link.latency_s + messages, part / link.bandwidth_Bps + stored};
       reaches.push_back({at, {link.latency_s + messages, part / link.bandwidth_Bps + stored}});
       if (memory) {
-        indoors = bytes / link.bandwidth_Bps + work(2 * bytes);  // of a member, over both
+        member = bytes / link.bandwidth_Bps + work(2 * bytes);  // of a member, over both
       } else {
         load = dealt.bytes;
         ++times;
@@ -171,7 +171,7 @@ double nested_rooted(const Problem& problem, const Nest& nest, double bytes) {
          {(k > 2 ? 2 : 1) * link.latency_s + messages,
           once + on * bytes / link.bandwidth_Bps + (memory ? work(2 * (1 + on) * bytes) : added((1 + on) * bytes))}});
     if (memory)
-      indoors = std::max(indoors, reaches.back().way.bytes + added(bytes / 2));
+      member = std::max(member, reaches.back().way.bytes + added(bytes / 2));
     else
       load = std::max(load, once * (k > 2 ? 1 + 1 / (k - 1) : 1));
   }
@@ -192,7 +192,7 @@ double nested_rooted(const Problem& problem, const Nest& nest, double bytes) {
       if (reach.node == at) way = {way.start + reach.way.start, way.bytes + reach.way.bytes};
     longest = {std::max(longest.start, way.start), std::max(longest.bytes, way.bytes)};
   }
-  return longest.start + pipelined(longest.bytes, std::max(load, indoors), bytes, tile_of(problem, nest));
+  return longest.start + pipelined(longest.bytes, std::max(load, member), bytes, tile_of(problem, nest));
 }
 
 }  // namespace tutti::cost

@@ -21,7 +21,7 @@ constexpr int64_t kFlushNs = 1000 * kMs;
 constexpr size_t kMaxUnproved = 1024;  // as many as ranks may come at once
 constexpr int kMaxAccepted = 64;       // before the open connections are read again
 constexpr int64_t kSlowNs = 200 * kMs;  // an honest client needs two round trips
-constexpr int64_t kDeafNs = 50 * kMs;
+constexpr int64_t kNoAcceptNs = 50 * kMs;
 // Nobody lets this much pile up but a process that has stopped reading.
 constexpr size_t kMaxUnsentBytes = 4u << 20;
 
@@ -103,9 +103,9 @@ void Server::wait_for_events() {
   std::vector<pollfd> fds;
   fds.reserve(peers_.size() + 2);
   fds.push_back({bell_.fd(), POLLIN, 0});
-  const bool deaf = now < deaf_until_ns_;
-  if (listener_.open() && deaf) wake = std::min(wake, deaf_until_ns_);
-  fds.push_back({deaf ? -1 : listener_.get(), POLLIN, 0});
+  const bool paused = now < no_accept_until_ns_;
+  if (listener_.open() && paused) wake = std::min(wake, no_accept_until_ns_);
+  fds.push_back({paused ? -1 : listener_.get(), POLLIN, 0});
   for (const auto& peer : peers_)
     fds.push_back({peer->connection.fd(), static_cast<short>(POLLIN | (peer->connection.unsent_bytes() ? POLLOUT : 0)), 0});
   const int64_t left_ms = wake <= now ? 0 : (wake - now + kMs - 1) / kMs;
@@ -169,7 +169,7 @@ bool Server::make_room(int64_t before_ns) {
 // may end. If all have proved themselves, none will end, so the service is told.
 void Server::run_out(int error, int64_t now) {
   if (make_room(now - kSlowNs)) return;
-  deaf_until_ns_ = now + kDeafNs;
+  no_accept_until_ns_ = now + kNoAcceptNs;
   if (unproved_ > 0) return;
   service_->on_exhausted(system_failure(
       concat("no more connections of ranks can be accepted (", peers_.size(), " are open; raise the limit with ulimit -n)"), error));

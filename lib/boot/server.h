@@ -75,7 +75,7 @@ class Server {
   std::unique_ptr<Service> service_;
   std::vector<std::unique_ptr<Peer>> peers_;  // in order of arrival
   size_t unproved_ = 0;
-  int64_t deaf_until_ns_ = 0;  // there was no descriptor for a new connection: none is accepted until then
+  int64_t no_accept_until_ns_ = 0;  // there was no descriptor for a new connection: none is accepted until then
   Thread thread_;
   enum class Stop : uint8_t { No, InPeace, InAnger };
   std::atomic<Stop> stop_{Stop::No};

@@ -167,7 +167,7 @@ class Comm {
   std::string routes_text() const;
   Status unreachable(const std::string& absent) const;
   void set_doorbells();
-  std::optional<Indoors> indoors(const Seats& seats) const;
+  std::optional<HostLink> host_link(const Seats& seats) const;
   Result<std::vector<std::string>> agree(const Status& mine, const std::string& say, Deadline deadline);
   void on_abort(const Cause& cause) noexcept { record(Status(cause.code, cause.text)); }
   void record(const Status& failure) noexcept;

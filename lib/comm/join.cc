@@ -194,7 +194,7 @@ Status Comm::connect_transports(Seats& seats, const Status& placed, Deadline dea
     // What ended start-up is the answer, not that connecting was cut short by it or saw the others hang up.
     if (aborted()) break;
     const bool complete = connected.ok() && choose_routes();
-    Result<std::vector<std::string>> said = agree(connected, complete ? seats.findings(indoors(seats)) : "", deadline);
+    Result<std::vector<std::string>> said = agree(connected, complete ? seats.findings(host_link(seats)) : "", deadline);
     if (!said.ok()) return said.status();
     if (std::any_of(said.value().begin(), said.value().end(), [](const std::string& findings) { return findings.empty(); })) continue;
     Result<Topology> topology = seats.settle(said.value());
@@ -245,8 +245,8 @@ Status Comm::unreachable(const std::string& absent) const {
 }
 
 // How the other ranks of this host are reached, at worst, if there are any.
-std::optional<Indoors> Comm::indoors(const Seats& seats) const {
-  std::optional<Indoors> worst;
+std::optional<HostLink> Comm::host_link(const Seats& seats) const {
+  std::optional<HostLink> worst;
   for (int peer = 0; peer < ranks(); ++peer) {
     if (peer == rank() || !seats.same_host(peer)) continue;
     const Reach reach = routes_[peer].transport->reach(peer);

@@ -19,9 +19,9 @@ struct Findings {
   uint32_t neighbours, memory;  // whether there are any; by memory
 };
 
-const Indoors kDefaultIndoors{Topology::known_level("core").link, true};
+const HostLink kDefaultHostLink{Topology::known_level("core").link, true};
 
-bool operator==(const Indoors& a, const Indoors& b) {
+bool operator==(const HostLink& a, const HostLink& b) {
   return a.link.latency_s == b.link.latency_s && a.link.bandwidth_Bps == b.link.bandwidth_Bps && a.memory == b.memory;
 }
 
@@ -102,25 +102,25 @@ void Seats::hear_nics(const std::vector<std::string>& all) {
 
 Status Seats::place() {
   if (told_) return {};
-  Result<Topology> topology = assembled(kDefaultIndoors);
+  Result<Topology> topology = assembled(kDefaultHostLink);
   if (!topology.ok()) return fail(Code::InvalidArgument, "TUTTI_TOPO_FILE='", file_, "': ", topology.status().text());
   topology_ = std::move(topology.value());
   return {};
 }
 
-Result<Topology> Seats::assembled(const Indoors& indoors) const {
-  if (ranks_ == 1) return Topology::flat(1, indoors.link);
-  return assemble(here_, cluster_ ? &*cluster_ : nullptr, indoors);
+Result<Topology> Seats::assembled(const HostLink& host_link) const {
+  if (ranks_ == 1) return Topology::flat(1, host_link.link);
+  return assemble(here_, cluster_ ? &*cluster_ : nullptr, host_link);
 }
 
-std::string Seats::findings(const std::optional<Indoors>& indoors) const {
-  const Indoors known = indoors.value_or(kDefaultIndoors);
-  const Findings findings{hash_of(*topology_), known.link.latency_s, known.link.bandwidth_Bps, indoors.has_value(), known.memory};
+std::string Seats::findings(const std::optional<HostLink>& host_link) const {
+  const HostLink known = host_link.value_or(kDefaultHostLink);
+  const Findings findings{hash_of(*topology_), known.link.latency_s, known.link.bandwidth_Bps, host_link.has_value(), known.memory};
   return std::string(reinterpret_cast<const char*>(&findings), sizeof findings);
 }
 
 Result<Topology> Seats::settle(const std::vector<std::string>& all) {
-  Indoors slowest{{0, 1e12}, true};
+  HostLink slowest{{0, 1e12}, true};
   bool neighbours = false;
   uint64_t hash = 0;
   for (size_t peer = 0; peer < all.size(); ++peer) {
@@ -136,7 +136,7 @@ Result<Topology> Seats::settle(const std::vector<std::string>& all) {
     slowest.link = {std::max(slowest.link.latency_s, findings.latency_s), std::min(slowest.link.bandwidth_Bps, findings.bandwidth_Bps)};
     slowest.memory = slowest.memory && findings.memory;
   }
-  if (neighbours && !told_ && !(slowest == kDefaultIndoors)) {
+  if (neighbours && !told_ && !(slowest == kDefaultHostLink)) {
     Result<Topology> topology = assembled(slowest);
     if (!topology.ok()) return topology;
     topology_ = std::move(topology.value());

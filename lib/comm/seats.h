@@ -38,12 +38,12 @@ class Seats {
   bool crowded() const { return crowded_; }
 
   // What this rank tells at the end; none: it has no other rank on its host.
-  std::string findings(const std::optional<Indoors>& indoors) const;
+  std::string findings(const std::optional<HostLink>& host_link) const;
   // Everyone's findings(), by rank. Errors are the same on all ranks.
   Result<Topology> settle(const std::vector<std::string>& all);
 
  private:
-  Result<Topology> assembled(const Indoors& indoors) const;
+  Result<Topology> assembled(const HostLink& host_link) const;
 
   int rank_ = 0, ranks_ = 1;
   std::string net_ifname_;  // TUTTI_NET_IFNAME

@@ -278,10 +278,10 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
   }
   if (!all) return Progress::Again;
   if ((lent || instance.given_up) && !begin_lent(instance, work)) return Progress::Again;
-  if (work.feeds == kNoWork || !feed(instance, work)) {
+  if (work.into_send == kNoWork || !combine_and_send(instance, work)) {
     payloads_.clear();
     // What only waits to be copied is made where the copy goes, if nothing else holds the copy up.
-    if (work.moves != kNoWork && instance.waiting[work.moves] == 1) instance.moved = work.moves;
+    if (work.into_copy != kNoWork && instance.waiting[work.into_copy] == 1) instance.moved = work.into_copy;
     combine_all(instance, work, instance.moved == kNoWork ? work : operation_.plan->works[instance.moved]);
   }
   for (uint32_t i = 0; i < work.count; ++i) {

@@ -130,7 +130,7 @@ class Execution {
   bool begin_lent(Instance& instance, const PlanWork& work);
   Progress failed_from(const PlanSource& source);
   void expect(Instance& instance, const PlanWork& work, const PlanSource& source, Receiving& receiving);
-  bool feed(Instance& instance, const PlanWork& work);
+  bool combine_and_send(Instance& instance, const PlanWork& work);
   void combine_all(Instance& instance, const PlanWork& work, const PlanWork& to);
   template <typename ElementOf>
   void combine_run(Instance& instance, const PlanWork& work, const PlanWork& to, Range range, size_t offset_bytes,

@@ -7,7 +7,7 @@
 namespace tutti {
 namespace {
 
-uint32_t feeds(const Program& program, const Work& work) {
+uint32_t into_send(const Program& program, const Work& work) {
   if (work.kind == Work::Kind::Send) return kNoWork;
   for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d) {
     const Work& next = program.works[program.dependents[d]];
@@ -17,7 +17,7 @@ uint32_t feeds(const Program& program, const Work& work) {
   return kNoWork;
 }
 
-uint32_t moves(const Program& program, const Work& work) {
+uint32_t into_copy(const Program& program, const Work& work) {
   if (work.kind == Work::Kind::Send || work.ref.buffer != Buffer::Scratch || work.dependents != 1) return kNoWork;
   const uint32_t index = program.dependents[work.first_dependent];
   const Work& next = program.works[index];
@@ -48,8 +48,8 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
   for (uint32_t i = 0; i < program.lanes.size(); ++i) lane_index[{program.lanes[i].peer, program.lanes[i].channel}] = i;
 
   for (const Work& work : program.works) {
-    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents, feeds(program, work),
-                   moves(program, work)};
+    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents, into_send(program, work),
+                   into_copy(program, work)};
     if (work.kind == Work::Kind::Send) {
       bound.first = static_cast<uint32_t>(plan->groups.size());
       const uint32_t first = static_cast<uint32_t>(plan->targets.size());

@@ -46,8 +46,8 @@ struct PlanWork {
   uint32_t chunks;
   uint32_t first, count;  // Send: range of Plan::groups; Combine: range of Plan::sources
   uint32_t first_dependent, dependents;
-  uint32_t feeds;  // Combine: the Send that only waits for this result and takes all of it, or kNoWork
-  uint32_t moves;  // Combine: the copy that is all that becomes of this result, or kNoWork
+  uint32_t into_send;  // Combine: the Send that only waits for this result and takes all of it, or kNoWork
+  uint32_t into_copy;  // Combine: the copy that is all that becomes of this result, or kNoWork
 };
 
 struct Plan {

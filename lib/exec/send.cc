@@ -127,9 +127,9 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
 
 // A Combine and the Send of its result in one pass, if the transport takes the message now. False: the Combine is still to be
 // done, and the Send goes its own way; so this never waits for anything that the Combine alone would not wait for.
-bool Execution::feed(Instance& instance, const PlanWork& work) {
+bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
   const Plan& plan = *operation_.plan;
-  const PlanWork& next = plan.works[work.feeds];
+  const PlanWork& next = plan.works[work.into_send];
   const PostGroup& group = plan.groups[next.first];
   if (!group.copies || operation_.paired || place(instance, work).count == 0) return false;
   start_send(instance, next, next.first);

@@ -22,14 +22,14 @@ constexpr size_t kSite = 0, kRack = 1, kHost = 2, kFirstInside = 3, kLevels = kF
 constexpr const char* kNames[kLevels] = {"site", "rack", "host", "socket", "numa", "cache", "core"};
 
 // A host that ranks are on.
-struct House {
+struct UsedHost {
   uint64_t rack = 0, site = 0;  // equal numbers: the same
   int cluster_rack = -1;        // index in the file, or none
   Link link;
 };
 
 struct Rank {
-  size_t house;
+  size_t used_host;
   std::array<uint64_t, kInsides> inside{};
 };
 
@@ -65,40 +65,40 @@ class Rails {
 };
 
 // Where a host of the file stands. Who is in no rack, while others are, has one of its own; and so on.
-House house_of(const Cluster& cluster, const Rails& rails, size_t index, double latency_s) {
+UsedHost used_host_of(const Cluster& cluster, const Rails& rails, size_t index, double latency_s) {
   const Cluster::Host& host = cluster.hosts[index];
   const uint64_t racks = cluster.racks.size(), sites = cluster.sites.size();
-  House house;
-  house.cluster_rack = host.rack;
-  house.rack = racks == 0 ? 0 : host.rack >= 0 ? static_cast<uint64_t>(host.rack) : racks + index;
+  UsedHost used_host;
+  used_host.cluster_rack = host.rack;
+  used_host.rack = racks == 0 ? 0 : host.rack >= 0 ? static_cast<uint64_t>(host.rack) : racks + index;
   const int site = host.rack >= 0 ? cluster.racks[static_cast<size_t>(host.rack)].site : -1;
-  house.site = sites == 0 ? 0 : site >= 0 ? static_cast<uint64_t>(site) : sites + house.rack;
+  used_host.site = sites == 0 ? 0 : site >= 0 ? static_cast<uint64_t>(site) : sites + used_host.rack;
   const double bps = rails.bps(index);
-  house.link = {host.latency_s.value_or(latency_s), bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
-  return house;
+  used_host.link = {host.latency_s.value_or(latency_s), bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
+  return used_host;
 }
 
-// The links of the racks and sites that have one of the houses: what is stated, but never more bytes than what is inside can
+// The links of the racks and sites that have one of the used_hosts: what is stated, but never more bytes than what is inside can
 // send, and by default no quicker than what is inside.
 class Outdoors {
  public:
-  Outdoors(const std::vector<House>& houses, const Cluster* cluster, bool one_machine) {
+  Outdoors(const std::vector<UsedHost>& used_hosts, const Cluster* cluster, bool one_machine) {
     const double rack_s = one_machine ? kKernelSeconds : link_of("rack").latency_s;
     const double site_s = one_machine ? kKernelSeconds : link_of("site").latency_s;
-    for (const House& house : houses) add(racks_, house.rack, house.link, rack_s);
-    for (const House& house : houses)
-      if (house.cluster_rack >= 0) {
-        const Cluster::Rack& rack = cluster->racks[static_cast<size_t>(house.cluster_rack)];
-        state(racks_.at(house.rack), rack.uplink_bps, rack.latency_s);
+    for (const UsedHost& used_host : used_hosts) add(racks_, used_host.rack, used_host.link, rack_s);
+    for (const UsedHost& used_host : used_hosts)
+      if (used_host.cluster_rack >= 0) {
+        const Cluster::Rack& rack = cluster->racks[static_cast<size_t>(used_host.cluster_rack)];
+        state(racks_.at(used_host.rack), rack.uplink_bps, rack.latency_s);
       }
     std::map<uint64_t, uint64_t> outside;  // rack -> site
-    for (const House& house : houses) outside[house.rack] = house.site;
+    for (const UsedHost& used_host : used_hosts) outside[used_host.rack] = used_host.site;
     for (const auto& [rack, site] : outside) add(sites_, site, racks_.at(rack), site_s);
     for (auto& [site, link] : sites_)
       if (cluster && site < cluster->sites.size()) state(link, cluster->sites[site].uplink_bps, cluster->sites[site].latency_s);
   }
-  const Link& rack(const House& house) const { return racks_.at(house.rack); }
-  const Link& site(const House& house) const { return sites_.at(house.site); }
+  const Link& rack(const UsedHost& used_host) const { return racks_.at(used_host.rack); }
+  const Link& site(const UsedHost& used_host) const { return sites_.at(used_host.site); }
 
  private:
   using Links = std::map<uint64_t, Link>;
@@ -114,19 +114,19 @@ class Outdoors {
   Links racks_, sites_;
 };
 
-Topology::Level level_inside(size_t level, const Indoors& indoors) {
+Topology::Level level_inside(size_t level, const HostLink& host_link) {
   Topology::Level row = Topology::known_level(kNames[level]);
-  row.memory = indoors.memory;
-  if (level == kLevels - 1 || !indoors.memory)
-    row.link = indoors.link;
+  row.memory = host_link.memory;
+  if (level == kLevels - 1 || !host_link.memory)
+    row.link = host_link.link;
   else
-    row.link.latency_s = std::max(row.link.latency_s, indoors.link.latency_s);
+    row.link.latency_s = std::max(row.link.latency_s, host_link.link.latency_s);
   return row;
 }
 
-Topology build(const std::vector<House>& houses, const std::vector<Rank>& ranks, const Cluster* cluster, const Indoors& indoors,
+Topology build(const std::vector<UsedHost>& used_hosts, const std::vector<Rank>& ranks, const Cluster* cluster, const HostLink& host_link,
                bool one_machine) {
-  const Outdoors outdoors(houses, cluster, one_machine);
+  const Outdoors outdoors(used_hosts, cluster, one_machine);
   std::vector<Topology::Level> levels;
   std::vector<std::vector<uint64_t>> paths(ranks.size());
   std::vector<Topology::Uplink> uplinks;
@@ -134,10 +134,10 @@ Topology build(const std::vector<House>& houses, const std::vector<Rank>& ranks,
   uint32_t places = 1;
   for (size_t level = 0; level < kLevels; ++level) {
     const auto entry = [&](size_t rank) -> uint64_t {
-      const House& house = houses[ranks[rank].house];
-      if (level == kSite) return house.site;
-      if (level == kRack) return house.rack;
-      return level == kHost ? ranks[rank].house : ranks[rank].inside[level - kFirstInside];
+      const UsedHost& used_host = used_hosts[ranks[rank].used_host];
+      if (level == kSite) return used_host.site;
+      if (level == kRack) return used_host.rack;
+      return level == kHost ? ranks[rank].used_host : ranks[rank].inside[level - kFirstInside];
     };
     const bool last = level + 1 == kLevels;
     std::map<std::pair<uint32_t, uint64_t>, uint32_t> inner;
@@ -145,17 +145,17 @@ Topology build(const std::vector<House>& houses, const std::vector<Rank>& ranks,
     for (size_t rank = 0; rank < ranks.size(); ++rank)
       fresh[rank] = inner.try_emplace({place[rank], entry(rank)}, static_cast<uint32_t>(inner.size())).first->second;
     // A host is told from others even where its rack has no more of them: it has links of its own.
-    const bool parts = inner.size() > places || (level == kHost && houses.size() > 1);
+    const bool parts = inner.size() > places || (level == kHost && used_hosts.size() > 1);
     if (!parts && !last) continue;
     place = std::move(fresh);
     places = static_cast<uint32_t>(inner.size());
-    levels.push_back(level < kFirstInside ? Topology::known_level(kNames[level]) : level_inside(level, indoors));
+    levels.push_back(level < kFirstInside ? Topology::known_level(kNames[level]) : level_inside(level, host_link));
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
       paths[rank].push_back(entry(rank));
-      const House& house = houses[ranks[rank].house];
+      const UsedHost& used_host = used_hosts[ranks[rank].used_host];
       if (level >= kFirstInside) continue;
       uplinks.push_back({static_cast<int>(rank), levels.size() - 1,
-                         level == kSite ? outdoors.site(house) : level == kRack ? outdoors.rack(house) : house.link});
+                         level == kSite ? outdoors.site(used_host) : level == kRack ? outdoors.rack(used_host) : used_host.link});
     }
   }
   return Topology::from_paths(std::move(levels), paths, uplinks);
@@ -170,14 +170,14 @@ std::string names_of(const Cluster& cluster) {
 }
 
 // A level inside a host tells its ranks apart only if each of them is bound to one place of it.
-void place_inside(std::span<const Whereabouts> all, size_t houses, std::vector<Rank>& ranks) {
-  std::vector<std::array<bool, kInsides>> bound(houses, {true, true, true, true});
+void place_inside(std::span<const Whereabouts> all, size_t used_hosts, std::vector<Rank>& ranks) {
+  std::vector<std::array<bool, kInsides>> bound(used_hosts, {true, true, true, true});
   for (size_t i = 0; i < ranks.size(); ++i)
     for (size_t level = 0; level < kInsides; ++level)
-      if (all[i].inside[level] < 0) bound[ranks[i].house][level] = false;
+      if (all[i].inside[level] < 0) bound[ranks[i].used_host][level] = false;
   for (size_t i = 0; i < ranks.size(); ++i)
     for (size_t level = 0; level < kInsides; ++level)
-      if (bound[ranks[i].house][level]) ranks[i].inside[level] = static_cast<uint64_t>(all[i].inside[level]);
+      if (bound[ranks[i].used_host][level]) ranks[i].inside[level] = static_cast<uint64_t>(all[i].inside[level]);
 }
 
 constexpr uint64_t kHashStart = 0xcbf29ce484222325u;  // FNV-1a
@@ -193,25 +193,25 @@ void mix(uint64_t& hash, Number number) {
 
 }  // namespace
 
-Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts, const Indoors& indoors) {
+Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts, const HostLink& host_link) {
   std::map<std::pair<std::string, uint64_t>, size_t> known;
-  std::vector<House> houses;
+  std::vector<UsedHost> used_hosts;
   std::vector<Rank> ranks;
-  std::vector<int> lowest;  // rank of each house
+  std::vector<int> lowest;  // rank of each used_host
   const bool one_machine =
       std::all_of(all.begin(), all.end(), [&](const Whereabouts& rank) { return rank.boot_id == all[0].boot_id; });
   const double latency_s = one_machine ? kKernelSeconds : link_of("host").latency_s;
   for (size_t i = 0; i < all.size(); ++i) {
-    const auto [it, fresh] = known.try_emplace({all[i].boot_id, all[i].network}, houses.size());
+    const auto [it, fresh] = known.try_emplace({all[i].boot_id, all[i].network}, used_hosts.size());
     if (fresh) {
       const double bps = all[i].nics_bps;
-      houses.emplace_back().link = {latency_s, bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
+      used_hosts.emplace_back().link = {latency_s, bps > 0 ? bps / 8 : link_of("host").bandwidth_Bps};
       lowest.push_back(static_cast<int>(i));
     }
     ranks.push_back({it->second, {}});
   }
   // What a file says is about what is between hosts.
-  if (hosts && houses.size() > 1) {
+  if (hosts && used_hosts.size() > 1) {
     const HostNames names(*hosts);
     std::vector<size_t> indices;
     for (const int rank : lowest) {
@@ -223,48 +223,48 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
       indices.push_back(*index);
     }
     const Rails rails(*hosts, indices);
-    for (size_t i = 0; i < houses.size(); ++i) {
-      const double found_Bps = houses[i].link.bandwidth_Bps;
-      houses[i] = house_of(*hosts, rails, indices[i], latency_s);
-      if (hosts->hosts[indices[i]].nics.empty()) houses[i].link.bandwidth_Bps = found_Bps;
+    for (size_t i = 0; i < used_hosts.size(); ++i) {
+      const double found_Bps = used_hosts[i].link.bandwidth_Bps;
+      used_hosts[i] = used_host_of(*hosts, rails, indices[i], latency_s);
+      if (hosts->hosts[indices[i]].nics.empty()) used_hosts[i].link.bandwidth_Bps = found_Bps;
     }
   }
-  place_inside(all, houses.size(), ranks);
+  place_inside(all, used_hosts.size(), ranks);
   // Where ranks share cores, a message waits until its reader's turn comes: a switch for each rank of a core.
   const std::vector<double> crowds = crowding(all);
   const double most = *std::max_element(crowds.begin(), crowds.end());
-  Indoors crowded = indoors;
-  crowded.link.latency_s = std::max(indoors.link.latency_s, kSwitchSeconds * most);
-  Topology topology = build(houses, ranks, houses.size() > 1 ? hosts : nullptr, crowded, one_machine);
+  HostLink crowded = host_link;
+  crowded.link.latency_s = std::max(host_link.link.latency_s, kSwitchSeconds * most);
+  Topology topology = build(used_hosts, ranks, used_hosts.size() > 1 ? hosts : nullptr, crowded, one_machine);
   topology.set_crowding(std::max(most, 1.0));
   return topology;
 }
 
 Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores) {
-  const Indoors indoors{link_of("core"), true};
+  const HostLink host_link{link_of("core"), true};
   CpuMask cpus((machine_cores + 63) / 64);
   for (uint32_t core = 0; core < machine_cores; ++core) cpus[core / 64] |= uint64_t{1} << core % 64;
   std::vector<size_t> inhabited;
   for (size_t i = 0; i < cluster.hosts.size(); ++i)
     if (cluster.hosts[i].ranks > 0) inhabited.push_back(i);
   const Rails rails(cluster, inhabited);
-  std::vector<House> houses;
+  std::vector<UsedHost> used_hosts;
   std::vector<Rank> ranks;
   std::vector<Whereabouts> here;  // as the ranks would tell it
   for (const size_t i : inhabited) {
     const size_t count = static_cast<size_t>(cluster.hosts[i].ranks);
     if (ranks.size() + count > Topology::kMaxRanks)
       return fail(Code::InvalidArgument, "more than ", Topology::kMaxRanks, " ranks (ranks= of the hosts)");
-    ranks.insert(ranks.end(), count, {houses.size(), {}});
+    ranks.insert(ranks.end(), count, {used_hosts.size(), {}});
     Whereabouts whereabouts;
-    whereabouts.network = houses.size();
+    whereabouts.network = used_hosts.size();
     whereabouts.host = cluster.hosts[i].name;
     whereabouts.cpus = cpus;
     here.insert(here.end(), count, whereabouts);
-    houses.push_back(house_of(cluster, rails, i, link_of("host").latency_s));
+    used_hosts.push_back(used_host_of(cluster, rails, i, link_of("host").latency_s));
   }
   if (ranks.empty()) return fail(Code::InvalidArgument, "there are no ranks: every host has ranks=0");
-  return machine_cores > 0 ? assemble(here, &cluster, indoors) : build(houses, ranks, &cluster, indoors, false);
+  return machine_cores > 0 ? assemble(here, &cluster, host_link) : build(used_hosts, ranks, &cluster, host_link, false);
 }
 
 bool is_path(const std::string& argument) {

@@ -13,13 +13,13 @@
 namespace tutti {
 
 // How the ranks of one host reach one another.
-struct Indoors {
+struct HostLink {
   Link link;
   bool memory = true;  // as Topology::Level
 };
 
 // hosts: the file to find hosts in by their names, or null. The lowest rank of a host speaks for its NICs. Errors: a host that is not in it.
-Result<Topology> assemble(std::span<const Whereabouts> ranks, const Cluster* hosts, const Indoors& indoors);
+Result<Topology> assemble(std::span<const Whereabouts> ranks, const Cluster* hosts, const HostLink& host_link);
 
 // A file alone: the ranks that it counts, one host after the other. machine_cores: 0, or the cores that all hosts share, being
 // namespaces of one machine. Errors: no ranks, or too many.

@@ -13,7 +13,7 @@ namespace {
 using Catch::Contains;
 using Groups = std::vector<std::vector<int>>;
 
-const Indoors kIndoors{{150e-9, 25e9}, true};
+const HostLink kHostLink{{150e-9, 25e9}, true};
 
 Whereabouts on(const std::string& host, CpuMask cpus = {~uint64_t{0}}) {
   Whereabouts rank;
@@ -37,7 +37,7 @@ Cluster cluster_of(const char* text) {
 }
 
 Topology topology_of(const std::vector<Whereabouts>& ranks, const Cluster* cluster = nullptr) {
-  return assemble(ranks, cluster, kIndoors).value();
+  return assemble(ranks, cluster, kHostLink).value();
 }
 
 std::vector<std::string> names_of(const Topology& topology) {
@@ -51,11 +51,11 @@ using Names = std::vector<std::string>;
 }  // namespace
 
 TEST_CASE("assemble: one host, ranks bound to nothing or to cores of one cache, is flat") {
-  const Topology flat = Topology::flat(3, kIndoors.link);
+  const Topology flat = Topology::flat(3, kHostLink.link);
   REQUIRE(hash_of(topology_of({on("a"), on("a"), on("a")})) == hash_of(flat));
   const std::vector<Whereabouts> cores{bound("a", {0, 0, 0, 0}), bound("a", {0, 0, 0, 1}), bound("a", {0, 0, 0, 2})};
   REQUIRE(hash_of(topology_of(cores)) == hash_of(flat));
-  REQUIRE(hash_of(topology_of({on("a")})) == hash_of(Topology::flat(1, kIndoors.link)));
+  REQUIRE(hash_of(topology_of({on("a")})) == hash_of(Topology::flat(1, kHostLink.link)));
 }
 
 TEST_CASE("assemble: one host, ranks on several sockets") {
@@ -64,7 +64,7 @@ TEST_CASE("assemble: one host, ranks on several sockets") {
   REQUIRE(names_of(topology) == Names{"socket", "core"});
   REQUIRE(topology.groups(0) == Groups{{0, 2}, {1, 3}});
   REQUIRE(topology.levels()[0].memory);
-  REQUIRE(topology.link(0, 2).latency_s == kIndoors.link.latency_s);
+  REQUIRE(topology.link(0, 2).latency_s == kHostLink.link.latency_s);
   REQUIRE(topology.link(0, 1).latency_s == Topology::known_level("socket").link.latency_s);
   // One that may run on both is on none: then nothing can be said of this host.
   ranks[3].inside = {-1, -1, -1, -1};
@@ -105,7 +105,7 @@ TEST_CASE("assemble: network namespaces of one machine are hosts, and share its 
   REQUIRE(crowding(ranks) == std::vector<double>{1.5, 1.5, 1.5});
   const Topology topology = topology_of(ranks);
   REQUIRE(topology.link(0, 2).latency_s == Approx(kSwitchSeconds * 1.5));
-  REQUIRE(topology.link(0, 2).bandwidth_Bps == kIndoors.link.bandwidth_Bps);
+  REQUIRE(topology.link(0, 2).bandwidth_Bps == kHostLink.link.bandwidth_Bps);
   REQUIRE(topology.crowding() == 1.5);
   // Nothing but the kernel is between them; to another machine there is more.
   REQUIRE(topology.link(0, 1).latency_s < Topology::known_level("host").link.latency_s);
@@ -188,11 +188,11 @@ host d nic=100Mbit)");
 
 TEST_CASE("assemble: a host that is not in the file") {
   const Cluster cluster = cluster_of("host a\nhost b\n");
-  const Result<Topology> topology = assemble(std::vector{on("a"), on("a"), on("q")}, &cluster, kIndoors);
+  const Result<Topology> topology = assemble(std::vector{on("a"), on("a"), on("q")}, &cluster, kHostLink);
   REQUIRE(topology.status().code() == Code::InvalidArgument);
   REQUIRE_THAT(topology.status().text(), Contains("'q' of rank 2 is not in the topology file, which has a, b"));
   // Within one host the file has nothing to say.
-  REQUIRE(assemble(std::vector{on("q"), on("q")}, &cluster, kIndoors).ok());
+  REQUIRE(assemble(std::vector{on("q"), on("q")}, &cluster, kHostLink).ok());
 }
 
 TEST_CASE("assemble: a file alone") {

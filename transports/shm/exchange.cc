@@ -16,8 +16,8 @@ namespace tutti::shm {
 namespace {
 
 constexpr size_t kMostGuests = 256;  // connections that have not proved themselves yet
-// When no descriptor is left: a guest that has not proved itself for kSlowNs is closed, or else nobody is accepted for kDeafNs.
-constexpr int64_t kSlowNs = 1'000'000'000, kDeafNs = 10'000'000;
+// When no descriptor is left: a guest that has not proved itself for kSlowNs is closed, or else nobody is accepted for kNoAcceptNs.
+constexpr int64_t kSlowNs = 1'000'000'000, kNoAcceptNs = 10'000'000;
 
 // The descriptors that a rank sends. A rank without a heap sends its arena's descriptor twice: the number is always two.
 struct Files {
@@ -61,7 +61,7 @@ class Collection {
   const int rank_;
   const std::vector<int> expected_;
   std::vector<Guest> guests_;  // in order of arrival
-  int64_t deaf_until_ns_ = 0;  // nobody is accepted before this time
+  int64_t no_accept_until_ns_ = 0;  // nobody is accepted before this time
   std::vector<Member> members_;
 };
 
@@ -87,7 +87,7 @@ bool Collection::make_room(int64_t before_ns) {
 Status Collection::run_out(int error) {
   const int64_t now = now_ns();
   if (make_room(now - kSlowNs)) return {};
-  deaf_until_ns_ = now + kDeafNs;
+  no_accept_until_ns_ = now + kNoAcceptNs;
   if (!guests_.empty()) return {};
   return system_failure("shm: too many open files for the ranks of this host (raise the limit with ulimit -n)", error);
 }
@@ -142,7 +142,7 @@ Status Collection::collect(const Descriptor& listener, const Patience& patience)
   std::vector<pollfd> polls;
   while (members_.size() < expected_.size()) {
     if (const Status more = may_wait(patience, "the arrival of all ranks of this host"); !more.ok()) return missing(more);
-    polls.assign(1, {now_ns() < deaf_until_ns_ ? -1 : listener.get(), POLLIN, 0});
+    polls.assign(1, {now_ns() < no_accept_until_ns_ ? -1 : listener.get(), POLLIN, 0});
     for (const Guest& guest : guests_) polls.push_back({guest.socket.get(), POLLIN, 0});
     if (poll(polls.data(), polls.size(), patience.deadline.left_ms(kSliceMs)) <= 0) continue;
     size_t kept = 0;
