@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
@@ -57,10 +58,26 @@ Result<const TransportModule*> load(const std::string& name) {
   return fail(Code::SystemError, "there is no ", places.front(), ": it was not built or is not installed");
 }
 
+// The modules that are loaded. A process that becomes another user may not be able to read their files again. There is no lock, since
+// another thread could hold it at fork().
+constexpr size_t kMostModules = 8;
+std::atomic<const TransportModule*> g_loaded[kMostModules];
+
+Result<const TransportModule*> load_once(const std::string& name) {
+  for (const std::atomic<const TransportModule*>& place : g_loaded)
+    if (const TransportModule* const module = place.load(std::memory_order_acquire); module && name == module->kind.name) return module;
+  Result<const TransportModule*> module = load(name);
+  for (std::atomic<const TransportModule*>& place : g_loaded) {
+    const TransportModule* none = nullptr;
+    if (!module.ok() || place.compare_exchange_strong(none, module.value())) break;
+  }
+  return module;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Transport>> create_from_module(const std::string& name, const TransportOptions& options) {
-  Result<const TransportModule*> module = load(name);
+  Result<const TransportModule*> module = load_once(name);
   if (!module.ok()) return fail(module.status().code(), name, ": ", module.status().text());
   return module.value()->kind.create(options);
 }
