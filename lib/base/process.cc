@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cassert>
 
 #include "lib/base/clock.h"
 
@@ -62,10 +61,9 @@ ProcessToken draw() {
 void* allocate_wiped(size_t bytes) {
   static const bool at_fork = (pthread_atfork(nullptr, nullptr, wipe_in_child), true);
   (void)at_fork;
-  void* const memory = map_zeroes(nullptr, bytes);
-  if (!memory) return nullptr;
   const size_t index = g_wiped_count.fetch_add(1);
-  assert(index < kMostWiped);
+  void* const memory = index < kMostWiped ? map_zeroes(nullptr, bytes) : nullptr;
+  if (!memory) return nullptr;
   g_wiped[index].bytes = bytes;
   g_wiped[index].memory.store(memory, std::memory_order_release);
   return memory;

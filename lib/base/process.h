@@ -10,8 +10,8 @@ namespace tutti {
 using ProcessToken = std::array<uint64_t, 2>;
 ProcessToken process_token();
 
-// Zeroed memory that is zeroed again in every forked child, for what a child must not take over. It is never freed. Null: the system
-// has none. Any thread; at most kMostWiped times per process.
+// Zeroed memory that is zeroed again in every forked child, for what a child must not take over. It is never freed. Null: there is no
+// memory, or kMostWiped calls were made before. Any thread.
 inline constexpr size_t kMostWiped = 8;
 void* allocate_wiped(size_t bytes);
 
