@@ -78,11 +78,11 @@ UsedHost used_host_of(const Cluster& cluster, const Rails& rails, size_t index, 
   return used_host;
 }
 
-// The links of the racks and sites that have one of the used_hosts: what is stated, but never more bytes than what is inside can
+// The links of the racks and sites that have one of the hosts: what is stated, but never more bytes than what is inside can
 // send, and by default no quicker than what is inside.
-class Outdoors {
+class OuterLinks {
  public:
-  Outdoors(const std::vector<UsedHost>& used_hosts, const Cluster* cluster, bool one_machine) {
+  OuterLinks(const std::vector<UsedHost>& used_hosts, const Cluster* cluster, bool one_machine) {
     const double rack_s = one_machine ? kKernelSeconds : link_of("rack").latency_s;
     const double site_s = one_machine ? kKernelSeconds : link_of("site").latency_s;
     for (const UsedHost& used_host : used_hosts) add(racks_, used_host.rack, used_host.link, rack_s);
@@ -126,7 +126,7 @@ Topology::Level level_inside(size_t level, const HostLink& host_link) {
 
 Topology build(const std::vector<UsedHost>& used_hosts, const std::vector<Rank>& ranks, const Cluster* cluster, const HostLink& host_link,
                bool one_machine) {
-  const Outdoors outdoors(used_hosts, cluster, one_machine);
+  const OuterLinks outer_links(used_hosts, cluster, one_machine);
   std::vector<Topology::Level> levels;
   std::vector<std::vector<uint64_t>> paths(ranks.size());
   std::vector<Topology::Uplink> uplinks;
@@ -155,7 +155,7 @@ Topology build(const std::vector<UsedHost>& used_hosts, const std::vector<Rank>&
       const UsedHost& used_host = used_hosts[ranks[rank].used_host];
       if (level >= kFirstInside) continue;
       uplinks.push_back({static_cast<int>(rank), levels.size() - 1,
-                         level == kSite ? outdoors.site(used_host) : level == kRack ? outdoors.rack(used_host) : used_host.link});
+                         level == kSite ? outer_links.site(used_host) : level == kRack ? outer_links.rack(used_host) : used_host.link});
     }
   }
   return Topology::from_paths(std::move(levels), paths, uplinks);
@@ -197,7 +197,7 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
   std::map<std::pair<std::string, uint64_t>, size_t> known;
   std::vector<UsedHost> used_hosts;
   std::vector<Rank> ranks;
-  std::vector<int> lowest;  // rank of each used_host
+  std::vector<int> lowest;  // rank of each host
   const bool one_machine =
       std::all_of(all.begin(), all.end(), [&](const Whereabouts& rank) { return rank.boot_id == all[0].boot_id; });
   const double latency_s = one_machine ? kKernelSeconds : link_of("host").latency_s;

@@ -21,7 +21,7 @@ constexpr size_t kMaxNamesBytes = kMaxFileBytes;  // of all names, written out
 constexpr size_t kMaxNics = 64;                  // of one host
 constexpr size_t kMaxAllNics = 1 << 19;
 constexpr size_t kMaxInterfaceName = 15;  // Linux has no longer ones
-constexpr size_t kMaxRemarkBytes = 512;   // a longer remark is cut
+constexpr size_t kMaxDiagnosticBytes = 512;   // a longer diagnostic is cut
 
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
@@ -53,15 +53,15 @@ class Parser {
 
   template <typename... Args>
   void mistake(const Args&... args) {
-    remark(reading_.mistakes, reading_.more_mistakes, line_, args...);
+    diagnose(reading_.mistakes, reading_.more_mistakes, line_, args...);
   }
-  // Beyond kMaxRemarks it only counts, and makes no text.
+  // Beyond kMaxDiagnostics it only counts, and makes no text.
   template <typename... Args>
-  static void remark(std::vector<Remark>& remarks, uint64_t& more, int line, const Args&... args) {
-    if (remarks.size() == kMaxRemarks) return void(++more);
+  static void diagnose(std::vector<Diagnostic>& diagnostics, uint64_t& more, int line, const Args&... args) {
+    if (diagnostics.size() == kMaxDiagnostics) return void(++more);
     std::string text = concat(args...);
-    if (text.size() > kMaxRemarkBytes) text.replace(kMaxRemarkBytes, std::string::npos, "...");
-    remarks.push_back({line, std::move(text)});
+    if (text.size() > kMaxDiagnosticBytes) text.replace(kMaxDiagnosticBytes, std::string::npos, "...");
+    diagnostics.push_back({line, std::move(text)});
   }
   void statement(const std::vector<std::string_view>& words);
   bool within_limits(std::string_view kind, const NameRange& range, size_t nics, Names& names);
@@ -220,8 +220,8 @@ void Parser::resolve() {
 void Parser::add_hints() {
   const Cluster& cluster = reading_.cluster;
   const auto hint = [&](const Names& names, const std::string& name, const auto&... text) {
-    const bool kept = reading_.hints.size() < kMaxRemarks;
-    remark(reading_.hints, reading_.more_hints, kept ? names.known.at(name).second : 0, text...);
+    const bool kept = reading_.hints.size() < kMaxDiagnostics;
+    diagnose(reading_.hints, reading_.more_hints, kept ? names.known.at(name).second : 0, text...);
   };
   std::map<std::string, size_t> owners;  // of NICs, by name
   std::vector<bool> has_rack(cluster.sites.size()), has_host(cluster.racks.size());
@@ -262,7 +262,7 @@ ClusterReading Parser::parse(std::string_view text) {
   }
   resolve();
   if (reading_.mistakes.empty()) add_hints();
-  const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
+  const auto by_line = [](const Diagnostic& a, const Diagnostic& b) { return a.line < b.line; };
   std::stable_sort(reading_.mistakes.begin(), reading_.mistakes.end(), by_line);
   std::stable_sort(reading_.hints.begin(), reading_.hints.end(), by_line);
   return std::move(reading_);
@@ -296,7 +296,7 @@ Result<Cluster> Cluster::read(const std::string& path) {
   if (!text.ok()) return text.status();
   ClusterReading reading = parse_cluster(text.value());
   if (reading.mistakes.empty()) return std::move(reading.cluster);
-  const Remark& first = reading.mistakes.front();
+  const Diagnostic& first = reading.mistakes.front();
   const uint64_t more = reading.mistakes.size() - 1 + reading.more_mistakes;
   return fail(Code::InvalidArgument, path, ":", first.line, ": ", first.text,
               more == 0 ? "" : concat(" (and ", more, " more; see tutti-topo lint)"));

@@ -58,18 +58,18 @@ struct Cluster {
   static Result<Cluster> read(const std::string& path);
 };
 
-struct Remark {
+struct Diagnostic {
   int line;
   std::string text;
 };
 
 struct ClusterReading {
   Cluster cluster;               // of use only when there are no mistakes
-  std::vector<Remark> mistakes;  // by line; the first kMaxRemarks that were found
-  std::vector<Remark> hints;     // what is correct, but probably not intended; by line, kMaxRemarks at most
+  std::vector<Diagnostic> mistakes;  // by line; the first kMaxDiagnostics that were found
+  std::vector<Diagnostic> hints;     // what is correct, but probably not intended; by line, kMaxDiagnostics at most
   uint64_t more_mistakes = 0, more_hints = 0;  // how many were not kept
 };
-inline constexpr size_t kMaxRemarks = 100;
+inline constexpr size_t kMaxDiagnostics = 100;
 ClusterReading parse_cluster(std::string_view text);
 
 // Finds hosts by their names. "node7" and "node7.example.org" are the same host. REQUIRES: the cluster outlives this.

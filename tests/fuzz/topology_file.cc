@@ -14,18 +14,18 @@ constexpr uint64_t kManyRanks = 1 << 10;
 constexpr uint64_t kManyRanks = UINT64_MAX;
 #endif
 
-void check_remarks(const std::vector<Remark>& remarks, uint64_t more) {
-  demand(remarks.size() <= kMaxRemarks && (more == 0 || remarks.size() == kMaxRemarks), "at most kMaxRemarks remarks are kept");
-  const auto by_line = [](const Remark& a, const Remark& b) { return a.line < b.line; };
-  demand(std::is_sorted(remarks.begin(), remarks.end(), by_line), "remarks are in the order of lines");
+void check_diagnostics(const std::vector<Diagnostic>& diagnostics, uint64_t more) {
+  demand(diagnostics.size() <= kMaxDiagnostics && (more == 0 || diagnostics.size() == kMaxDiagnostics), "at most kMaxDiagnostics diagnostics are kept");
+  const auto by_line = [](const Diagnostic& a, const Diagnostic& b) { return a.line < b.line; };
+  demand(std::is_sorted(diagnostics.begin(), diagnostics.end(), by_line), "diagnostics are in the order of lines");
 }
 
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const ClusterReading reading = parse_cluster(string_of(data, size));
-  check_remarks(reading.mistakes, reading.more_mistakes);
-  check_remarks(reading.hints, reading.more_hints);
+  check_diagnostics(reading.mistakes, reading.more_mistakes);
+  check_diagnostics(reading.hints, reading.more_hints);
   if (!reading.mistakes.empty()) return 0;
   const Cluster& cluster = reading.cluster;
   demand(parse_cluster(text_of(cluster)).cluster == cluster, "a cluster that is written and read is the same");

@@ -17,11 +17,11 @@ host b rack=r0 nic=ib0:2.5Gbit nic=500Mbit latency=20us
 host n[08-10] rack=r1
 )";
 
-std::vector<Remark> mistakes_of(const std::string& text) { return parse_cluster(text).mistakes; }
+std::vector<Diagnostic> mistakes_of(const std::string& text) { return parse_cluster(text).mistakes; }
 
 // The only mistake of one line, that follows two right ones.
 std::string mistake_of(const std::string& line) {
-  const std::vector<Remark> mistakes = mistakes_of("rack r0\nhost a rack=r0\n" + line + "\n");
+  const std::vector<Diagnostic> mistakes = mistakes_of("rack r0\nhost a rack=r0\n" + line + "\n");
   INFO(line);
   REQUIRE(mistakes.size() == 1);
   REQUIRE(mistakes[0].line == 3);
@@ -147,8 +147,8 @@ TEST_CASE("topology file: the largest number of places is read quickly") {
   REQUIRE(std::clock() - begin < 20 * CLOCKS_PER_SEC);  // it takes far less; comparing every name with every other takes a minute
   REQUIRE(reading.mistakes.empty());
   REQUIRE(reading.cluster.hosts.size() == 65536);
-  REQUIRE(reading.hints.size() == kMaxRemarks);
-  REQUIRE(reading.more_hints == 4 * 65536 - kMaxRemarks);  // hints: a site without racks, a rack without hosts, a rack without site, a host without rack
+  REQUIRE(reading.hints.size() == kMaxDiagnostics);
+  REQUIRE(reading.more_hints == 4 * 65536 - kMaxDiagnostics);  // hints: a site without racks, a rack without hosts, a rack without site, a host without rack
   REQUIRE(parse_cluster(text_of(reading.cluster)).cluster == reading.cluster);
 }
 
@@ -156,16 +156,16 @@ TEST_CASE("topology file: a file beyond the limits is a mistake") {
   std::string text;
   for (int i = 0; i < 250; ++i) text += "host n[0-65535]\n";
   ClusterReading reading = parse_cluster(text);
-  REQUIRE(reading.mistakes.size() == kMaxRemarks);
-  REQUIRE(reading.more_mistakes == 249 - kMaxRemarks);
+  REQUIRE(reading.mistakes.size() == kMaxDiagnostics);
+  REQUIRE(reading.more_mistakes == 249 - kMaxDiagnostics);
   REQUIRE(reading.mistakes[0].line == 2);
   REQUIRE_THAT(reading.mistakes[0].text, Contains("more than 65536 names of 'host'"));
 
   text.clear();
   for (int i = 0; i < 250; ++i) text += "host a\n";
   reading = parse_cluster(text);
-  REQUIRE(reading.mistakes.size() == kMaxRemarks);
-  REQUIRE(reading.more_mistakes == 249 - kMaxRemarks);
+  REQUIRE(reading.mistakes.size() == kMaxDiagnostics);
+  REQUIRE(reading.more_mistakes == 249 - kMaxDiagnostics);
   REQUIRE_THAT(reading.mistakes[0].text, Contains("declared twice"));
 
   std::string nics;
@@ -179,12 +179,12 @@ TEST_CASE("topology file: a file beyond the limits is a mistake") {
   REQUIRE_THAT(reading.mistakes[0].text, Contains("longer than 16 MiB"));
 }
 
-TEST_CASE("topology file: a remark on a long word is short") {
+TEST_CASE("topology file: a diagnostic on a long word is short") {
   REQUIRE(mistake_of("host b " + std::string(100'000, 'x')).size() < 600);
 }
 
 TEST_CASE("topology file: all mistakes at once, by line") {
-  const std::vector<Remark> mistakes = mistakes_of("host a rack=r9\nhots b\nhost c nic=1 latency=1\n");
+  const std::vector<Diagnostic> mistakes = mistakes_of("host a rack=r9\nhots b\nhost c nic=1 latency=1\n");
   REQUIRE(mistakes.size() == 4);
   for (size_t i = 1; i < mistakes.size(); ++i) REQUIRE(mistakes[i - 1].line <= mistakes[i].line);
   REQUIRE_THAT(mistakes[0].text, Contains("'r9'"));

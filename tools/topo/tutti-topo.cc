@@ -54,10 +54,10 @@ Result<Cluster> read_aloud(const std::string& path, bool hints) {
   Result<std::string> text = read_text(path);
   if (!text.ok()) return text.status();
   ClusterReading reading = parse_cluster(text.value());
-  for (const Remark& mistake : reading.mistakes) std::fprintf(stderr, "%s:%d: %s\n", path.c_str(), mistake.line, mistake.text.c_str());
+  for (const Diagnostic& mistake : reading.mistakes) std::fprintf(stderr, "%s:%d: %s\n", path.c_str(), mistake.line, mistake.text.c_str());
   if (reading.more_mistakes > 0) std::fprintf(stderr, "%s: and %llu more mistakes\n", path.c_str(), as_printed(reading.more_mistakes));
   if (hints) {
-    for (const Remark& hint : reading.hints) std::fprintf(stderr, "%s:%d: hint: %s\n", path.c_str(), hint.line, hint.text.c_str());
+    for (const Diagnostic& hint : reading.hints) std::fprintf(stderr, "%s:%d: hint: %s\n", path.c_str(), hint.line, hint.text.c_str());
     if (reading.more_hints > 0) std::fprintf(stderr, "%s: and %llu more hints\n", path.c_str(), as_printed(reading.more_hints));
   }
   const uint64_t wrong = reading.mistakes.size() + reading.more_mistakes;
