@@ -132,7 +132,7 @@ class Load {
   std::vector<std::vector<int>> sizes_;        // ranks, per level and place
   std::vector<double> cores_;                  // seconds, per rank
   double messages_ = 0;
-  size_t first_memory_;                             // the outermost level of memory; the number of levels if there is none
+  size_t first_memory_;                        // the outermost level of memory; the number of levels if there is none
 };
 
 template <typename Outside>

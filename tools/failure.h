@@ -1,4 +1,4 @@
-// failure: a failed call of the library, as an exception with a sentence; the benchmarks' only one.
+// failure: the exception of the tools and benchmarks: a failed call of the library, or anything else that ends the program with an error.
 #pragma once
 #include <stdexcept>
 #include <string>

@@ -34,7 +34,7 @@ struct Heap {
   ProcessToken owner{};  // the process that made the file; a forked child makes a new one
   Descriptor descriptor;
   HeapFile file;
-  // A part of the file, or memory of its own. Its map node moves between `free` and `blocks`, so that to free needs no memory.
+  // A part of the file, or memory of its own. Its map node moves between `free` and `blocks`, so freeing needs no memory.
   struct Place {
     size_t bytes;
     ProcessToken owner;
@@ -125,7 +125,7 @@ Result<void*> allocate_shared(size_t bytes) {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
   all.open();
-  Heap::Places made{{nullptr, {whole, all.owner, true}}};  // throws, if at all, before anything is taken
+  Heap::Places made{{nullptr, {whole, all.owner, true}}};  // may throw; nothing is taken yet
   Heap::Places::node_type block = made.extract(made.begin());
   block.key() = g_unshared ? nullptr : all.take(whole);
   if (!block.key()) {

@@ -18,7 +18,7 @@ struct Inquiry {
   std::vector<int> suspects;  // if not a collective: the ranks that are waited for
   std::string text;           // what did not finish, e.g. "AllReduce #17 (...) did not finish within 5 s"
   bool by_all = false;        // not a collective, but all ranks have to make the call (CommSplit, joining)
-  // Of a mismatch, where all above is empty but `text`, which names the collective:
+  // For a mismatch. Of the members above only `text` is set; it names the collective.
   uint64_t number = 0;  // of the collective that ranks called differently
   Cause seen{};         // what the rank that noticed it saw
 };

@@ -23,7 +23,6 @@ class Programs {
   // Whether a program states how many messages each of its lanes has. REQUIRES: check_each() succeeded.
   Status check_lanes(int rank) const;
 
-  const Claim& claim() const { return claim_; }
   int ranks() const { return ranks_; }
   uint32_t chunks() const { return chunks_; }  // of every rank, once checked
   const Program& operator[](int rank) const { return programs_[static_cast<size_t>(rank)]; }

@@ -45,7 +45,7 @@ struct ThreadLog {
   }
 };
 
-// What happened of a fault.
+// Whether and when a fault was carried out.
 struct FaultLog {
   std::atomic<int64_t> at_ns;     // when it was carried out; 0: not yet
   std::atomic<int64_t> until_ns;  // Stop: when the process went on

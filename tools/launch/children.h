@@ -1,8 +1,8 @@
 // children: processes forked by this one, watched until the last has ended.
 //
-// The first child that fails ends all: the others get `patience_s` to say what they saw, then SIGTERM, then SIGKILL. SIGINT,
-// SIGTERM and SIGHUP to this process end them likewise. A child dies with this process, even when that is killed by SIGKILL.
-// From the constructor on, those signals and SIGCHLD are blocked here and read from a descriptor; nothing runs in a handler.
+// The first child that fails ends all: the others get `patience_s` to report what they saw, then SIGTERM, then SIGKILL. SIGINT, SIGTERM and
+// SIGHUP to this process end them in the same way. A child dies with this process, even if SIGKILL ends it. From the constructor on these
+// signals and SIGCHLD are blocked in this process and read from a descriptor. No handler runs.
 // REQUIRES: no other threads yet, and no other children.
 #pragma once
 #include <signal.h>

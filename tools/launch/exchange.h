@@ -1,9 +1,8 @@
 // exchange: hands the unique id from process 0 to the others of a job on this host.
 //
-// Over an abstract unix socket (it leaves no file behind) whose name is made of the user and the job's key. Both sides check
-// by peer credentials that the other belongs to the same user: the name can be guessed, and the id admits to the
-// communicator. Waiting ends after TUTTI_INIT_TIMEOUT seconds, as read from the environment (a file of settings is not read
-// here), or the library's default of it.
+// It uses an abstract unix socket, which leaves no file behind. The socket's name is made of the user and the job's key, so it can be
+// guessed. Whoever has the id may join, so both sides check by peer credentials that the other one belongs to the same user. Waiting ends
+// after TUTTI_INIT_TIMEOUT seconds, from the environment (a file of settings is not read here) or by the library's default.
 #pragma once
 #include <string>
 

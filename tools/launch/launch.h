@@ -1,10 +1,11 @@
-// launch: how the processes of a benchmark come to be and come to share a unique id.
+// launch: starts the processes of a job, or finds out which process of a job this is, and gives all of them one unique id.
 //
-// Three ways. One process: nothing to do. Forked: this process forks -p N children and watches them; child 0 makes the id
-// and leaves it in memory shared with the others. A launcher (mpirun, srun, torchrun, tutti-run): the environment says who
-// we are; with TUTTI_COMM_ID every process makes the same id by itself, else process 0 hands it out: on one host over an
-// abstract unix socket named after the user and the job, to processes of the same user only; on several by the launcher's PMIx, or at
-// the address that the launcher tells.
+// There are three ways:
+//  - One process: nothing is to be done.
+//  - Forked (-p N): this process forks N children and watches them. Child 0 makes the id, in memory that all share.
+//  - A launcher (mpirun, srun, torchrun, tutti-run): the environment says which process this is. With TUTTI_COMM_ID every process makes the
+//    same id by itself. Otherwise process 0 passes it to the others: on one host over a unix socket (exchange.h), on several by the
+//    launcher's PMIx (pmix.h) or at the address that torchrun names.
 #pragma once
 #include <functional>
 #include <string>

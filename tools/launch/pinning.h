@@ -8,7 +8,7 @@ namespace tutti::tool {
 // hardware threads. Empty: unknown.
 std::vector<int> usable_cores();
 
-// True if this process may use only a part of the machine: whoever started it has placed it, so leave it there.
+// True if this process may use only a part of the machine: the launcher has placed it, and it should stay there.
 bool placed_by_launcher();
 
 // Pins the calling thread. False: not possible.

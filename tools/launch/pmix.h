@@ -1,7 +1,7 @@
 // pmix: hands the unique id from process 0 to the others of a job by the launcher's PMIx server (mpirun of Open MPI,
-// srun --mpi=pmix, prterun): the way when ranks are on several hosts and nobody has named an address.
+// srun --mpi=pmix, prterun). It serves ranks on several hosts if the environment names no address.
 //
-// libpmix.so.2 is loaded when it is needed; a machine without it misses nothing else.
+// libpmix.so.2 is loaded when it is needed. Without it everything else works.
 #pragma once
 #include <string>
 

@@ -8,7 +8,7 @@
 //   member -> collector   a proof that it knows that secret, too; its two descriptors
 //   collector -> member   the descriptors of all ranks in other processes, in batches
 // Only members of the communicator know the secrets. A stranger who connects stays a guest. The number of guests is limited, and the user
-// with most guests loses his oldest first.
+// with the most guests loses the oldest of them first.
 #pragma once
 #include <memory>
 #include <span>
