@@ -5,12 +5,15 @@
 #include <deque>
 #include <mutex>
 
+#include "lib/base/per_thread.h"
+
 namespace tutti {
 namespace {
 
-// What this thread's last failed call said, and the copy that tuttiGetLastError handed out.
-thread_local std::string t_last_error;
-thread_local std::string t_shown_error;
+struct LastError {
+  std::string text;   // of the thread's last failed call
+  std::string shown;  // the copy that tuttiGetLastError handed out
+};
 
 }  // namespace
 
@@ -64,9 +67,11 @@ tuttiResult_t answer_failure(const char* function, Status status) noexcept {
   if (status.code() == Code::InProgress) return tuttiInProgress;
   status = named(function, std::move(status));
   try {
-    t_last_error = status.text();
+    std::string& text = PerThread<LastError>::get().text;
+    text = "out of memory";  // so short that it needs no allocation; it stays where there is none for the status's text
+    text = status.text();
   } catch (const std::bad_alloc&) {
-    t_last_error = "out of memory";  // so short that it needs no allocation
+    // If there is no LastError either, tuttiGetLastError will make one, or say that memory has run out.
   }
   return static_cast<tuttiResult_t>(status.code());
 }
@@ -107,17 +112,18 @@ const char* tuttiGetErrorString(tuttiResult_t result) {
 
 const char* tuttiGetLastError(tuttiComm_t comm) {
   try {
-    t_shown_error = t_last_error;
-    if (!comm) return t_shown_error.c_str();
+    auto& [text, shown] = PerThread<LastError>::get();
+    shown = text;
+    if (!comm) return shown.c_str();
     const CommGuard guard(comm);
     const std::optional<Status> past = guard ? std::nullopt : remembered_failure(comm);
     if (!guard && !past) {
-      t_shown_error = named("tuttiGetLastError", bad_comm()).text();
+      shown = named("tuttiGetLastError", bad_comm()).text();
     } else if (const Status state = guard ? guard->state() : *past; !state.ok() && state.code() != Code::InProgress) {
       // This thread's own error may contain the first cause and say more: in which call the thread was.
-      if (t_last_error.find(state.text()) == std::string::npos) t_shown_error = state.text();
+      if (text.find(state.text()) == std::string::npos) shown = state.text();
     }
-    return t_shown_error.c_str();
+    return shown.c_str();
   } catch (const std::exception&) {
     return "out of memory";
   }

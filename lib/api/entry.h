@@ -108,8 +108,8 @@ tuttiResult_t enter(const char* function, const Body& body) noexcept {
   return enter_call(function, body);
 }
 
-// How deep this thread is in groups. (group.cc) Every call looks at it, hence a model of thread-local memory that takes no call.
-extern constinit thread_local int t_group_depth __attribute__((tls_model("initial-exec")));
+// How deep this thread is in groups. (group.cc)
+extern constinit thread_local int t_group_depth;
 inline bool in_group() { return t_group_depth > 0; }
 // named(). Remembers the first failure inside a group: tuttiGroupEnd returns it and starts nothing.
 Status noted_in_group(const char* function, Status status) noexcept;

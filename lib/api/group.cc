@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "lib/api/entry.h"
+#include "lib/base/per_thread.h"
 #include "lib/base/thread.h"
 
 namespace tutti {
@@ -15,6 +16,7 @@ struct Place {
 };
 
 struct Group {
+  ~Group() { t_group_depth = 0; }  // the thread ends
   Status first_failure;
   std::vector<Call> calls;
   std::vector<Place> places;  // of the calls
@@ -28,17 +30,8 @@ struct Group {
   }
 };
 
-// This thread's; null until it is in a group for the first time. (A pointer, because an object with a destructor takes a call to
-// be reached.)
-constinit thread_local Group* t_group __attribute__((tls_model("initial-exec"))) = nullptr;
-
-Group& this_group() {
-  if (t_group) [[likely]]
-    return *t_group;
-  thread_local Group group;
-  t_group = &group;
-  return group;
-}
+// Never throws while the thread is in a group: tuttiGroupStart has made it.
+Group& this_group() { return PerThread<Group>::get(); }
 
 // Ends the other setups of the same communicator: they cannot finish without the one that has failed.
 void tell_others(std::vector<Setup>& setups, const Setup& failed, const Status& failure) {
@@ -162,8 +155,11 @@ using namespace tutti;
 extern "C" {
 
 tuttiResult_t tuttiGroupStart(void) {
-  ++t_group_depth;
-  return tuttiSuccess;
+  return enter_call("tuttiGroupStart", []() -> Status {
+    (void)this_group();
+    ++t_group_depth;
+    return {};
+  });
 }
 
 tuttiResult_t tuttiGroupEnd(void) {

@@ -30,7 +30,7 @@ bool Interface::bridge() const {
 
 Result<std::vector<Interface>> list_interfaces() {
   ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return system_failure("cannot list the network interfaces", errno);
+  if (getifaddrs(&list) != 0) return system_failure(errno, "cannot list the network interfaces");
   std::vector<Interface> found;
   for (const ifaddrs* entry = list; entry; entry = entry->ifa_next) {
     if (!entry->ifa_addr || !(entry->ifa_flags & IFF_UP)) continue;

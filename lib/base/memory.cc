@@ -130,7 +130,7 @@ Result<void*> allocate_shared(size_t bytes) {
   block.key() = g_unshared ? nullptr : all.take(whole);
   if (!block.key()) {
     void* const own = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (own == MAP_FAILED) return system_failure(concat("cannot allocate ", bytes, " bytes"), errno);
+    if (own == MAP_FAILED) return system_failure(errno, "cannot allocate ", bytes, " bytes");
     block.key() = static_cast<std::byte*>(own);
     block.mapped().in_file = false;
   }
@@ -181,10 +181,10 @@ Result<Descriptor> make_sealed_file(const char* name, size_t bytes) {
   if (bytes > longest_file())
     return fail(Code::SystemError, "shared memory of ", bytes, " bytes is longer than files may be (ulimit -f: ", longest_file(), " bytes)");
   Descriptor descriptor(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!descriptor.open()) return system_failure("cannot make shared memory (memfd_create)", errno);
+  if (!descriptor.open()) return system_failure(errno, "cannot make shared memory (memfd_create)");
   if (ftruncate(descriptor.get(), static_cast<off_t>(bytes)) != 0)
-    return system_failure(concat("cannot size shared memory to ", bytes, " bytes"), errno);
-  if (fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0) return system_failure("cannot seal shared memory", errno);
+    return system_failure(errno, "cannot size shared memory to ", bytes, " bytes");
+  if (fcntl(descriptor.get(), F_ADD_SEALS, kSeals) != 0) return system_failure(errno, "cannot seal shared memory");
   return descriptor;
 }
 

@@ -258,7 +258,7 @@ void Settings::read_file(std::vector<Mistake>& mistakes) {
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   Status whole;
   if (file.bad() || !file.is_open())
-    whole = system_failure("cannot be read", errno);
+    whole = system_failure(errno, "cannot be read");
   else if (static_cast<size_t>(file.gcount()) > kMostFileBytes)
     whole = fail(Code::InvalidArgument, "is longer than ", kMostFileBytes, " bytes, so it is not a file of settings");
   if (!whole.ok()) {

@@ -83,7 +83,15 @@ Status fail(Code code, const Args&... args) noexcept {
   }
 }
 // A failed system call: the sentence ends with the text of `error_number`.
-Status system_failure(const std::string& what, int error_number) noexcept;
+Status described(int error_number, const std::string& what) noexcept;
+template <typename... Args>
+Status system_failure(int error_number, const Args&... what) noexcept {
+  try {
+    return described(error_number, concat(what...));
+  } catch (const std::exception&) {
+    return Status::out_of_memory();
+  }
+}
 
 template <typename T>
 class [[nodiscard]] Result {

@@ -38,7 +38,7 @@ void Thread::detach() {
   joinable_ = false;
 }
 
-Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void* argument) {
+Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void* argument) noexcept {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   // A program with much thread-local memory needs a larger stack. Then pthread_create() says EINVAL, and the system's default is used.
@@ -51,8 +51,8 @@ Status Thread::start(Thread* thread, const char* name, void* (*run)(void*), void
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
   if (error != 0)
-    return system_failure(concat("cannot start the thread ", name,
-                                 error == EAGAIN ? " (raise the limit of threads with ulimit -u, of memory with ulimit -v)" : ""), error);
+    return system_failure(error, "cannot start the thread ", name,
+                          error == EAGAIN ? " (raise the limit of threads with ulimit -u, of memory with ulimit -v)" : "");
   thread->joinable_ = true;
   pthread_setname_np(thread->id_, name);
   return {};

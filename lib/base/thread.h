@@ -26,9 +26,9 @@ class Thread {
 
  private:
   template <typename Body>
-  friend Status start_thread(Thread* thread, const char* name, Body body);
+  friend Status start_thread(Thread* thread, const char* name, Body body) noexcept;
   // Takes over `argument` if it succeeds.
-  static Status start(Thread* thread, const char* name, void* (*run)(void*), void* argument);
+  static Status start(Thread* thread, const char* name, void* (*run)(void*), void* argument) noexcept;
 
   pthread_t id_{};
   bool joinable_ = false;
@@ -36,7 +36,7 @@ class Thread {
 
 // `name` has 15 characters at most. No exception may leave the body.
 template <typename Body>
-Status start_thread(Thread* thread, const char* name, Body body) {
+Status start_thread(Thread* thread, const char* name, Body body) noexcept {
   std::unique_ptr<Body> own(new (std::nothrow) Body(std::move(body)));
   if (!own) return Status::out_of_memory();
   const auto run = [](void* argument) -> void* {

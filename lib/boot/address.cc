@@ -61,8 +61,7 @@ Result<Descriptor> stream_socket(const Address& address) {
   Descriptor fd(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.open()) {
     const int error = errno;
-    return system_failure(error == EMFILE ? "cannot open a socket (raise the limit with ulimit -n)" : "cannot open a socket",
-                          error);
+    return system_failure(error, error == EMFILE ? "cannot open a socket (raise the limit with ulimit -n)" : "cannot open a socket");
   }
   return fd;
 }
@@ -183,14 +182,14 @@ Result<Descriptor> listen_at(Address* address, const Ports& ports) {
   }
   if (error != 0) {
     const std::string which = chosen ? concat(", at any of the ports ", ports.first, " to ", ports.last, " (TUTTI_PORTS)") : "";
-    return system_failure(concat("cannot listen at ", to_text(*address), which,
-                                 error == EADDRNOTAVAIL ? ", which is not an address of this host" : ""), error);
+    return system_failure(error, "cannot listen at ", to_text(*address), which,
+                          error == EADDRNOTAVAIL ? ", which is not an address of this host" : "");
   }
   if (address->family == Address::kUnix) return fd;
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   if (getsockname(fd.value().get(), reinterpret_cast<sockaddr*>(&storage), &length) != 0)
-    return system_failure("getsockname", errno);
+    return system_failure(errno, "getsockname");
   *address = address_of(storage);
   return fd;
 }
@@ -225,7 +224,7 @@ void prepare_socket(int fd) {
 Result<Address> local_address(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return system_failure("getsockname", errno);
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return system_failure(errno, "getsockname");
   return address_of(storage);
 }
 

@@ -16,7 +16,7 @@ class Bell {
   static Result<Bell> make() {
     Bell bell;
     bell.event_ = Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!bell.event_.open()) return system_failure("eventfd", errno);
+    if (!bell.event_.open()) return system_failure(errno, "eventfd");
     return bell;
   }
   // Any thread.

@@ -95,7 +95,7 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
   if (const Result<Address> self = local_address(fd); error == 0 && self.ok() && self.value() == address)
     return Dial::Refused;
   if (error == ECONNRESET || error == ETIMEDOUT || error == EAGAIN || (error == EHOSTUNREACH && id_.well_known)) return Dial::Broken;
-  if (error != 0) return give_up(fail(Code::RemoteError, system_failure(concat("cannot connect to ", name), error).text()));
+  if (error != 0) return give_up(fail(Code::RemoteError, system_failure(error, "cannot connect to ", name).text()));
 
   connection->emplace(std::move(socket.value()), Connection::Side::Client, key);
   while (!(*connection)->authenticated()) {

@@ -171,8 +171,8 @@ void Server::run_out(int error, int64_t now) {
   if (make_room(now - kSlowNs)) return;
   no_accept_until_ns_ = now + kNoAcceptNs;
   if (unproved_ > 0) return;
-  service_->on_exhausted(system_failure(
-      concat("no more connections of ranks can be accepted (", peers_.size(), " are open; raise the limit with ulimit -n)"), error));
+  service_->on_exhausted(system_failure(error, "no more connections of ranks can be accepted (", peers_.size(),
+                                        " are open; raise the limit with ulimit -n)"));
   close_listener();
 }
 

@@ -137,7 +137,8 @@ Result<std::string> machine_id() {
   errno = 0;
   const std::string text = read_kernel_file(kFile);
   if (const int error = errno; text.empty() && (error == EMFILE || error == ENFILE || error == ENOMEM))
-    return system_failure(concat("cannot read ", kFile, ", by which ranks find out that they share a host", error == ENOMEM ? "" : " (raise the limit with ulimit -n)"), error);
+    return system_failure(error, "cannot read ", kFile, ", by which ranks find out that they share a host",
+                          error == ENOMEM ? "" : " (raise the limit with ulimit -n)");
   known = word_of(text.empty() ? host_name() : text);
   return known;
 }

@@ -1,7 +1,6 @@
 // out_of_memory: allocations in the life of a communicator fail: one alone, or one and all after it. The library returns an error and does
 // not end the process. When there is memory again, it works again.
-//
-// Only allocations by operator new fail. Those that C libraries make do not.
+// Those of C libraries (malloc, calloc, realloc) fail as well as those by operator new, unless a sanitizer has functions of its own there.
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -14,19 +13,33 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<int64_t> allocations{0}, first_to_fail{INT64_MAX}, last_to_fail{0};
 
+bool fails() {
+  if (!counting.load(std::memory_order_relaxed)) return false;
+  const int64_t number = allocations.fetch_add(1, std::memory_order_relaxed);
+  return number >= first_to_fail.load(std::memory_order_relaxed) && number <= last_to_fail.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+extern "C" {
+void* __libc_malloc(size_t bytes);
+void* __libc_calloc(size_t count, size_t bytes);
+void* __libc_realloc(void* memory, size_t bytes);
+void* malloc(size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc_malloc(bytes); }
+void* calloc(size_t count, size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc_calloc(count, bytes); }
+void* realloc(void* memory, size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc_realloc(memory, bytes); }
+}
+#else
 // noinline: gcc warns of a mismatched new and delete if it inlines only one of them.
 [[gnu::noinline]] void* operator new(size_t bytes) {
-  if (counting.load(std::memory_order_relaxed)) {
-    const int64_t number = allocations.fetch_add(1, std::memory_order_relaxed);
-    if (number >= first_to_fail.load(std::memory_order_relaxed) && number <= last_to_fail.load(std::memory_order_relaxed)) throw std::bad_alloc();
-  }
-  if (void* const memory = std::malloc(bytes)) return memory;
+  void* const memory = fails() ? nullptr : std::malloc(bytes);
+  if (memory) return memory;
   throw std::bad_alloc();
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
 
 using namespace tutti::test;
 

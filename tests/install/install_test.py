@@ -89,6 +89,14 @@ def check_hardening(install, sanitizer):
         demand(sanitizer or re.search(r'__\w+_chk\b', needed), f'{library} is compiled without _FORTIFY_SOURCE')
 
 
+def check_thread_locals(install, sanitizer):
+    """Nothing of the library makes the C library allocate memory for a thread: where there is none, it ends the process."""
+    for library in [install.library, *install.destination.glob('**/transport-*.so')]:
+        needed = run(['nm', '-D', '--undefined-only', library])
+        for function in ['__cxa_thread_atexit', '__tls_get_addr']:
+            demand(sanitizer or function not in needed, f'{library} has a thread_local variable that needs {function}: see lib/base/per_thread.h')
+
+
 def check_modules(install, work):
     """Every module shows one symbol, and is found from where it was installed; by the tools in bin, too."""
     modules = list(install.destination.glob('**/transport-*.so'))
@@ -181,6 +189,7 @@ def main():
             check_header(install, cc, cxx, work)
             check_pkg_config(install, cc, sanitizer, work)
             check_hardening(install, sanitizer)
+            check_thread_locals(install, sanitizer)
             check_modules(install, work)
             check_cmake(install, cc, sanitizer, work)
         except Failure as failure:

@@ -93,8 +93,8 @@ Status Arena::map(int descriptor) {
   void* const base = mmap(nullptr, layout_.total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (base == MAP_FAILED) {
     const int error = errno;
-    return system_failure(concat("shm: cannot map ", layout_.total, " bytes of shared memory",
-                                 error == ENOMEM ? "; the address space is limited (ulimit -v)" : ""), error);
+    return system_failure(error, "shm: cannot map ", layout_.total, " bytes of shared memory",
+                          error == ENOMEM ? "; the address space is limited (ulimit -v)" : "");
   }
   base_ = static_cast<std::byte*>(base);
   return {};

@@ -89,7 +89,7 @@ Status Collection::run_out(int error) {
   if (make_room(now - kSlowNs)) return {};
   no_accept_until_ns_ = now + kNoAcceptNs;
   if (!guests_.empty()) return {};
-  return system_failure("shm: too many open files for the ranks of this host (raise the limit with ulimit -n)", error);
+  return system_failure(error, "shm: too many open files for the ranks of this host (raise the limit with ulimit -n)");
 }
 
 Status Collection::missing(const Status& why) const {

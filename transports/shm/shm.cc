@@ -64,7 +64,7 @@ class Shm final : public Transport {
 };
 
 Status Shm::open() {
-  if (getrandom(token_.data(), sizeof token_, 0) != sizeof token_) return system_failure("shm: getrandom", errno);
+  if (getrandom(token_.data(), sizeof token_, 0) != sizeof token_) return system_failure(errno, "shm: getrandom");
   Result<std::unique_ptr<Arena>> arena = Arena::create(layout_, token_);
   if (!arena.ok()) return arena.status();
   mine_ = std::move(arena.value());

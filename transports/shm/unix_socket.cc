@@ -25,7 +25,7 @@ socklen_t abstract_name(const Token& token, sockaddr_un& name) {
 }
 
 Status too_many_files(const char* what, int error) {
-  return system_failure(concat("shm: ", what, error == EMFILE || error == ENFILE ? " (raise the limit with ulimit -n)" : ""), error);
+  return system_failure(error, "shm: ", what, error == EMFILE || error == ENFILE ? " (raise the limit with ulimit -n)" : "");
 }
 
 Result<Descriptor> unix_socket() {
@@ -49,7 +49,7 @@ Status wait_for(int descriptor, short events, const Patience& patience, const ch
     pollfd entry{descriptor, events, 0};
     const int ready = poll(&entry, 1, patience.deadline.left_ms(kSliceMs));
     if (ready > 0) return {};
-    if (ready < 0 && errno != EINTR) return system_failure(concat("shm: poll for ", what), errno);
+    if (ready < 0 && errno != EINTR) return system_failure(errno, "shm: poll for ", what);
     TUTTI_TRY(may_wait(patience, what));
   }
 }
@@ -60,7 +60,7 @@ Result<Descriptor> listen_at(const Token& token) {
   sockaddr_un name;
   const socklen_t length = abstract_name(token, name);
   if (bind(descriptor.value().get(), reinterpret_cast<sockaddr*>(&name), length) != 0 || listen(descriptor.value().get(), kBacklog) != 0)
-    return system_failure("shm: cannot listen on a unix socket", errno);
+    return system_failure(errno, "shm: cannot listen on a unix socket");
   return descriptor;
 }
 
@@ -72,7 +72,7 @@ Result<Descriptor> connect_to(const Token& token, const Patience& patience) {
   const socklen_t length = abstract_name(token, name);
   while (connect(descriptor.value().get(), reinterpret_cast<sockaddr*>(&name), length) != 0) {
     if (errno == ECONNREFUSED) return Descriptor();
-    if (errno != EAGAIN && errno != EINTR) return system_failure("shm: cannot reach another rank on this host", errno);
+    if (errno != EAGAIN && errno != EINTR) return system_failure(errno, "shm: cannot reach another rank on this host");
     TUTTI_TRY(may_wait(patience, "a connection to a rank on this host"));
     poll(nullptr, 0, kFullMs);  // no descriptor tells when there is room
   }
@@ -105,7 +105,7 @@ Status send_with_descriptors(int socket, const void* message, size_t bytes, std:
       continue;
     }
     if (errno == EPIPE || errno == ECONNRESET) return hung_up();
-    if (errno != EAGAIN && errno != EINTR) return system_failure("shm: passing descriptors to a rank on this host", errno);
+    if (errno != EAGAIN && errno != EINTR) return system_failure(errno, "shm: passing descriptors to a rank on this host");
     TUTTI_TRY(wait_for(socket, POLLOUT, patience, "passing descriptors"));
   }
 }
@@ -127,7 +127,7 @@ Progress try_receive(int socket, void* message, size_t bytes, size_t most, std::
   const ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | MSG_WAITALL);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return Progress::Again;
   if (got < 0 && errno == ECONNRESET) return failed(hung_up());
-  if (got < 0) return failed(system_failure("shm: receiving descriptors", errno));
+  if (got < 0) return failed(system_failure(errno, "shm: receiving descriptors"));
   bool all = true;
   for (const cmsghdr* part = CMSG_FIRSTHDR(&header); part; part = CMSG_NXTHDR(&header, const_cast<cmsghdr*>(part))) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;

@@ -72,15 +72,15 @@ Status try_resources() {
   Descriptor descriptors[kDescriptors];
   for (Descriptor& descriptor : descriptors) {
     descriptor = Descriptor(open("/dev/null", O_PATH | O_CLOEXEC));
-    if (!descriptor.open()) return system_failure("ucx: too few descriptors are left (raise ulimit -n)", errno);
+    if (!descriptor.open()) return system_failure(errno, "ucx: too few descriptors are left (raise ulimit -n)");
   }
   void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return system_failure("ucx: too little address space is left (raise ulimit -v)", errno);
+  if (memory == MAP_FAILED) return system_failure(errno, "ucx: too little address space is left (raise ulimit -v)");
   pthread_t thread;
   const int error = pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
   if (error == 0) pthread_join(thread, nullptr);
   munmap(memory, kBytes);
-  return error == 0 ? Status() : system_failure("ucx: cannot start a thread (see ulimit -v, -s, -u)", error);
+  return error == 0 ? Status() : system_failure(error, "ucx: cannot start a thread (see ulimit -v, -s, -u)");
 }
 
 Result<std::unique_ptr<Transport>> create_tamed(const TransportOptions& options) {

@@ -75,7 +75,7 @@ void warn_of_strangers(std::span<const Nic> nics) {
 }
 
 Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
-  if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure("ucx: getrandom", errno);
+  if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure(errno, "ucx: getrandom");
   Result<std::vector<Nic>> nics = choose_nics(settings, written);
   if (!nics.ok()) return nics.status();
   self_ = contact_of_this_process();
