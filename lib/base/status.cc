@@ -8,7 +8,7 @@
 namespace tutti {
 
 // The text is so short that the string needs no allocation.
-Status::Failure Status::kOutOfMemory{Code::SystemError, "out of memory"};
+Status::Failure Status::kOutOfMemory{Code::SystemError, "out of memory", true};
 
 Status Status::out_of_memory() noexcept {
   Status status;

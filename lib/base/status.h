@@ -59,16 +59,17 @@ class [[nodiscard]] Status {
   struct Failure {
     Code code;
     std::string text;
+    bool constant = false;  // it is kOutOfMemory, of which each loaded module has its own: the address does not tell
   };
   struct Release {
     void operator()(Failure* failure) const {
-      if (failure != &kOutOfMemory) delete failure;
+      if (!failure->constant) delete failure;
     }
   };
   static Failure kOutOfMemory;
   static Failure* make(Code code, const std::string& text) noexcept;
   static Failure* copy_of(Failure* failure) noexcept {
-    return !failure || failure == &kOutOfMemory ? failure : make(failure->code, failure->text);
+    return !failure || failure->constant ? failure : make(failure->code, failure->text);
   }
 
   std::unique_ptr<Failure, Release> failure_;

@@ -115,9 +115,9 @@ class Comm {
   void end_joining(const Status& failure) noexcept;
   // Leaves the other ranks. Init must have ended. Errors: messages that others will miss, messages that nobody received, ranks that made
   // another number of calls.
-  Status finalize();
+  Status finalize() noexcept;
   // Fails everything here ("aborted") and on the other ranks. Any thread.
-  void abort();
+  void abort() noexcept;
 
   // Ops made by the user.
   Result<int> add_op(const void* scalar, Type type, bool read_now);
@@ -128,6 +128,7 @@ class Comm {
   bool remove_region(uint64_t handle);
 
  private:
+  Status leave();
   // An execution, and the call that it was last made ready for. The same call once more, with other addresses at most, needs no
   // preparation; programs often go round a few calls.
   struct Runner {

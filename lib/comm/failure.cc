@@ -48,13 +48,17 @@ void Comm::end_joining(const Status& failure) noexcept {
   join_cancel_.store(true, std::memory_order_release);
 }
 
-void Comm::abort() {
+void Comm::abort() noexcept {
   cancel_.store(true, std::memory_order_release);
   join_cancel_.store(true, std::memory_order_release);
-  on_abort({Code::InvalidUsage, rank(), concat("the communicator was aborted on this rank (", rank(), ")")});
+  record(fail(Code::InvalidUsage, "the communicator was aborted on this rank (", rank(), ")"));
   const auto tell = [this] {
     std::lock_guard lock(mutex_);
-    if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+    try {
+      if (control_) control_->abort({Code::RemoteError, rank(), concat("rank ", rank(), " aborted the communicator")});
+    } catch (const std::exception&) {
+      // There is no memory to tell the others. They notice when this rank's connection ends.
+    }
   };
   tell();  // also ends an all-gather in which init() is
   if (init_ != Init::Runs) return;
@@ -265,7 +269,15 @@ Status Comm::differing(const Departure& mine, const Departure& other) const {
               " has left after ", done(other));
 }
 
-Status Comm::finalize() {
+Status Comm::finalize() noexcept {
+  try {
+    return leave();
+  } catch (const std::exception&) {
+    return Status::out_of_memory();
+  }
+}
+
+Status Comm::leave() {
   wait_init();
   const bool again = finalized_.exchange(true, std::memory_order_relaxed);
   wait_idle();

@@ -44,14 +44,18 @@ Driver::Pieces Driver::pieces_of(const Step& step, int index) {
   return pieces;
 }
 
+void Driver::start_group() {
+  if (const tuttiResult_t result = tuttiGroupStart(); result != tuttiSuccess) throw Failure{tuttiGetLastError(nullptr), result};
+}
+
 // Calls of several ranks of a communicator by one thread are made in a group.
 void Driver::issue(const Step& step, Pieces& pieces) {
-  if (step.grouped) (void)tuttiGroupStart();
+  if (step.grouped) start_group();
   for (size_t at = 0; at < pieces.size();) {
     const auto together = [&](const Piece& piece) { return piece.call == pieces[at].call && piece.comm == pieces[at].comm; };
     const size_t end = static_cast<size_t>(std::find_if_not(pieces.begin() + static_cast<ptrdiff_t>(at), pieces.end(), together) - pieces.begin());
     const bool group = end - at > 1 || ranks_in(pieces[at].comm).size() > 1;
-    if (group) (void)tuttiGroupStart();
+    if (group) start_group();
     for (size_t i = at; i < end; ++i) {
       put(own_.call, describe(*pieces[i].call) + " on c" + std::to_string(pieces[i].comm));
       pieces[i].part->issue(handle(pieces[i].comm, pieces[i].rank), stream(pieces[i].call->stream));
@@ -69,13 +73,19 @@ void Driver::drain() {
     if (const tuttiResult_t result = tuttiStreamSynchronize(it); result != tuttiSuccess) throw Failure{tuttiGetLastError(nullptr), result};
 }
 
-// The communicator and rank of a piece that has failed.
-std::pair<int, int> Driver::failed_of(const Pieces& pieces) const {
+// The communicator and rank of the piece whose failure the sentence tells; if none is known to be, of a piece that has failed.
+std::pair<int, int> Driver::failed_of(const Pieces& pieces, const std::string& sentence) const {
+  const Piece* found = nullptr;
   for (const Piece& piece : pieces) {
+    const tuttiComm_t it = handle(piece.comm, piece.rank);
     tuttiResult_t state = tuttiSuccess;
-    if (tuttiCommGetAsyncError(handle(piece.comm, piece.rank), &state) != tuttiSuccess || state != tuttiSuccess) return {piece.comm, piece.rank};
+    const tuttiResult_t asked = tuttiCommGetAsyncError(it, &state);
+    if (asked == tuttiSuccess && state == tuttiSuccess) continue;
+    if (!found) found = &piece;
+    if (asked == tuttiSuccess && sentence == tuttiGetLastError(it)) return {piece.comm, piece.rank};
   }
-  return {pieces.back().comm, pieces.back().rank};
+  if (!found) found = &pieces.back();
+  return {found->comm, found->rank};
 }
 
 // REQUIRES: the pieces are complete. False: another thread has aborted a communicator in the meantime.
@@ -132,7 +142,7 @@ bool Driver::calls(const Step& step, int index) {
   } catch (const Failure& failure) {
     const std::string sentence = tuttiGetLastError(nullptr);
     std::move(pieces.begin(), pieces.end(), std::back_inserter(pending_));
-    const auto [comm, rank] = failed_of(pending_);
+    const auto [comm, rank] = failed_of(pending_, sentence);
     failed(comm, rank, failure.result, sentence);
     return false;
   }

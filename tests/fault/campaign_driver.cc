@@ -99,6 +99,9 @@ void Driver::live() {
   } catch (const std::bad_alloc&) {
     if (!world_.has(Fate::Memory)) note(Event::What::Broken, -1, -1, tuttiSuccess, "no memory");
   }
+  // The limits of this process end here, those of its other threads' ranks, too: this program has to come to its own end.
+  for (const Fault& fault : world_.faults)
+    if (world_.process_of(fault.rank) == plan_.process) undo(fault);
   try {
     wind_up();
   } catch (const Failure& failure) {
@@ -196,12 +199,13 @@ bool Driver::init_blocking(const Step& step, const tuttiUniqueId& id) {
   {
     const Inside inside(*this, "CommInitRank of " + name);
     tuttiConfig_t config = config_of(name);
-    if (number > 1) (void)tuttiGroupStart();
-    for (size_t i = 0; i < number; ++i) {
+    if (number > 1) result = tuttiGroupStart();
+    const bool in_group = number > 1 && result == tuttiSuccess;
+    for (size_t i = 0; i < number && (in_group || number == 1); ++i) {
       const tuttiResult_t one = tuttiCommInitRankConfig(&made[i], world_.ranks, id, world_.place_in(step.comm, plan_.ranks[i]), &config);
       if (result == tuttiSuccess) result = one;
     }
-    if (number > 1) {
+    if (in_group) {
       const tuttiResult_t all = tuttiGroupEnd();
       if (result == tuttiSuccess) result = all;
     }
@@ -253,7 +257,7 @@ bool Driver::split(const Step& step) {
   try {
     const Inside inside(*this, "CommSplit of " + comm_name(step.comm));
     drain();
-    if (ranks.size() > 1) (void)tuttiGroupStart();
+    if (ranks.size() > 1) start_group();
     for (size_t i = 0; i < ranks.size() && result == tuttiSuccess; ++i) {
       const int child = child_of(ranks[i]);
       const std::string name = comm_name(std::max(child, 0));
@@ -311,11 +315,14 @@ void Driver::end_one(int comm, int rank, uint64_t way) {
   };
   tuttiResult_t result = tuttiSuccess;
   if (way == 2) {
+    tuttiResult_t state = tuttiSuccess;
+    (void)tuttiCommGetAsyncError(it, &state);
+    const bool joins = state == tuttiInProgress;  // init_in_background() has given up on the others before
     {
       const Inside inside(*this, "CommFinalize of " + comm_name(comm));
       result = tuttiCommFinalize(it);
     }
-    left(result);
+    if (result != tuttiInProgress || !joins) left(result);
     way = 1;
   }
   {

@@ -70,6 +70,7 @@ class Driver {
   bool get_id(int comm, tuttiUniqueId* id);
   Pieces pieces_of(const Step& step, int index);
   void issue(const Step& step, Pieces& pieces);
+  void start_group();
   void drain();
   bool check(Pieces& pieces);
   // After the last step.
@@ -79,7 +80,7 @@ class Driver {
 
   std::vector<int> ranks_in(int comm) const;
   const Fault* mismatch_in(int index, int rank) const;
-  std::pair<int, int> failed_of(const Pieces& pieces) const;
+  std::pair<int, int> failed_of(const Pieces& pieces, const std::string& sentence) const;
   tuttiStream_t stream(int index);
   void leave();
   void hold(int comm, int rank, tuttiComm_t handle) { handles_[static_cast<size_t>(comm)][static_cast<size_t>(rank)] = handle; }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <latch>
 #include <thread>
 
 #include "tests/fault/campaign_act.h"
@@ -141,6 +142,8 @@ int run_process(const World& world, Log& log, int process) {
   std::thread([] {}).join();  // with the first thread a thread sanitizer starts one of its own
   const Holdings before = Holdings::now();
 
+  // No thread begins before all threads are there: a fault may leave no memory to make one.
+  std::latch all_there(1);
   std::deque<Driver> drivers;
   std::vector<std::thread> threads, others;
   std::vector<int> indices;
@@ -156,7 +159,12 @@ int run_process(const World& world, Log& log, int process) {
     const auto at = std::find(indices.begin(), indices.end(), world.driver_of(world.faults[i].rank)) - indices.begin();
     others.emplace_back([&, i, at] { trigger(drivers[static_cast<size_t>(at)], world, log, i); });
   }
-  for (size_t k = 1; k < drivers.size(); ++k) threads.emplace_back([&, k] { drivers[k].live(); });
+  for (size_t k = 1; k < drivers.size(); ++k)
+    threads.emplace_back([&, k] {
+      all_there.wait();
+      drivers[k].live();
+    });
+  all_there.count_down();
   drivers[0].live();
   for (std::thread& thread : threads) thread.join();
   for (std::thread& thread : others) thread.join();
