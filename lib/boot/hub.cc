@@ -288,7 +288,7 @@ void Hub::begin_inquiry(Inquiry inquiry) {
     else
       ++unanswered_;
   }
-  send_all(Kind::Query, Writer().u64(inquiry_->number).bytes());
+  send_all(Kind::Query, Writer().u64(inquiry_->asks_for()).bytes());
 }
 
 void Hub::take_answer(Member& member, const Frame& frame) {

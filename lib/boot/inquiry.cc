@@ -32,8 +32,8 @@ std::string blame(int rank, const Answer& answer, const std::string& deed) {
   }
 }
 
-// Finds two ranks that called different collectives under one number. No message need have shown that, if each rank waits for a message of
-// another one. Then no rank lags.
+// Finds two ranks that are in different collectives of one number, which need not be the number that they were asked for. No message need
+// have shown that, if each rank waits for a message of another one. Then no rank lags.
 std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   std::map<uint64_t, int> first;  // by collective number: the lowest rank that is in it
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
@@ -49,12 +49,12 @@ std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>&
   return {};
 }
 
-// Says what the ranks called as the collective of one number. The call that the fewest ranks made is to blame.
-Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+// Says what the ranks called as the collective that they were asked for, if that differs. The call that the fewest ranks made is to blame.
+std::optional<Cause> differing(const std::string& which, const std::vector<Answer>& answers) {
   std::map<std::string, std::vector<int>> callers;
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank)
     if (const std::string& then = answers[static_cast<size_t>(rank)].activity.then; !then.empty()) callers[then].push_back(rank);
-  if (callers.size() < 2) return inquiry.seen;
+  if (callers.size() < 2) return {};
   std::vector<std::pair<std::vector<int>, std::string>> groups;
   for (const auto& [call, ranks] : callers) groups.emplace_back(ranks, call);
   std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
@@ -62,7 +62,7 @@ Cause differing(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   });
   std::vector<std::string> parts;
   for (const auto& [ranks, call] : groups) parts.push_back(concat(rank_list(ranks), " called ", call));
-  return {Code::InvalidUsage, groups.back().first.front(), concat("ranks made different calls: ", joined(parts), inquiry.text)};
+  return Cause{Code::InvalidUsage, groups.back().first.front(), concat("ranks made different calls: ", joined(parts), which)};
 }
 
 // Finds a ring of sends and receives: each waits for the next, and the last waits for the first. Then no rank lags.
@@ -94,9 +94,12 @@ std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& ans
 }  // namespace
 
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
-  if (inquiry.number > 0) return differing(inquiry, answers);
-  if (inquiry.entered > 0)
+  if (inquiry.number > 0) return differing(inquiry.text, answers).value_or(inquiry.seen);
+  if (inquiry.entered > 0) {
+    // A rank whose part in the call is over may be in a later one.
+    if (std::optional<Cause> cause = differing(concat(" [collective #", inquiry.entered, "] (", inquiry.text, ")"), answers)) return *cause;
     if (std::optional<Cause> cause = mismatch(inquiry, answers)) return *cause;
+  }
   if (std::optional<Cause> cause = ring(inquiry, answers)) return *cause;
   const auto at = [&](int rank) -> const Answer& { return answers[static_cast<size_t>(rank)]; };
   std::vector<int> guilty;

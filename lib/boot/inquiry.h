@@ -21,6 +21,9 @@ struct Inquiry {
   // For a mismatch. Of the members above only `text` is set; it names the collective.
   uint64_t number = 0;  // of the collective that ranks called differently
   Cause seen{};         // what the rank that noticed it saw
+
+  // The collective that the ranks report as Activity::then; 0: none.
+  uint64_t asks_for() const { return number > 0 ? number : entered; }
 };
 
 // Whom to blame: ranks that do not answer before ranks that have left, those before ranks that lag, the furthest behind

@@ -263,4 +263,15 @@ TEST_CASE("the sentence about a late operation") {
   many[0] = given(9, "in #9");
   CHECK(contains(conclude(inquiry, many).text, "; and 91 more"));
   CHECK(conclude({0, {500, -3}, "odd"}, {silent, silent}).rank == -1);
+
+  // Rank 1 has called something else as #9, and is in #10 now.
+  const auto called = [&](uint64_t entered, const char* then) {
+    Answer answer = given(entered, "busy");
+    answer.activity.then = then;
+    return answer;
+  };
+  cause = conclude(inquiry, {called(9, "A"), called(10, "B"), called(9, "A")});
+  CHECK(cause.code == Code::InvalidUsage);
+  CHECK(cause.rank == 1);
+  CHECK(cause.text == "ranks made different calls: ranks 0 and 2 called A; rank 1 called B [collective #9] (X #9 is late)");
 }

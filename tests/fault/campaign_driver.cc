@@ -178,7 +178,7 @@ bool Driver::get_id(int comm, tuttiUniqueId* id) {
   const int process = plan.maker == kNoRank ? kMostRanks : world_.process_of(plan.maker);
   const ThreadLog* const maker = plan.maker == kNoRank ? nullptr : &log_.threads[world_.driver_of(plan.maker)];
   while (!log_.id_is_known(comm)) {
-    if (log_.dead[process] || (maker && maker->ended)) return false;
+    if (log_.dead[process] || (maker && maker->ended) || (maker && log_.is_stopped(world_, process))) return false;
     usleep(200);
   }
   *id = log_.ids[comm];

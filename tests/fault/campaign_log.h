@@ -68,6 +68,14 @@ struct Log {
     int64_t never = 0;
     at_ns.compare_exchange_strong(never, now_ns());
   }
+  // Whether the process has been stopped, and will not go on.
+  bool is_stopped(const World& world, int process) const {
+    for (size_t i = 0; i < world.faults.size(); ++i) {
+      const Fault& fault = world.faults[i];
+      if (fault.fate == Fate::Stop && fault.amount < 0 && world.process_of(fault.rank) == process && faults[i].at_ns > 0) return true;
+    }
+    return false;
+  }
   bool id_is_known(int comm) const { return id_made[comm].load(std::memory_order_acquire) != kNotMade; }
 };
 

@@ -81,7 +81,6 @@ class Runner {
   void tell_when_over();
   bool find_hangs(int64_t now);
   void end_all();
-  bool stopped_for_ever(int process) const;
   bool gone(int process) const { return record_.processes[static_cast<size_t>(process)].ended; }
   int64_t patience_ns() const;
 
@@ -135,19 +134,11 @@ bool Runner::reap() {
       process.ended = true;
       read_errors(i);
       record_.log->dead[i + 1 == record_.processes.size() ? kMostRanks : i] = true;
-    } else if (!stopped_for_ever(static_cast<int>(i))) {
+    } else if (!record_.log->is_stopped(world_, static_cast<int>(i))) {
       all = false;
     }
   }
   return all;
-}
-
-bool Runner::stopped_for_ever(int process) const {
-  for (size_t i = 0; i < world_.faults.size(); ++i) {
-    const Fault& fault = world_.faults[i];
-    if (fault.fate == Fate::Stop && fault.amount < 0 && world_.process_of(fault.rank) == process && record_.log->faults[i].at_ns > 0) return true;
-  }
-  return false;
 }
 
 void Runner::let_go_on() {
@@ -164,7 +155,7 @@ void Runner::tell_when_over() {
   bool joined = true, over = true;
   for (size_t i = 0; i < world_.drivers.size(); ++i) {
     const ThreadLog& thread = record_.log->threads[i];
-    if (thread.ended || gone(world_.drivers[i].process) || stopped_for_ever(world_.drivers[i].process)) continue;
+    if (thread.ended || gone(world_.drivers[i].process) || record_.log->is_stopped(world_, world_.drivers[i].process)) continue;
     over = false;
     joined = joined && thread.step > world_.last_joining_step();
   }
@@ -185,7 +176,7 @@ bool Runner::find_hangs(int64_t now) {
     const ThreadLog& thread = record_.log->threads[i];
     const int process = world_.drivers[i].process;
     int64_t& idle = idle_since_ns_[i];
-    if (thread.ended || gone(process) || stopped_for_ever(process)) continue;
+    if (thread.ended || gone(process) || record_.log->is_stopped(world_, process)) continue;
     const int64_t since = thread.call_since;
     if (since > 0) idle = 0;
     else if (idle == 0) idle = now;

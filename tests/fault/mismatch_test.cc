@@ -199,6 +199,22 @@ TEST_CASE("after a wrong root no later call gets the data of another", "[fault]"
       }
 }
 
+TEST_CASE("a rank that waits for the wrong root is told so, though the other ranks are through", "[fault]") {
+  SharedBoard board;
+  World world = quick(4);
+  world.environment.emplace_back("TUTTI_ALGO", "oneshot");
+  run_with_faults(world, -1, [&](Rank& rank) {
+    const tuttiComm_t comm = rank.join();
+    float value[kFew] = {};
+    board->take(rank.rank, tuttiBcast(value, kFew, tuttiFloat, rank.rank == 3 ? 0 : 1, comm, nullptr));
+    rank.meet(0);
+    (void)tuttiCommDestroy(comm);
+  });
+  check_failure(*board.get(), 3, tuttiInvalidUsage,
+                {"ranks made different calls: ranks 0, 1 and 2 called Broadcast (float32, root 1, count 8); rank 3 called Broadcast (float32, root 0, count 8)"});
+  for (int rank = 0; rank < 3; ++rank) CHECK(board->slots[rank].result == tuttiSuccess);
+}
+
 TEST_CASE("a call that a rank leaves out is reported at the latest when the rank leaves", "[fault]") {
   for (const bool late : {false, true}) {
     INFO((late ? "the last call" : "a call in the middle") << " is left out");
