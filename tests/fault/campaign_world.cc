@@ -95,11 +95,6 @@ std::string describe(const World& world, const Step& step) {
 
 }  // namespace
 
-int64_t Dice::spread(int64_t first, int64_t last) {
-  const double share = static_cast<double>(below(1 << 20)) / (1 << 20);
-  return static_cast<int64_t>(static_cast<double>(first) * std::pow(static_cast<double>(last) / static_cast<double>(first), share));
-}
-
 const char* name_of(Fate fate) { return kNames[static_cast<size_t>(fate)]; }
 
 std::optional<Fate> fate_of(const std::string& name) {

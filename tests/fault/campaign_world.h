@@ -10,30 +10,11 @@
 #include <vector>
 
 #include "tests/harness/cases.h"
+#include "tests/harness/dice.h"
 
 namespace tutti::test::campaign {
 
 constexpr int kMostRanks = 8, kMostComms = 12, kMostSteps = 48;
-
-// A sequence of random numbers.
-class Dice {
- public:
-  Dice(uint64_t seed, uint64_t purpose) : seed_(hash(seed, 0xca3a, purpose)) {}
-  uint64_t next() { return hash(seed_, ++drawn_); }
-  uint64_t below(uint64_t limit) { return next() % limit; }
-  bool chance(unsigned percent) { return below(100) < percent; }
-  int between(int first, int last) { return first + static_cast<int>(below(static_cast<uint64_t>(last - first + 1))); }
-  // Between first and last; each order of magnitude is equally likely.
-  int64_t spread(int64_t first, int64_t last);
-  template <typename T>
-  const T& one_of(const std::vector<T>& list) {
-    return list[below(list.size())];
-  }
-
- private:
-  const uint64_t seed_;
-  uint64_t drawn_ = 0;
-};
 
 enum class Fate {
   None,         // nothing goes wrong
