@@ -96,7 +96,7 @@ tuttiResult_t call_all_to_all_v(const Call& c) {
   if (cached.size() <= rank) cached.resize(rank + 1);
   if (cached[rank].send.empty()) cached[rank] = uneven_blocks(c.count, c.who);
   const Uneven& blocks = cached[rank];
-  return tuttiAllToAllV(c.send, blocks.send.data(), blocks.send_at.data(), c.recv, blocks.recv.data(), blocks.recv_at.data(),
+  return tuttiAlltoAllV(c.send, blocks.send.data(), blocks.send_at.data(), c.recv, blocks.recv.data(), blocks.recv_at.data(),
                         c.type, c.comm, c.stream);
 }
 Shape shape_all_to_all_v(size_t count, const Who& who) {

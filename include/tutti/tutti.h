@@ -263,14 +263,14 @@ TUTTI_API tuttiResult_t tuttiBarrier(tuttiComm_t comm, tuttiStream_t stream);
  *   recvbuff + rdispls[rank].
  * ReduceScatterV: sendbuff holds blocks of recvcounts[r] elements, packed; recvbuff receives block `rank`. In place:
  *   recvbuff == sendbuff + (sum of recvcounts before rank).
- * AllToAllV: sendcounts[d] elements at sdispls[d] go to rank d, whose recvcounts[this rank] must be equal; not in place. */
+ * AlltoAllV: sendcounts[d] elements at sdispls[d] go to rank d, whose recvcounts[this rank] must be equal; not in place. */
 TUTTI_API tuttiResult_t tuttiAllGatherV(const void* sendbuff, void* recvbuff, const size_t recvcounts[],
                                         const size_t rdispls[], tuttiDataType_t datatype, tuttiComm_t comm,
                                         tuttiStream_t stream);
 TUTTI_API tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const size_t recvcounts[],
                                             tuttiDataType_t datatype, tuttiRedOp_t op, tuttiComm_t comm,
                                             tuttiStream_t stream);
-TUTTI_API tuttiResult_t tuttiAllToAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[],
+TUTTI_API tuttiResult_t tuttiAlltoAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[],
                                        void* recvbuff, const size_t recvcounts[], const size_t rdispls[],
                                        tuttiDataType_t datatype, tuttiComm_t comm, tuttiStream_t stream);
 

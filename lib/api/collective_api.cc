@@ -272,10 +272,10 @@ tuttiResult_t tuttiReduceScatterV(const void* sendbuff, void* recvbuff, const si
                            });
 }
 
-tuttiResult_t tuttiAllToAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[], void* recvbuff,
+tuttiResult_t tuttiAlltoAllV(const void* sendbuff, const size_t sendcounts[], const size_t sdispls[], void* recvbuff,
                              const size_t recvcounts[], const size_t rdispls[], tuttiDataType_t datatype, tuttiComm_t comm,
                              tuttiStream_t stream) {
-  return vector_collective("tuttiAllToAllV", CallKind::AllToAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
+  return vector_collective("tuttiAlltoAllV", CallKind::AlltoAllV, sendbuff, recvbuff, datatype, 0, comm, stream,
                            [&](Call::Blocks& blocks, size_t me, size_t ranks) -> Result<Buffers> {
                              if (!sendcounts) return null_argument("sendcounts");
                              if (!recvcounts) return null_argument("recvcounts");

@@ -2,9 +2,9 @@
 //
 // The signature travels with every message of the call. It is not a hash but the call itself, packed, so that a rank that
 // receives a foreign one can say what the other rank called:
-//   kind 4 | type 4 | op 4 | mapped 1 | root 11 | count 40 bits
+//   kind 6 | type 6 | op 4 | mapped 1 | root 11 | count 36 bits
 // The mapped flag (kMappedFlag, lib/exec/signature.h) may differ between ranks.
-// A count past 2^40-1 is folded into its 40 bits. For AllGatherV and ReduceScatterV the 40 bits are a hash of all counts. For AllToAllV
+// A count past 2^36-1 is folded into its 36 bits. For AllGatherV and ReduceScatterV the 36 bits are a hash of all counts. For AlltoAllV
 // they are the count of the message's two ranks.
 // The call's number travels with the signature. Collectives are numbered on the communicator; sends and receives between two ranks.
 #pragma once
@@ -22,7 +22,7 @@ namespace tutti {
 
 enum class CallKind : uint8_t {
   AllReduce, Reduce, Broadcast, AllGather, ReduceScatter, AlltoAll, Gather, Scatter,  // as Collective
-  Barrier, PointToPoint, AllGatherV, ReduceScatterV, AllToAllV,
+  Barrier, PointToPoint, AllGatherV, ReduceScatterV, AlltoAllV,
 };
 
 // The C API's ops: the first four are Op, then avg, then ops made by the user.

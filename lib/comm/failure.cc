@@ -158,19 +158,19 @@ std::string Comm::mismatch_text(const Execution& execution, uint64_t number, uin
     return concat("ranks made different calls: rank ", rank(), " called ", describe_single(ours, false, peer), ", rank ", peer, " called ",
                   describe_single(theirs, true, rank()), " [#", call_of(operation.number), " between them on ", title(), "]");
 
-  const bool same_kind = kind_of(ours) == kind_of(theirs) && ours >> 40 == theirs >> 40;
+  const bool same_kind = kind_of(ours) == kind_of(theirs) && ours >> kCountBits == theirs >> kCountBits;
   if (their_number != number) {
     const std::optional<uint64_t> then = history_.find(their_number, number);
-    const uint64_t kind_only = then && kind_of(*then) == CallKind::AllToAllV ? kCountMask : 0;  // its counts differ between messages
+    const uint64_t kind_only = then && kind_of(*then) == CallKind::AlltoAllV ? kCountMask : 0;  // its counts differ between messages
     if (then && !of_one_call(*then & ~kind_only, theirs & ~kind_only))
       return concat("ranks made different calls: rank ", rank(), " called ", describe(*then), ", rank ", peer, " called ", describe(theirs),
                     collective_text(their_number), ", noticed in ", describe(ours), collective_text(number));
     return concat("ranks made different calls: rank ", rank(), " called ", describe(ours), collective_text(number), ", rank ", peer,
                   " called ", describe(theirs), " as its #", their_number, ": one of them has left out a call, or made one too many");
   }
-  if (same_kind && kind_of(ours) == CallKind::AllToAllV)
-    return concat("ranks made different calls: rank ", peer, " called AllToAllV with sendcounts[", rank(), "] = ", count_of(theirs), ", rank ",
-                  rank(), " called AllToAllV with recvcounts[", peer, "] = ", count_of(ours), " (elements)", collective_text(number));
+  if (same_kind && kind_of(ours) == CallKind::AlltoAllV)
+    return concat("ranks made different calls: rank ", peer, " called AlltoAllV with sendcounts[", rank(), "] = ", count_of(theirs), ", rank ",
+                  rank(), " called AlltoAllV with recvcounts[", peer, "] = ", count_of(ours), " (elements)", collective_text(number));
   if (same_kind && operation.output_layout.counts.size() > 0) {
     const std::vector<size_t> counts(operation.output_layout.counts.begin(), operation.output_layout.counts.end());
     return concat("ranks made different calls: rank ", rank(), " called ", describe(ours), " with recvcounts ", list_of(counts), ", rank ", peer,

@@ -67,9 +67,9 @@ Status Comm::prepare_collective(const Call& call, Runner& runner) {
     const Call::Blocks& lists = *call.blocks;
     operation.output_layout = {0, lists.recv_counts, lists.recv_starts};
     operation.input_layout = operation.output_layout;
-    operation.paired = call.kind == CallKind::AllToAllV;
+    operation.paired = call.kind == CallKind::AlltoAllV;
     if (operation.paired) operation.input_layout = {0, lists.send_counts, lists.send_starts};
-    total = operation.paired ? 0 : sum(lists.recv_counts);  // AllToAllV's counts are this rank's own: no choice by size
+    total = operation.paired ? 0 : sum(lists.recv_counts);  // AlltoAllV's counts are this rank's own: no choice by size
   }
   // A buffer of one block stands for block `rank` of the whole.
   if (collective == Collective::AllGather || collective == Collective::Gather)

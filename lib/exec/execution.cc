@@ -210,7 +210,7 @@ inline bool Execution::fits(size_t expected_bytes, const PlanSource& source, con
   mismatch_ = mismatch;
 }
 
-// The signature of AllToAllV between this rank and one peer.
+// The signature of AlltoAllV between this rank and one peer.
 [[gnu::noinline]] uint64_t Execution::pair_signature(const Layout& layout, int32_t peer) const {
   return operation_.signature | folded_count(layout.count_of(static_cast<uint32_t>(peer)));
 }

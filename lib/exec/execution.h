@@ -29,7 +29,7 @@ struct Operation {
   uint32_t divide_first = 0, divide_chunks = 0;
   bool streaming = false;         // results that no later work reads are written past the caches
   bool invites = false;           // peers may write a result where it belongs, in this rank's memory
-  bool paired = false;            // AllToAllV: every two ranks have their own count, and so their own signature
+  bool paired = false;            // AlltoAllV: every two ranks have their own count, and so their own signature
 };
 
 // Messages so far on every lane of a communicator: [peer * kLanes + channel].

@@ -287,7 +287,7 @@ tuttiResult_t tuttiAlltoAll(const void* send, void* recv, size_t count, tuttiDat
 }
 
 // Gloo lays the blocks end to end, as the benchmark does: it has no use for the starts.
-tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const size_t[], void* recv,
+tuttiResult_t tuttiAlltoAllV(const void* send, const size_t send_counts[], const size_t[], void* recv,
                              const size_t recv_counts[], const size_t[], tuttiDataType_t type, tuttiComm_t comm,
                              tuttiStream_t stream) {
   return guarded(stream, [&] {

@@ -170,7 +170,7 @@ tuttiResult_t tuttiScatter(const void* send, void* recv, size_t count, tuttiData
   });
 }
 
-tuttiResult_t tuttiAllToAllV(const void* send, const size_t send_counts[], const size_t send_starts[], void* recv,
+tuttiResult_t tuttiAlltoAllV(const void* send, const size_t send_counts[], const size_t send_starts[], void* recv,
                              const size_t recv_counts[], const size_t recv_starts[], tuttiDataType_t type, tuttiComm_t comm,
                              tuttiStream_t stream) {
   return with(0, type, tuttiSum, stream, [&](int, MPI_Datatype t, MPI_Op, size_t) {

@@ -71,10 +71,10 @@ const Door kDoors[] = {
        const size_t counts[] = {a.count, a.count};
        return tuttiReduceScatterV(a.send, a.recv, counts, type_of(a), op_of(a), a.comm, a.stream);
      }},
-    {"tuttiAllToAllV", true, true, false, nullptr, false,
+    {"tuttiAlltoAllV", true, true, false, nullptr, false,
      [](const Arguments& a) {
        const size_t counts[] = {a.count, a.count};
-       return tuttiAllToAllV(a.send, counts, nullptr, a.recv, counts, nullptr, type_of(a), a.comm, a.stream);
+       return tuttiAlltoAllV(a.send, counts, nullptr, a.recv, counts, nullptr, type_of(a), a.comm, a.stream);
      }},
 };
 
@@ -206,15 +206,15 @@ TEST_CASE("the V calls refuse arrays that cannot be", "[bad]") {
           "recvcounts is NULL");
   REFUSED(tuttiReduceScatterV(send, recv, sum_overflows, tuttiFloat, tuttiSum, comm, nullptr), "tuttiReduceScatterV",
           "address space");
-  REFUSED(tuttiAllToAllV(send, nullptr, nullptr, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+  REFUSED(tuttiAlltoAllV(send, nullptr, nullptr, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAlltoAllV",
           "sendcounts is NULL");
-  REFUSED(tuttiAllToAllV(send, good, nullptr, recv, nullptr, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+  REFUSED(tuttiAlltoAllV(send, good, nullptr, recv, nullptr, nullptr, tuttiFloat, comm, nullptr), "tuttiAlltoAllV",
           "recvcounts is NULL");
-  REFUSED(tuttiAllToAllV(send, good, nullptr, recv, other, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+  REFUSED(tuttiAlltoAllV(send, good, nullptr, recv, other, nullptr, tuttiFloat, comm, nullptr), "tuttiAlltoAllV",
           "sends itself 2", "expects 3");
-  REFUSED(tuttiAllToAllV(send, good, far, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+  REFUSED(tuttiAlltoAllV(send, good, far, recv, good, nullptr, tuttiFloat, comm, nullptr), "tuttiAlltoAllV",
           "address space");
-  REFUSED(tuttiAllToAllV(send, good, nullptr, recv, good, far, tuttiFloat, comm, nullptr), "tuttiAllToAllV",
+  REFUSED(tuttiAlltoAllV(send, good, nullptr, recv, good, far, tuttiFloat, comm, nullptr), "tuttiAlltoAllV",
           "address space");
   buffers.check_untouched();
   pair.check_works();

@@ -107,7 +107,7 @@ TEST_CASE("calls come round", "[life]") {
   for (const int threads : {1, 3}) {
     conform("round, threads " + std::to_string(threads), processes(3, threads), [](Rank& rank) -> uint64_t {
       // Several calls of each kind, which differ in count, type, op and root.
-      constexpr Kind kKindsHere[] = {Kind::AllReduce, Kind::Reduce, Kind::AllToAllV, Kind::ReduceScatter};
+      constexpr Kind kKindsHere[] = {Kind::AllReduce, Kind::Reduce, Kind::AlltoAllV, Kind::ReduceScatter};
       constexpr uint64_t kCalls = 16, kRounds = 96;
       const tuttiComm_t comm = rank.join();
       for (uint64_t i = 0; i < kRounds; ++i) {

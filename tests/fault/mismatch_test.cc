@@ -300,7 +300,7 @@ TEST_CASE("a Send that nobody receives is reported when ranks leave", "[fault]")
   if (receiver_first && !std::getenv("TUTTI_TRANSPORTS")) check_failure(*board.get(), 0, tuttiInvalidUsage, {"Send (int32, count 8) to rank 1 [#2]"});
 }
 
-TEST_CASE("counts of AllToAllV that differ between two ranks are named, whatever their tiles", "[fault]") {
+TEST_CASE("counts of AlltoAllV that differ between two ranks are named, whatever their tiles", "[fault]") {
   constexpr size_t kRight = 1 << 18;
   for (const size_t wrong : {4 * kRight, kRight + 1, kRight / 4, size_t{0}}) {
     INFO("rank 0 sends rank 1 " << wrong << " elements instead of " << kRight);
@@ -312,15 +312,15 @@ TEST_CASE("counts of AllToAllV that differ between two ranks are named, whatever
       std::vector<size_t> sends(2, kRight), recvs(2, kRight);
       if (rank.rank == 0) sends[1] = wrong;
       for (int round = 0; round < 4 && board->slots[rank.rank].result == tuttiSuccess; ++round) {
-        board->take(rank.rank, tuttiAllToAllV(send.data(), sends.data(), nullptr, recv.data(), recvs.data(), nullptr, tuttiFloat, comm, nullptr));
+        board->take(rank.rank, tuttiAlltoAllV(send.data(), sends.data(), nullptr, recv.data(), recvs.data(), nullptr, tuttiFloat, comm, nullptr));
         sends[1] = kRight;
-        if (board->slots[rank.rank].result == tuttiSuccess) expect(rank.rank == 0 && round == 0, "a wrong AllToAllV went through");
+        if (board->slots[rank.rank].result == tuttiSuccess) expect(rank.rank == 0 && round == 0, "a wrong AlltoAllV went through");
       }
       rank.check(tuttiCommDestroy(comm), "destroy");
     });
     for (int rank : {0, 1})
       check_failure(*board.get(), rank, tuttiInvalidUsage,
-                    {"AllToAllV", "sendcounts[1] = " + std::to_string(wrong), "recvcounts[0] = " + std::to_string(kRight), "elements"});
+                    {"AlltoAllV", "sendcounts[1] = " + std::to_string(wrong), "recvcounts[0] = " + std::to_string(kRight), "elements"});
   }
 }
 

@@ -86,8 +86,8 @@ bool live() {
     bool good = true;
     for (const size_t count : {size_t{2}, size_t{3000}, in.size() / 2})
       good = good && in_group("AllReduce", [&](tuttiComm_t c) { return tuttiAllReduce(in.data(), out.data(), count, tuttiFloat, tuttiSum, c, nullptr); });
-    good = good && in_group("AllToAllV", [&](tuttiComm_t c) {
-      return tuttiAllToAllV(in.data(), counts.data(), nullptr, out.data(), counts.data(), nullptr, tuttiFloat, c, nullptr);
+    good = good && in_group("AlltoAllV", [&](tuttiComm_t c) {
+      return tuttiAlltoAllV(in.data(), counts.data(), nullptr, out.data(), counts.data(), nullptr, tuttiFloat, c, nullptr);
     });
     if (stream && good)
       good = in_group("Broadcast on a stream", [&](tuttiComm_t c) { return tuttiBcast(out.data() + (c == comms[0]) * 1000, 1000, tuttiFloat, 0, c, stream); }) &&

@@ -14,7 +14,7 @@ constexpr size_t kGuard = 64;
 
 constexpr const char* kNames[] = {"AllReduce", "Reduce",    "ReduceScatter", "ReduceScatterV", "Broadcast",
                                   "Bcast",     "AllGather", "AlltoAll",      "Gather",         "Scatter",
-                                  "SendRecv",  "Barrier",   "AllGatherV",    "AllToAllV"};
+                                  "SendRecv",  "Barrier",   "AllGatherV",    "AlltoAllV"};
 static_assert(std::size(kNames) == kKinds);
 
 size_t number(int value) { return static_cast<size_t>(value); }
@@ -185,7 +185,7 @@ void Part::plan_vector() {
     }
     return end;
   };
-  if (case_.kind == Kind::AllToAllV) {
+  if (case_.kind == Kind::AlltoAllV) {
     for (size_t r = 0; r < n; ++r) {
       send_counts_.push_back(pairs_count(rank_, static_cast<int>(r)));
       counts_.push_back(pairs_count(static_cast<int>(r), rank_));
@@ -298,8 +298,8 @@ void Part::call(tuttiComm_t comm, tuttiStream_t stream) {
     case Kind::Barrier: return need(tuttiBarrier(comm, stream));
     case Kind::AllGatherV:
       return need(tuttiAllGatherV(send_, recv_, counts_.data(), gaps ? starts_.data() : nullptr, type, comm, stream));
-    case Kind::AllToAllV:
-      return need(tuttiAllToAllV(send_, send_counts_.data(), gaps ? send_starts_.data() : nullptr, recv_, counts_.data(),
+    case Kind::AlltoAllV:
+      return need(tuttiAlltoAllV(send_, send_counts_.data(), gaps ? send_starts_.data() : nullptr, recv_, counts_.data(),
                                  gaps ? starts_.data() : nullptr, type, comm, stream));
   }
 }

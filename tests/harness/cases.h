@@ -15,7 +15,7 @@ namespace tutti::test {
 
 enum class Kind {
   AllReduce, Reduce, ReduceScatter, ReduceScatterV,  // these have an op
-  Broadcast, Bcast, AllGather, AlltoAll, Gather, Scatter, SendRecv, Barrier, AllGatherV, AllToAllV,
+  Broadcast, Bcast, AllGather, AlltoAll, Gather, Scatter, SendRecv, Barrier, AllGatherV, AlltoAllV,
 };
 inline constexpr int kKinds = 14;
 const char* name_of(Kind kind);

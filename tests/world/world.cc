@@ -196,7 +196,7 @@ bool World::begin_round(int r) {
   if (fresh || lists) {  // as a communicator does: what arrays say is read again
     operation.plan = rank.plans[index].get();
     operation.type = static_cast<Type>(call.type);
-    operation.signature = (index + 1) << 41;
+    operation.signature = (index + 1) << kCountBits;  // any bits will do, above those of a count
     operation.paired = call.paired;
     operation.streaming = call.streaming;
     operation.invites = call.streaming || reduces(call.collective);
