@@ -5,36 +5,6 @@
 #include <map>
 
 namespace tutti {
-namespace {
-
-uint32_t into_send(const Program& program, const Work& work) {
-  if (work.kind == Work::Kind::Send) return kNoWork;
-  for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d) {
-    const Work& next = program.works[program.dependents[d]];
-    if (next.kind == Work::Kind::Send && next.dependencies == 1 && next.ref == work.ref && next.chunks == work.chunks)
-      return program.dependents[d];
-  }
-  return kNoWork;
-}
-
-uint32_t into_copy(const Program& program, const Work& work) {
-  if (work.kind == Work::Kind::Send || work.ref.buffer != Buffer::Scratch || work.dependents != 1) return kNoWork;
-  const uint32_t index = program.dependents[work.first_dependent];
-  const Work& next = program.works[index];
-  const bool copies = next.kind == Work::Kind::Combine && next.count == 1 && next.chunks == work.chunks &&
-                      program.sources[next.first].peer < 0 && program.sources[next.first].ref == work.ref;
-  if (!copies) return kNoWork;
-  // In one pass a result may take the place of a source, but not reach into one: Input may be Output.
-  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-    const Source& source = program.sources[i];
-    if (source.peer >= 0 || source.ref.buffer == Buffer::Scratch || source.ref.chunk == next.ref.chunk) continue;
-    if (source.ref.chunk < next.ref.chunk + next.chunks && next.ref.chunk < source.ref.chunk + next.chunks) return kNoWork;
-  }
-  return index;
-}
-
-}  // namespace
-
 std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::span<const Route> routes) {
   auto plan = std::make_unique<Plan>();
   plan->blocks = blocks;
@@ -48,8 +18,7 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
   for (uint32_t i = 0; i < program.lanes.size(); ++i) lane_index[{program.lanes[i].peer, program.lanes[i].channel}] = i;
 
   for (const Work& work : program.works) {
-    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents, into_send(program, work),
-                   into_copy(program, work)};
+    PlanWork bound{work.kind, work.ref, work.chunks, 0, 0, work.first_dependent, work.dependents, work.into_send, work.into_copy};
     if (work.kind == Work::Kind::Send) {
       bound.first = static_cast<uint32_t>(plan->groups.size());
       const uint32_t first = static_cast<uint32_t>(plan->targets.size());

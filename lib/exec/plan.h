@@ -38,16 +38,13 @@ struct PostGroup {
   bool copies;            // Transport::copies()
 };
 
-inline constexpr uint32_t kNoWork = UINT32_MAX;
-
 struct PlanWork {
   Work::Kind kind;
   Ref ref;
   uint32_t chunks;
   uint32_t first, count;  // Send: range of Plan::groups; Combine: range of Plan::sources
   uint32_t first_dependent, dependents;
-  uint32_t into_send;  // Combine: the Send that only waits for this result and takes all of it, or kNoWork
-  uint32_t into_copy;  // Combine: the copy that is all that becomes of this result, or kNoWork
+  uint32_t into_send, into_copy;  // as in Work
 };
 
 struct Plan {

@@ -150,6 +150,7 @@ class Checker {
     left_ = base_.back();
     waiting_.resize(left_);
     open_.resize(left_);
+    skips_scratch_.resize(left_);
     for (int rank = 0; rank < ranks_; ++rank) {
       const Program& mine = program(rank);
       for (const Work& work : mine.works) {
@@ -157,6 +158,7 @@ class Checker {
         for (uint32_t k = work.first; k < work.first + work.count; ++k)
           open_[id(rank, work)] += work.kind == Work::Kind::Send || mine.sources[k].peer >= 0;
         if (work.dependencies == 0) able_.push_back(id(rank, work));
+        if (work.into_copy != kNoWork) skips_scratch_[id(rank, mine.works[work.into_copy])] = true;
       }
       values_.emplace_back();
       for (Buffer buffer : {Buffer::Input, Buffer::Output, Buffer::Scratch})
@@ -188,6 +190,9 @@ class Checker {
       value(rank, work.ref, i) = result_[i];
       if (programs_.in_place(rank) && work.ref.buffer == Buffer::Output) value(rank, input(work.ref.chunk), i) = 0;
     }
+    // A result that was made where its copy goes is not in scratch.
+    if (skips_scratch_[me])
+      for (uint32_t i = 0; i < work.chunks; ++i) value(rank, mine.sources[work.first].ref, i) = 0;
     complete(me);
     for (uint32_t k = work.first; k < work.first + work.count; ++k) {
       const Source& source = mine.sources[k];
@@ -308,6 +313,7 @@ class Checker {
   std::vector<uint32_t> waiting_;  // per work: dependencies not yet done
   std::vector<uint32_t> open_;     // per work: Combine: messages not there; Send: messages not consumed
   std::vector<uint32_t> able_;
+  std::vector<bool> skips_scratch_;  // per work: it is the into_copy of another
   std::vector<std::array<std::vector<Value>, 3>> values_;
   std::vector<Value> result_;
   uint32_t left_ = 0;

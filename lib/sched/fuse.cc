@@ -28,6 +28,31 @@ bool accumulates(const Step& step) {
   return step.action == Action::Reduce || step.action == Action::RecvReduce;
 }
 
+uint32_t into_send(const Program& program, const Work& work) {
+  for (uint32_t d = work.first_dependent; d < work.first_dependent + work.dependents; ++d) {
+    const Work& next = program.works[program.dependents[d]];
+    if (next.kind == Work::Kind::Send && next.dependencies == 1 && next.ref == work.ref && next.chunks == work.chunks)
+      return program.dependents[d];
+  }
+  return kNoWork;
+}
+
+uint32_t into_copy(const Program& program, const Work& work) {
+  if (work.ref.buffer != Buffer::Scratch || work.dependents != 1) return kNoWork;
+  const uint32_t index = program.dependents[work.first_dependent];
+  const Work& next = program.works[index];
+  const bool copies = next.kind == Work::Kind::Combine && next.count == 1 && next.chunks == work.chunks &&
+                      program.sources[next.first].peer < 0 && program.sources[next.first].ref == work.ref;
+  if (!copies) return kNoWork;
+  // In one pass a result may take the place of a source, but not reach into one. Input may be Output.
+  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
+    const Source& source = program.sources[i];
+    if (source.peer >= 0 || source.ref.buffer == Buffer::Scratch || source.ref.chunk == next.ref.chunk) continue;
+    if (source.ref.chunk < next.ref.chunk + next.chunks && next.ref.chunk < source.ref.chunk + next.chunks) return kNoWork;
+  }
+  return index;
+}
+
 class Fuser {
  public:
   explicit Fuser(const Schedule& schedule) : schedule_(schedule) {}
@@ -199,7 +224,13 @@ class Fuser {
 }  // namespace
 
 Program fuse(const Schedule& schedule) {
-  return Fuser(schedule).run();
+  Program program = Fuser(schedule).run();
+  for (Work& work : program.works) {
+    if (work.kind == Work::Kind::Send) continue;
+    work.into_send = into_send(program, work);
+    work.into_copy = into_copy(program, work);
+  }
+  return program;
 }
 
 }  // namespace tutti

@@ -94,6 +94,9 @@ std::string text_of(const Program& program) {
     const std::string number = std::to_string(i);
     text += std::string(number.size() < 4 ? 4 - number.size() : 0, ' ') + number + " " + text_of(program, program.works[i]);
     for (size_t k = 0; k < dependencies[i].size(); ++k) text += concat(k == 0 ? "  after " : ",", dependencies[i][k]);
+    const Work& work = program.works[i];
+    if (work.into_send != kNoWork) text += concat("  into ", work.into_send);
+    if (work.into_copy != kNoWork) text += concat("  into ", work.into_copy);
     text += "\n";
   }
   return text;

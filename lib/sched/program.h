@@ -5,6 +5,8 @@
 // are local chunks or messages. So Copy is a Combine with one local source, Recv with one message, Reduce and RecvReduce
 // have the destination itself as their first source. Fusion joins a chain of Combines into one run when nothing else reads
 // or writes between them and when none of their other dependencies could depend on the chain.
+//
+// A Combine may also name a work that the executor may do in the same pass over memory (into_send, into_copy).
 #pragma once
 #include <vector>
 
@@ -25,6 +27,8 @@ struct Target {
   uint32_t message;
 };
 
+inline constexpr uint32_t kNoWork = UINT32_MAX;
+
 struct Work {
   enum class Kind : uint8_t { Send, Combine } kind;
   Ref ref;  // Send: what is sent. Combine: where the result goes
@@ -32,6 +36,10 @@ struct Work {
   uint32_t first, count;                 // Send: range of Program::targets. Combine: range of Program::sources
   uint32_t dependencies;                 // works that must be done before this one
   uint32_t first_dependent, dependents;  // range of Program::dependents: works that wait for this one
+  // Of a Combine. into_send: a Send that waits for this result alone, and sends all of it. It may be written straight into the payload, too.
+  // into_copy: a copy of this result, which lies in scratch, and which nothing else reads. If the copy waits for nothing else by then, the
+  // result may be written to where the copy goes, and not to scratch.
+  uint32_t into_send = kNoWork, into_copy = kNoWork;
 };
 
 // Messages per execution of the program on one lane: the stride between tiles, and between operations.

@@ -13,6 +13,7 @@ Status Programs::check_each() const {
   for (int rank = 0; rank < ranks_; ++rank) {
     for (const Work& work : (*this)[rank].works) TUTTI_TRY(check_work(rank, work));
     TUTTI_TRY(check_order(rank));
+    for (const Work& work : (*this)[rank].works) TUTTI_TRY(check_passes(rank, work));
     TUTTI_TRY(check_races(rank));
     TUTTI_TRY(check_peers(rank));
   }
@@ -38,6 +39,10 @@ bool Programs::fits(const Program& program, Ref ref, uint32_t chunks) const {
   return uint64_t{ref.chunk} + chunks <= size;
 }
 
+bool Programs::overlap_in_part(int rank, Ref a, Ref b, uint32_t chunks) const {
+  return memory(rank, a) == memory(rank, b) && a.chunk != b.chunk && a.chunk < b.chunk + chunks && b.chunk < a.chunk + chunks;
+}
+
 // Which memory a run lies in: Input and Output are one when in place.
 Buffer Programs::memory(int rank, Ref ref) const {
   return in_place(rank) && ref.buffer == Buffer::Input ? Buffer::Output : ref.buffer;
@@ -60,9 +65,7 @@ Status Programs::check_work(int rank, const Work& work) const {
     if (!fits(mine, source.ref, work.chunks)) return wrong(rank, work, "source exceeds ", name_of(source.ref.buffer));
     if (!same_size(source.ref.chunk, work.ref.chunk))
       return wrong(rank, work, "chunks ", source.ref.chunk, " and ", work.ref.chunk, " differ in size");
-    if (memory(rank, source.ref) == memory(rank, work.ref) && source.ref.chunk != work.ref.chunk &&
-        source.ref.chunk < work.ref.chunk + work.chunks && work.ref.chunk < source.ref.chunk + work.chunks)
-      return wrong(rank, work, "source and result overlap in part");
+    if (overlap_in_part(rank, source.ref, work.ref, work.chunks)) return wrong(rank, work, "source and result overlap in part");
   }
   if (message && work.chunks > mine.largest_message)
     return wrong(rank, work, work.chunks, " chunks are longer than the largest message, ", mine.largest_message);
@@ -76,6 +79,37 @@ Status Programs::check_may_write(int rank, const Work& work) const {
   for (uint32_t c = work.ref.chunk; work.ref.buffer == Buffer::Output && c < work.ref.chunk + work.chunks; ++c)
     if (!has_output(claim_.collective, claim_.root, rank, block_of(c)))
       return wrong(rank, work, "writes output chunk ", c, ", which this rank has not");
+  return {};
+}
+
+// The works that may be done in one pass with this one. REQUIRES: check_order(). What becomes of scratch is checked by the run.
+Status Programs::check_passes(int rank, const Work& work) const {
+  const Program& mine = (*this)[rank];
+  const auto is_dependent = [&](uint32_t index) {
+    for (uint32_t k = work.first_dependent; k < work.first_dependent + work.dependents; ++k)
+      if (mine.dependents[k] == index) return true;
+    return false;
+  };
+  for (const uint32_t index : {work.into_send, work.into_copy})
+    if (index != kNoWork && (work.kind == Work::Kind::Send || !is_dependent(index)))
+      return wrong(rank, work, "cannot be done in one pass with work ", index, ", which does not wait for its result");
+  if (work.into_send != kNoWork) {
+    const Work& send = mine.works[work.into_send];
+    if (send.kind != Work::Kind::Send || send.ref != work.ref || send.chunks != work.chunks)
+      return wrong(rank, work, "work ", work.into_send, " does not send its result");
+    if (send.dependencies != 1) return wrong(rank, work, "work ", work.into_send, ", which sends its result, waits for others, too");
+  }
+  if (work.into_copy != kNoWork) {
+    const Work& copy = mine.works[work.into_copy];
+    const bool copies = copy.kind == Work::Kind::Combine && copy.count == 1 && copy.chunks == work.chunks &&
+                        mine.sources[copy.first].peer < 0 && mine.sources[copy.first].ref == work.ref;
+    if (!copies) return wrong(rank, work, "work ", work.into_copy, " does not copy its result");
+    if (work.ref.buffer != Buffer::Scratch || work.dependents != 1)
+      return wrong(rank, work, "its result is for others than work ", work.into_copy, ", too");
+    for (uint32_t k = work.first; k < work.first + work.count; ++k)
+      if (mine.sources[k].peer < 0 && overlap_in_part(rank, mine.sources[k].ref, copy.ref, work.chunks))
+        return wrong(rank, work, "a source and the place of the copy, work ", work.into_copy, ", overlap in part");
+  }
   return {};
 }
 

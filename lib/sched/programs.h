@@ -48,10 +48,12 @@ class Programs {
   Status check_shapes() const;
   Status check_work(int rank, const Work& work) const;
   Status check_may_write(int rank, const Work& work) const;
+  Status check_passes(int rank, const Work& work) const;
   Status check_order(int rank) const;
   Status check_races(int rank) const;
   Status check_peers(int rank) const;
   bool fits(const Program& program, Ref ref, uint32_t chunks) const;
+  bool overlap_in_part(int rank, Ref a, Ref b, uint32_t chunks) const;
   Buffer memory(int rank, Ref ref) const;
 
   const Claim& claim_;

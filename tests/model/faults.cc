@@ -113,6 +113,44 @@ TEST_CASE("a dropped step is caught") {
   REQUIRE(planted > 500);
 }
 
+TEST_CASE("works that cannot be done in one pass are caught") {
+  const auto sends_all = [](const Program& program, const Work& work, uint32_t next) {
+    const Work& other = program.works[next];
+    return other.kind == Work::Kind::Send && other.dependencies == 1 && other.ref == work.ref && other.chunks == work.chunks;
+  };
+  REQUIRE(plant([&](std::vector<Program>& programs, size_t rank, uint32_t index) {
+            Program& program = programs[rank];
+            Work& work = program.works[index];
+            if (work.dependents == 0 || sends_all(program, work, last_dependent(program, index))) return false;
+            work.into_send = last_dependent(program, index);
+            return true;
+          }) > 100);
+  REQUIRE(plant([](std::vector<Program>& programs, size_t rank, uint32_t index) {
+            Program& program = programs[rank];
+            Work& work = program.works[index];
+            if (work.dependents == 0 || work.into_copy == last_dependent(program, index)) return false;
+            work.into_copy = last_dependent(program, index);
+            return true;
+          }) > 100);
+}
+
+TEST_CASE("scratch is not read after the copy that may have been made without it") {
+  const Claim claim{Collective::AllReduce};
+  Program program;
+  program.scratch_copies = 1;
+  program.sources = {{-1, 0, 0, input(0)}, {-1, 0, 0, scratch(0)}, {-1, 0, 0, scratch(0)}};
+  program.dependents = {1, 2};
+  program.works = {{Work::Kind::Combine, scratch(0), 1, 0, 1, 0, 0, 1},
+                   {Work::Kind::Combine, output(0), 1, 1, 1, 1, 1, 1},
+                   {Work::Kind::Combine, output(0), 1, 2, 1, 1, 2, 0}};
+  REQUIRE(check(claim, {&program, 1}).ok());
+  program.works[0].into_copy = 1;
+  CHECK(check(claim, {&program, 1}).text().find("reads scratch chunk 0 of rank 0, which is undefined") != std::string::npos);
+  program.works.pop_back();  // without the second copy it is right
+  program.works[1].dependents = 0;
+  CHECK(check(claim, {&program, 1}).ok());
+}
+
 TEST_CASE("a swapped chunk is caught") {
   REQUIRE(plant([](std::vector<Program>& programs, size_t rank, uint32_t index) {
             Program& program = programs[rank];

@@ -75,7 +75,7 @@ TEST_CASE("fuse: a chain becomes one pass, sends of one content one payload") {
   builder.send(1, output(0));
   REQUIRE(works_of(builder) ==
           "   0 send input[0..1) to 1#0, 2#0, 3#0\n"
-          "   1 combine output[0..1) = input[0..1) + recv 1#0 + recv 2#0 + recv 3#0\n"
+          "   1 combine output[0..1) = input[0..1) + recv 1#0 + recv 2#0 + recv 3#0  into 2\n"
           "   2 send output[0..1) to 1#1  after 1\n");
 }
 
@@ -86,9 +86,22 @@ TEST_CASE("fuse: Reduce and RecvReduce begin with the destination") {
   builder.send(2, output(0));
   builder.recv_reduce(2, output(0));
   REQUIRE(works_of(builder) ==
-          "   0 combine output[0..1) = recv 1#0\n"
+          "   0 combine output[0..1) = recv 1#0  into 1\n"
           "   1 send output[0..1) to 2#0  after 0\n"
           "   2 combine output[0..1) = output[0..1) + recv 2#0  after 1\n");
+}
+
+TEST_CASE("fuse: a result in scratch goes where its copy goes, unless that reaches into a source") {
+  const auto into = [](Ref place) {
+    Builder builder(kProblem);
+    builder.shape(4, 1, 4);
+    builder.copy(input(0), scratch(0), 2);
+    builder.copy(scratch(0), place, 2);
+    return fuse(builder.finish()).works[0].into_copy;
+  };
+  CHECK(into(output(0)) == 1);
+  CHECK(into(output(2)) == 1);
+  CHECK(into(output(1)) == kNoWork);  // in place, output chunk 1 is input chunk 1
 }
 
 TEST_CASE("fuse: what came in between stays in between") {
