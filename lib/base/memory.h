@@ -1,4 +1,4 @@
-// memory: the only large allocator; what tuttiMemAlloc hands out.
+// memory: the only large allocator; what MemAlloc hands out.
 //
 // All memory comes from one file per process, the heap. Other processes can map the heap to access this memory. The file is sealed: nobody
 // can shrink it while others map it. If the system cannot make such a file, no other process can access the memory.

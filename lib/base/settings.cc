@@ -22,7 +22,7 @@ namespace {
 constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Debug, "TUTTI_DEBUG", SettingKind::Level, "NONE", "log level on stderr: NONE, WARN, INFO or TRACE"},
     {Setting::ConfFile, "TUTTI_CONF_FILE", SettingKind::Text, "", "file of NAME=value lines, for settings that the environment does not have"},
-    {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; tuttiGetUniqueId then needs no exchange"},
+    {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; GetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes separated by commas; =name: exactly this one; ^prefix: all but these"},
     {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written like TUTTI_SOCKET_IFNAME; empty: all suitable ones"},
     {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports at which Tutti and UCX listen, for a firewall; empty: any"},

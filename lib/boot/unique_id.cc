@@ -72,7 +72,7 @@ Result<IdContent> decode_id(const UniqueId& id) {
   std::memcpy(sum.data(), id.data() + kChecksumAt, sum.size());
   if (std::memcmp(id.data(), kMagic, sizeof kMagic) != 0 || !equal(sum, checksum(id)))
     return fail(Code::InvalidArgument,
-                "the unique id is damaged or was never made: pass all 128 bytes of tuttiGetUniqueId() on unchanged");
+                "the unique id is damaged or was never made: pass all 128 bytes of GetUniqueId on unchanged");
   if (get(id, 4, 1) != kVersion)
     return fail(Code::InvalidArgument, "the unique id was made by another version of Tutti (id format ", get(id, 4, 1),
                 ", this one reads ", int{kVersion}, ")");

@@ -61,7 +61,7 @@ Status Comm::state() const {
 
 Status Comm::refusal() const {
   TUTTI_TRY(state());
-  return fail(Code::InvalidUsage, "the communicator was finalized: only tuttiCommDestroy and tuttiCommAbort may follow");
+  return fail(Code::InvalidUsage, "the communicator was finalized: only CommDestroy and CommAbort may follow");
 }
 
 // ---- turns

@@ -22,8 +22,8 @@ struct CommOptions {
   UniqueId id{};
   int rank = 0, ranks = 1;
   bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
-  bool by_init_all = false;  // made by tuttiCommInitAll: one thread may drive all ranks
-  bool split = false;        // made by tuttiCommSplit
+  bool by_init_all = false;  // made by CommInitAll: one thread may drive all ranks
+  bool split = false;        // made by CommSplit
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
 };

@@ -197,8 +197,8 @@ void Comm::report_timeout() {
   for (const Runner* runner : running_)
     for (int peer : runner->execution.waiting_for())
       if (std::find(suspects.begin(), suspects.end(), peer) == suspects.end()) suspects.push_back(peer);
-  const std::string hint = options_.by_init_all ? " (tuttiCommInitAll made all ranks in this process: a thread that drives several of them "
-                                                  "has to enclose its calls in tuttiGroupStart and tuttiGroupEnd)"
+  const std::string hint = options_.by_init_all ? " (CommInitAll made all ranks in this process: a thread that drives several of them "
+                                                  "has to enclose its calls in GroupStart and GroupEnd)"
                                                 : "";
   const std::string text = concat(what_runs(), " made no progress for ", timeout_s(), " s on rank ", rank(), hint);
   if (control_) {

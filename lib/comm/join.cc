@@ -8,8 +8,8 @@
 #include <cstring>
 #include <random>
 
-#include "include/tutti/tutti.h"
 #include "lib/base/log.h"
+#include "lib/base/version.h"
 #include "lib/comm/comm.h"
 #include "lib/comm/fields.h"
 #include "lib/topo/machine.h"
@@ -102,7 +102,7 @@ Result<std::vector<std::string>> Comm::everyones(const std::string& mine, Deadli
 
 // What must be alike on all ranks, what went wrong so far, and where this rank is.
 std::string Comm::introduction(const Seats& seats, const Status& placed) const {
-  std::string terms = concat(TUTTI_VERSION_CODE, "|", tile_bytes_, "|", seats.given());
+  std::string terms = concat(kVersionCode, "|", tile_bytes_, "|", seats.given());
   for (const Setting setting : {Setting::Algo, Setting::Transports}) append(terms, settings_.text(setting));
   std::string all;
   append(all, terms);

@@ -157,7 +157,7 @@ Status Comm::remove_op(int op) {
   std::lock_guard lock(mutex_);
   const size_t index = static_cast<size_t>(op - kFirstUserOp);
   if (op < kFirstUserOp || index >= ops_.size() || !ops_[index].alive)
-    return fail(Code::InvalidArgument, "op ", op, " was not made by tuttiRedOpCreatePreMulSum on this communicator, or is destroyed");
+    return fail(Code::InvalidArgument, "op ", op, " was not made by RedOpCreatePreMulSum on this communicator, or is destroyed");
   ops_[index].alive = false;
   return {};
 }

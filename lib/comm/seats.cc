@@ -51,7 +51,7 @@ Status Seats::read(const Settings& settings, int rank, int ranks, bool split) {
     told_ = described == ranks;
     if (!told_ && !split)
       return settings.about(Setting::Topo, fail(Code::InvalidArgument, "describes ", described, " ranks, but the communicator has ", ranks,
-                                                "; only one from tuttiCommSplit may have another number"));
+                                                "; only one from CommSplit may have another number"));
     if (told_)
       topology_ = std::move(topology.value());
     else
