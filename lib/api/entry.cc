@@ -14,6 +14,8 @@ struct LastError {
   std::string text;   // of the thread's last failed call
   std::string shown;  // the copy that tuttiGetLastError handed out
 };
+// Since then there was no memory for the text of a later one.
+constinit thread_local bool t_text_lost = false;
 
 }  // namespace
 
@@ -67,11 +69,10 @@ tuttiResult_t answer_failure(const char* function, Status status) noexcept {
   if (status.code() == Code::InProgress) return tuttiInProgress;
   status = named(function, std::move(status));
   try {
-    std::string& text = PerThread<LastError>::get().text;
-    text = "out of memory";  // so short that it needs no allocation; it stays where there is none for the status's text
-    text = status.text();
+    PerThread<LastError>::get().text = status.text();
+    t_text_lost = false;
   } catch (const std::bad_alloc&) {
-    // If there is no LastError either, tuttiGetLastError will make one, or say that memory has run out.
+    t_text_lost = true;
   }
   return static_cast<tuttiResult_t>(status.code());
 }
@@ -113,6 +114,7 @@ const char* tuttiGetErrorString(tuttiResult_t result) {
 const char* tuttiGetLastError(tuttiComm_t comm) {
   try {
     auto& [text, shown] = PerThread<LastError>::get();
+    if (std::exchange(t_text_lost, false)) text = "out of memory";
     shown = text;
     if (!comm) return shown.c_str();
     const CommGuard guard(comm);

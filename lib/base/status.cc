@@ -24,7 +24,7 @@ Status::Failure* Status::make(Code code, const std::string& text) noexcept {
   }
 }
 
-Status described(int error_number, const std::string& what) noexcept {
+Status system_failure_of(int error_number, const std::string& what) noexcept {
   char buffer[128];
   const bool advise = error_number == EMFILE && what.find("ulimit") == std::string::npos;
   return fail(Code::SystemError, what, advise ? " (raise the limit with ulimit -n): " : ": ", strerror_r(error_number, buffer, sizeof buffer));

@@ -83,12 +83,12 @@ Status fail(Code code, const Args&... args) noexcept {
     return Status::out_of_memory();
   }
 }
-// A failed system call: the sentence ends with the text of `error_number`.
-Status described(int error_number, const std::string& what) noexcept;
+Status system_failure_of(int error_number, const std::string& what) noexcept;
+// A failed system call: the sentence is what the arguments say, streamed one after the other, and the text of `error_number`.
 template <typename... Args>
 Status system_failure(int error_number, const Args&... what) noexcept {
   try {
-    return described(error_number, concat(what...));
+    return system_failure_of(error_number, concat(what...));
   } catch (const std::exception&) {
     return Status::out_of_memory();
   }

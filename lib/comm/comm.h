@@ -128,7 +128,7 @@ class Comm {
   bool remove_region(uint64_t handle);
 
  private:
-  Status leave();
+  Status leave();  // finalize(), but may throw
   // An execution, and the call that it was last made ready for. The same call once more, with other addresses at most, needs no
   // preparation; programs often go round a few calls.
   struct Runner {

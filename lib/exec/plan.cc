@@ -5,6 +5,7 @@
 #include <map>
 
 namespace tutti {
+
 std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::span<const Route> routes) {
   auto plan = std::make_unique<Plan>();
   plan->blocks = blocks;
@@ -28,9 +29,15 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
                                  target.message, target.channel});
       }
       // Targets of one transport side by side, otherwise in the author's order.
-      std::stable_sort(plan->targets.begin() + first, plan->targets.end(), [&](const PlanTarget& a, const PlanTarget& b) {
-        return std::less<Transport*>()(routes[a.peer].transport, routes[b.peer].transport);
-      });
+      std::vector<const Transport*> transports;
+      const auto number_of = [&](const PlanTarget& target) {
+        const auto found = std::find(transports.begin(), transports.end(), routes[target.peer].transport);
+        if (found == transports.end()) return transports.push_back(routes[target.peer].transport), transports.size() - 1;
+        return static_cast<size_t>(found - transports.begin());
+      };
+      for (uint32_t i = first; i < plan->targets.size(); ++i) (void)number_of(plan->targets[i]);
+      std::stable_sort(plan->targets.begin() + first, plan->targets.end(),
+                       [&](const PlanTarget& a, const PlanTarget& b) { return number_of(a) < number_of(b); });
       for (uint32_t i = first; i < plan->targets.size(); ++i) {
         const bool opens = i == first || routes[plan->targets[i].peer].transport != routes[plan->targets[i - 1].peer].transport;
         if (opens) plan->groups.push_back({i, 0, routes[plan->targets[i].peer].transport->copies()});

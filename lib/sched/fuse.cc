@@ -47,7 +47,8 @@ uint32_t into_copy(const Program& program, const Work& work) {
   // In one pass a result may take the place of a source, but not reach into one. Input may be Output.
   for (uint32_t i = work.first; i < work.first + work.count; ++i) {
     const Source& source = program.sources[i];
-    if (source.peer >= 0 || source.ref.buffer == Buffer::Scratch || source.ref.chunk == next.ref.chunk) continue;
+    const bool apart = (source.ref.buffer == Buffer::Scratch) != (next.ref.buffer == Buffer::Scratch);
+    if (source.peer >= 0 || apart || source.ref.chunk == next.ref.chunk) continue;
     if (source.ref.chunk < next.ref.chunk + next.chunks && next.ref.chunk < source.ref.chunk + next.chunks) return kNoWork;
   }
   return index;

@@ -36,7 +36,7 @@ struct Work {
   uint32_t first, count;                 // Send: range of Program::targets. Combine: range of Program::sources
   uint32_t dependencies;                 // works that must be done before this one
   uint32_t first_dependent, dependents;  // range of Program::dependents: works that wait for this one
-  // Of a Combine. into_send: a Send that waits for this result alone, and sends all of it. It may be written straight into the payload, too.
+  // Of a Combine. into_send: a Send that waits for this result alone, and sends all of it. The result may be written straight into the payload, too.
   // into_copy: a copy of this result, which lies in scratch, and which nothing else reads. If the copy waits for nothing else by then, the
   // result may be written to where the copy goes, and not to scratch.
   uint32_t into_send = kNoWork, into_copy = kNoWork;

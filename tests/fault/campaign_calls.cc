@@ -82,7 +82,7 @@ std::pair<int, int> Driver::failed_of(const Pieces& pieces, const std::string& s
     const tuttiResult_t asked = tuttiCommGetAsyncError(it, &state);
     if (asked == tuttiSuccess && state == tuttiSuccess) continue;
     if (!found) found = &piece;
-    if (asked == tuttiSuccess && sentence == tuttiGetLastError(it)) return {piece.comm, piece.rank};
+    if (asked == tuttiSuccess && sentence.find(tuttiGetLastError(it)) != std::string::npos) return {piece.comm, piece.rank};
   }
   if (!found) found = &pieces.back();
   return {found->comm, found->rank};

@@ -99,7 +99,8 @@ void Driver::live() {
   } catch (const std::bad_alloc&) {
     if (!world_.has(Fate::Memory)) note(Event::What::Broken, -1, -1, tuttiSuccess, "no memory");
   }
-  // The limits of this process end here, those of its other threads' ranks, too: this program has to come to its own end.
+  // Limits are those of the whole process. None may keep a thread of this program from coming to its end.
+  log_.limits_over[plan_.process] = true;
   for (const Fault& fault : world_.faults)
     if (world_.process_of(fault.rank) == plan_.process) undo(fault);
   try {
@@ -134,7 +135,9 @@ void Driver::begin_faults(int step) {
   for (size_t i = 0; i < world_.faults.size(); ++i) {
     const Fault& fault = world_.faults[i];
     const bool own = std::find(plan_.ranks.begin(), plan_.ranks.end(), fault.rank) != plan_.ranks.end();
-    if (own && fault.step == step && happens_before_step(fault)) act(world_, fault, log_.faults[i]);
+    if (!own || fault.step != step || !happens_before_step(fault)) continue;
+    act(world_, fault, log_.faults[i]);
+    if (log_.limits_over[plan_.process]) undo(fault);
   }
 }
 
@@ -317,7 +320,7 @@ void Driver::end_one(int comm, int rank, uint64_t way) {
   if (way == 2) {
     tuttiResult_t state = tuttiSuccess;
     (void)tuttiCommGetAsyncError(it, &state);
-    const bool joins = state == tuttiInProgress;  // init_in_background() has given up on the others before
+    const bool joins = state == tuttiInProgress;  // init_in_background() has not waited for it, since another rank's init had failed
     {
       const Inside inside(*this, "CommFinalize of " + comm_name(comm));
       result = tuttiCommFinalize(it);

@@ -58,6 +58,7 @@ struct Log {
   tuttiUniqueId ids[kMostComms];
   std::atomic<bool> joined_all, over;  // the runner sets them: nobody joins any more; all are done
   std::atomic<bool> dead[kMostRanks + 1];
+  std::atomic<bool> limits_over[kMostRanks];  // by process: no fault limits it any more
   ThreadLog threads[kMostRanks], beside[kMostRanks];  // by driver: the driver's own log, and that of threads that abort its communicators
   ThreadLog processes[kMostRanks];
   FaultLog faults[2];

@@ -2,7 +2,6 @@
 #include "tests/fault/campaign_world.h"
 
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <sstream>
 

@@ -3,8 +3,10 @@
 // Those of C libraries (malloc, calloc, realloc) fail as well as those by operator new, unless a sanitizer has functions of its own there.
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <new>
+#include <thread>
 
 #include "tests/fault/board.h"
 
@@ -21,7 +23,14 @@ bool fails() {
 
 }  // namespace
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SANITIZED
+#elif defined(__has_feature)  // clang
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED
+#endif
+#endif
+#if defined(__GLIBC__) && !defined(TEST_SANITIZED)
 extern "C" {
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
@@ -77,7 +86,8 @@ bool live() {
   (void)life.is_good(tuttiMemAlloc(&memory, 100'000), "MemAlloc");
   if (life.is_good(tuttiCommInitAll(comms, 2, nullptr), "CommInitAll")) {
     const auto in_group = [&](const char* what, auto call) {
-      bool good = life.is_good(tuttiGroupStart(), "GroupStart");
+      if (!life.is_good(tuttiGroupStart(), "GroupStart")) return false;
+      bool good = true;
       for (const tuttiComm_t comm : comms) good &= life.is_good(call(comm), what);
       return life.is_good(tuttiGroupEnd(), what) && good;
     };
@@ -139,6 +149,28 @@ int64_t allocations_of_a_life() {
 }
 
 }  // namespace
+
+TEST_CASE("a thread that has no memory for anything of its own gets errors, and their sentence later", "[fault]") {
+  tuttiResult_t started = tuttiSuccess, counted = tuttiSuccess, ended = tuttiSuccess;
+  std::string text;
+  std::thread([&] {
+    int ranks = 0;
+    allocations = 0;
+    first_to_fail = 0;
+    last_to_fail = INT64_MAX - 1;
+    counting = true;
+    started = tuttiGroupStart();
+    counted = tuttiCommCount(nullptr, &ranks);
+    counting = false;
+    first_to_fail = INT64_MAX;
+    text = tuttiGetLastError(nullptr);
+    ended = tuttiGroupEnd();
+  }).join();
+  CHECK(started == tuttiSystemError);
+  CHECK(counted == tuttiSystemError);  // there is no memory to say that comm is NULL
+  CHECK(text == "out of memory");
+  CHECK(ended == tuttiInvalidUsage);  // no group is open
+}
 
 TEST_CASE("no allocation that fails ends the process", "[fault]") {
   setenv("TUTTI_INIT_TIMEOUT", "10", 1);

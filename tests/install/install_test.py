@@ -93,8 +93,9 @@ def check_thread_locals(install, sanitizer):
     """Nothing of the library makes the C library allocate memory for a thread: where there is none, it ends the process."""
     for library in [install.library, *install.destination.glob('**/transport-*.so')]:
         needed = run(['nm', '-D', '--undefined-only', library])
-        for function in ['__cxa_thread_atexit', '__tls_get_addr']:
-            demand(sanitizer or function not in needed, f'{library} has a thread_local variable that needs {function}: see lib/base/per_thread.h')
+        dynamic = ['TLSDESC'] if 'TLSDESC' in run(['readelf', '-rW', library]) else []  # ARM64's way
+        dynamic += [function for function in ['__cxa_thread_atexit', '__tls_get_addr'] if function in needed]
+        demand(sanitizer or not dynamic, f'{library} has a thread_local variable that needs {dynamic}: see lib/base/per_thread.h')
 
 
 def check_modules(install, work):

@@ -92,16 +92,18 @@ TEST_CASE("fuse: Reduce and RecvReduce begin with the destination") {
 }
 
 TEST_CASE("fuse: a result in scratch goes where its copy goes, unless that reaches into a source") {
-  const auto into = [](Ref place) {
+  const auto into = [](Ref place, Ref from = input(0)) {
     Builder builder(kProblem);
-    builder.shape(4, 1, 4);
-    builder.copy(input(0), scratch(0), 2);
+    builder.shape(4, 3, 4);
+    builder.copy(from, scratch(0), 2);
     builder.copy(scratch(0), place, 2);
     return fuse(builder.finish()).works[0].into_copy;
   };
   CHECK(into(output(0)) == 1);
   CHECK(into(output(2)) == 1);
   CHECK(into(output(1)) == kNoWork);  // in place, output chunk 1 is input chunk 1
+  CHECK(into(scratch(8), scratch(4)) == 1);
+  CHECK(into(scratch(5), scratch(4)) == kNoWork);
 }
 
 TEST_CASE("fuse: what came in between stays in between") {

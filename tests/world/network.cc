@@ -201,8 +201,7 @@ void Network::release(int from, int to, Incoming& incoming) {
 }
 
 // The far transport reads the sender's memory, or its copy, when the reader has asked for the message.
-void Network::land(Message& message) {
-  Incoming& incoming = *message.incoming;
+void Network::land(Message& message, Incoming& incoming) {
   const std::byte* const from = message.lent ? message.lent : message.copy->data();
   std::copy_n(from, std::min(message.bytes, incoming.capacity), incoming.landing);
   message.landed = true;
@@ -218,8 +217,7 @@ void Network::move() {
       if (found == one.messages.end() || found->second.landed || found->second.seen_from == UINT64_MAX) continue;
       Message& message = found->second;
       if (!calm_ && (step_ < message.seen_from || dice_.chance(lazy_))) continue;
-      message.incoming = incoming;
-      land(message);
+      land(message, *incoming);
       const bool lost = message.outgoing && planted_ == Planted::LostReader && !std::exchange(planted_once_, true);
       if (message.outgoing && !lost) told_.push_back({static_cast<int>(at / kLanes / ranks_), message.outgoing});
     }

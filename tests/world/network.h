@@ -1,8 +1,8 @@
 // network: a network in memory for the ranks of one world. They all run in one thread; the network's order, delays and refusals come from a
 // seed.
 //
-// It keeps what lib/transport/transport.h promises, and nothing beyond that: it refuses a message as long as it may, shows messages in any
-// order, reads a payload that it has not copied as late as it may, and overwrites what has been released. Ranks of one host use the near
+// It keeps what lib/transport/transport.h promises, and hardly more: it refuses messages, shows them in any order, reads a payload that it has
+// not copied late, and overwrites what has been released. How far it goes depends on the seed. Ranks of one host use the near
 // transport: it shows messages in place, lends the sender's memory, and lets senders write where the reader has offered. All others use the
 // far one: its messages need memory to land in.
 #pragma once
@@ -41,7 +41,7 @@ class Network {
   void move();
   // Tells the rank which of its payloads have been read. What the transports' progress() does.
   void progress(int rank);
-  // From now on nothing is delayed or refused that can go on.
+  // From now on nothing is left to chance: messages are not delayed, and each lane takes one at a time, as little as a transport may.
   void calm() { calm_ = true; }
   // Counts everything that has happened, so that a world can see that nothing does.
   uint64_t events() const { return events_; }
@@ -62,7 +62,6 @@ class Network {
     const std::byte* lent = nullptr;            // else: the sender's memory
     std::byte* delivered = nullptr;             // else: the reader's, written by the sender
     Outgoing* outgoing = nullptr;               // it is told when `lent` is no longer read
-    Incoming* incoming = nullptr;               // far: the reader has asked for it
     bool landed = false, shown = false, begun = false;
     uint64_t seen_from = 0;                     // the step from which it is seen
   };
@@ -87,7 +86,7 @@ class Network {
   Message& add(Lane& lane, const Wire& wire, size_t bytes);
   std::vector<std::byte>* hold(size_t bytes);
   void release(int from, int to, Incoming& incoming);
-  void land(Message& message);
+  void land(Message& message, Incoming& incoming);
   void complain(const std::string& text);
 
   Dice dice_;

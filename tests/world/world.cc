@@ -37,6 +37,7 @@ class World {
   bool begin_round(int rank);
   void end_round(int rank);
   void check_failure(int rank, const Execution& execution);
+  void check_waiting();
   bool all_ended() const {
     return std::all_of(ranks_.begin(), ranks_.end(), [&](const Rank& rank) { return rank.failed || rank.round == rounds_.size(); });
   }
@@ -165,7 +166,8 @@ void World::make_plans() {
 
 // Takes one dependency out of a program.
 void World::drop_dependency() {
-  for (int attempt = 0; attempt < 50 && !outcome_.planted; ++attempt) {
+  bool dropped = false;
+  for (int attempt = 0; attempt < 50 && !dropped; ++attempt) {
     Program& program = programs_[dice_.below(programs_.size())];
     if (program.dependents.empty()) continue;
     const uint32_t at = static_cast<uint32_t>(dice_.below(program.dependents.size()));
@@ -174,7 +176,7 @@ void World::drop_dependency() {
       --program.works[program.dependents[at]].dependencies;
       std::swap(program.dependents[at], program.dependents[work.first_dependent + work.dependents - 1]);
       --work.dependents;
-      outcome_.planted = true;
+      dropped = true;
       break;
     }
   }
@@ -240,6 +242,29 @@ void World::check_failure(int r, const Execution& execution) {
   if (execution.failure().text() != "the line is cut") complain(r, concat("does not say why it fails: ", execution.failure().text()));
 }
 
+// Nothing moves any more. A rank may wait for one that has failed, or for one that waits for such a rank: its communicator would tell it.
+// All others hang.
+void World::check_waiting() {
+  std::vector<bool> excused;
+  for (const Rank& rank : ranks_) excused.push_back(rank.failed || rank.round == rounds_.size());
+  const auto peers_of = [&](const Rank& rank) {
+    return rank.begun ? rank.executions[rounds_[rank.round]]->waiting_for() : std::vector<int>();
+  };
+  const auto fails = [&](int peer) { return excused[static_cast<size_t>(peer)] && ranks_[static_cast<size_t>(peer)].round < rounds_.size(); };
+  for (int pass = 0; pass < number_; ++pass)
+    for (size_t r = 0; r < ranks_.size(); ++r) {
+      const std::vector<int> peers = peers_of(ranks_[r]);
+      if (!excused[r] && std::any_of(peers.begin(), peers.end(), fails)) excused[r] = true;
+    }
+  for (int r = 0; r < number_; ++r) {
+    const Rank& rank = ranks_[static_cast<size_t>(r)];
+    if (excused[static_cast<size_t>(r)]) continue;
+    const std::vector<int> peers = peers_of(rank);
+    complain(r, concat("hangs in ", text_of(round_calls_[rank.round]), ", round ", rank.round, ", and waits for ",
+                       peers.empty() ? "nobody" : concat("rank ", peers[0])));
+  }
+}
+
 bool World::step(int r) {
   Rank& rank = ranks_[static_cast<size_t>(r)];
   if (rank.failed) return false;
@@ -268,7 +293,6 @@ Outcome World::run() {
     if (outcome_.steps == cut_at_) {
       const int one = dice_.between(0, number_ - 1);
       network_->cut(one, (one + dice_.between(1, number_ - 1)) % number_);
-      outcome_.cut = true;
     }
     const bool calm = outcome_.steps >= kCalmAfter;
     if (calm) network_->calm();
@@ -283,15 +307,10 @@ Outcome World::run() {
     moved |= network_->events() != before;
     quiet = moved || !calm ? 0 : quiet + 1;
     if (quiet < kQuiet && outcome_.steps < kMost) continue;
-    if (outcome_.cut) break;  // those who wait for a rank that has failed wait until their communicator is told
-    for (int r = 0; r < number_; ++r) {
-      const Rank& rank = ranks_[static_cast<size_t>(r)];
-      if (rank.round == rounds_.size()) continue;
-      const std::vector<int> peers = rank.executions[rounds_[rank.round]]->waiting_for();
-      complain(r, concat("hangs in ", text_of(round_calls_[rank.round]), ", round ", rank.round, ", and waits for ",
-                         peers.empty() ? "nobody" : concat("rank ", peers[0])));
-    }
+    check_waiting();
+    break;
   }
+  outcome_.cut = std::any_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) { return rank.failed; });
   if (outcome_.wrong.empty() && !outcome_.cut) {
     outcome_.wrong = network_->left_over();
     for (int r = 0; r < number_ && outcome_.wrong.empty(); ++r)

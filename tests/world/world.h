@@ -17,12 +17,11 @@ struct Options {
 };
 
 struct Outcome {
-  std::string wrong;   // "" or what is wrong
-  std::string what;    // the world in a few words
+  std::string wrong;  // "" or what is wrong
+  std::string what;   // the world in a few words
   uint64_t steps = 0;
   int calls = 0;
-  bool cut = false;      // the seed has cut a line
-  bool planted = false;  // the fault could be planted
+  bool cut = false;  // the seed has cut a line, and a rank has failed for it
 };
 Outcome run_world(uint64_t seed, const Options& options = {});
 
