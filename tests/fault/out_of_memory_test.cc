@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/fault/board.h"
+#include "tests/harness/sanitized.h"
 
 namespace {
 
@@ -23,14 +24,7 @@ bool fails() {
 
 }  // namespace
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TEST_SANITIZED
-#elif defined(__has_feature)  // clang
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED
-#endif
-#endif
-#if defined(__GLIBC__) && !defined(TEST_SANITIZED)
+#if defined(__GLIBC__) && !defined(TUTTI_TEST_SANITIZED)
 extern "C" {
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);

@@ -7,8 +7,11 @@
 
 #include "lib/transport/transport.h"
 #include "tests/catch.h"
+#include "tests/harness/sanitized.h"
 
 using namespace tutti;
+
+#ifndef TUTTI_TEST_SANITIZED
 
 namespace {
 
@@ -24,6 +27,8 @@ bool no_memory = false;
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
+#endif
+
 namespace {
 
 Status open_ucx() {
@@ -37,6 +42,7 @@ Status open_ucx() {
 
 }  // namespace
 
+#ifndef TUTTI_TEST_SANITIZED
 TEST_CASE("a module's lack of memory is an error that the library can copy and free", "[ucx]") {
   static const std::atomic<bool> cancel{false};
   const Result<Settings> settings = Settings::load();
@@ -57,6 +63,7 @@ TEST_CASE("a module's lack of memory is an error that the library can copy and f
     CHECK(copy.text() == "out of memory");
   }
 }
+#endif
 
 TEST_CASE("a loaded module is used when its file can no longer be read", "[ucx]") {
   if (geteuid() != 0) return;  // chroot() needs root
