@@ -1,6 +1,6 @@
 // out_of_memory: allocations in the life of a communicator fail: one alone, or one and all after it. The library returns an error and does
 // not end the process. When there is memory again, it works again.
-// Those of C libraries (malloc, calloc, realloc) fail as well as those by operator new, unless a sanitizer has functions of its own there.
+// Those of C libraries (malloc, calloc, realloc) fail as well as those by operator new, which calls malloc.
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "tests/fault/board.h"
-#include "tests/harness/sanitized.h"
 
 namespace {
 
@@ -24,7 +23,6 @@ bool fails() {
 
 }  // namespace
 
-#if defined(__GLIBC__) && !defined(TUTTI_TEST_SANITIZED)
 extern "C" {
 void* __libc_malloc(size_t bytes);
 void* __libc_calloc(size_t count, size_t bytes);
@@ -33,16 +31,6 @@ void* malloc(size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc
 void* calloc(size_t count, size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc_calloc(count, bytes); }
 void* realloc(void* memory, size_t bytes) { return fails() ? (errno = ENOMEM, nullptr) : __libc_realloc(memory, bytes); }
 }
-#else
-// noinline: gcc warns of a mismatched new and delete if it inlines only one of them.
-[[gnu::noinline]] void* operator new(size_t bytes) {
-  void* const memory = fails() ? nullptr : std::malloc(bytes);
-  if (memory) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-#endif
 
 using namespace tutti::test;
 
