@@ -279,8 +279,8 @@ TUTTI_API tuttiResult_t tuttiAlltoAllV(const void* sendbuff, const size_t sendco
 /* Calls between Start and End are collected and start together at the outermost End: sends and receives of a group run
  * concurrently, collectives of one communicator in order, different communicators concurrently, all driven by this
  * thread. Groups nest; their state is per thread. End returns the first error of a call in the group (then nothing was
- * started) or of the operations themselves. End without Start: InvalidUsage. Start: SystemError if there is no memory; no group is open
- * then. */
+ * started) or of the operations themselves. End without Start: InvalidUsage. If there
+ * is no memory, Start returns SystemError and opens no group. */
 TUTTI_API tuttiResult_t tuttiGroupStart(void);
 TUTTI_API tuttiResult_t tuttiGroupEnd(void);
 

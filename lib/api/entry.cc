@@ -14,7 +14,7 @@ struct LastError {
   std::string text;   // of the thread's last failed call
   std::string shown;  // the copy that tuttiGetLastError handed out
 };
-// Since then there was no memory for the text of a later one.
+// This thread's last failed call found no memory to keep its text.
 constinit thread_local bool t_text_lost = false;
 
 }  // namespace

@@ -1,8 +1,8 @@
 // per_thread: an object for each thread, made when the thread first asks for it and destroyed when the thread ends.
 //
-// Not `thread_local T`: for a type with a destructor the C library then allocates memory when a thread first uses it, and ends the process
-// if there is none. Here it is an error like any other. tests/install checks that the library has no such variable. The code that destroys the
-// object must stay loaded: the library is linked with -z nodelete.
+// It replaces `thread_local T` for types with a destructor. For those the C library allocates memory when a thread first uses the variable,
+// and ends the process if there is none. Here that is an error like any other. tests/install checks that the library has no such variable.
+// The code that destroys the object must stay loaded: the library is linked with -z nodelete.
 #pragma once
 #include <pthread.h>
 

@@ -24,10 +24,11 @@ Status::Failure* Status::make(Code code, const std::string& text) noexcept {
   }
 }
 
-Status system_failure_of(int error_number, const std::string& what) noexcept {
+Status with_reason(const Status& failure, int error_number) noexcept {
   char buffer[128];
-  const bool advise = error_number == EMFILE && what.find("ulimit") == std::string::npos;
-  return fail(Code::SystemError, what, advise ? " (raise the limit with ulimit -n): " : ": ", strerror_r(error_number, buffer, sizeof buffer));
+  const bool advise = error_number == EMFILE && failure.text().find("ulimit") == std::string::npos;
+  return fail(failure.code(), failure.text(), advise ? " (raise the limit with ulimit -n): " : ": ",
+              strerror_r(error_number, buffer, sizeof buffer));
 }
 
 }  // namespace tutti

@@ -59,7 +59,7 @@ class [[nodiscard]] Status {
   struct Failure {
     Code code;
     std::string text;
-    bool constant = false;  // it is kOutOfMemory, of which each loaded module has its own: the address does not tell
+    bool constant = false;  // kOutOfMemory: not allocated. Each loaded module has one of its own, so its address does not tell
   };
   struct Release {
     void operator()(Failure* failure) const {
@@ -83,15 +83,12 @@ Status fail(Code code, const Args&... args) noexcept {
     return Status::out_of_memory();
   }
 }
-Status system_failure_of(int error_number, const std::string& what) noexcept;
-// A failed system call: the sentence is what the arguments say, streamed one after the other, and the text of `error_number`.
+// The failure, with the text of `error_number` at the end of its sentence.
+Status with_reason(const Status& failure, int error_number) noexcept;
+// A failed system call. The sentence is the arguments, streamed one after the other, and the text of `error_number`.
 template <typename... Args>
 Status system_failure(int error_number, const Args&... what) noexcept {
-  try {
-    return system_failure_of(error_number, concat(what...));
-  } catch (const std::exception&) {
-    return Status::out_of_memory();
-  }
+  return with_reason(fail(Code::SystemError, what...), error_number);
 }
 
 template <typename T>

@@ -32,8 +32,8 @@ std::string blame(int rank, const Answer& answer, const std::string& deed) {
   }
 }
 
-// Finds two ranks that are in different collectives of one number, which need not be the number that they were asked for. No message need
-// have shown that, if each rank waits for a message of another one. Then no rank lags.
+// Finds two ranks that are in different collectives of one number. It need not be the number that they were asked for. Such ranks may wait
+// for messages of one another. Then no message has shown the difference, and no rank lags.
 std::optional<Cause> mismatch(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   std::map<uint64_t, int> first;  // by collective number: the lowest rank that is in it
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {

@@ -27,8 +27,8 @@ struct Inquiry {
 };
 
 // Whom to blame: ranks that do not answer before ranks that have left, those before ranks that lag, the furthest behind
-// first. If ranks have called different things: those whose call the fewest ranks made. If sends and receives wait for one another in a ring: all their
-// ranks. `answers` is indexed by rank.
+// first. If ranks have called different things: those whose call the fewest ranks made. If sends and receives wait for one another in a
+// ring: all their ranks. `answers` is indexed by rank.
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers);
 
 }  // namespace tutti

@@ -128,7 +128,9 @@ class Comm {
   bool remove_region(uint64_t handle);
 
  private:
-  Status leave();  // finalize(), but may throw
+  // finalize(), but it may throw.
+  Status leave();
+
   // An execution, and the call that it was last made ready for. The same call once more, with other addresses at most, needs no
   // preparation; programs often go round a few calls.
   struct Runner {

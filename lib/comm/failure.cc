@@ -273,7 +273,7 @@ Status Comm::finalize() noexcept {
   try {
     return leave();
   } catch (const std::exception&) {
-    if (control_) (void)control_->leave(std::nullopt);  // it needs no memory here. Else the others would take this rank for dead
+    if (control_) (void)control_->leave(std::nullopt);  // needs no memory. Without it the others would take this rank for dead
     return Status::out_of_memory();
   }
 }

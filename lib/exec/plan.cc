@@ -29,15 +29,11 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
                                  target.message, target.channel});
       }
       // Targets of one transport side by side, otherwise in the author's order.
-      std::vector<const Transport*> transports;
-      const auto number_of = [&](const PlanTarget& target) {
-        const auto found = std::find(transports.begin(), transports.end(), routes[target.peer].transport);
-        if (found == transports.end()) return transports.push_back(routes[target.peer].transport), transports.size() - 1;
-        return static_cast<size_t>(found - transports.begin());
-      };
-      for (uint32_t i = first; i < plan->targets.size(); ++i) (void)number_of(plan->targets[i]);
-      std::stable_sort(plan->targets.begin() + first, plan->targets.end(),
-                       [&](const PlanTarget& a, const PlanTarget& b) { return number_of(a) < number_of(b); });
+      for (auto at = plan->targets.begin() + first; at != plan->targets.end();) {
+        const Transport* const transport = routes[at->peer].transport;
+        const auto takes_it = [&](const PlanTarget& target) { return routes[target.peer].transport == transport; };
+        at = std::stable_partition(at, plan->targets.end(), takes_it);
+      }
       for (uint32_t i = first; i < plan->targets.size(); ++i) {
         const bool opens = i == first || routes[plan->targets[i].peer].transport != routes[plan->targets[i - 1].peer].transport;
         if (opens) plan->groups.push_back({i, 0, routes[plan->targets[i].peer].transport->copies()});

@@ -6,8 +6,8 @@
 // all are there; a Send is done when all its messages were consumed (as with synchronous sends). Programs that finish here
 // finish over synchronous sends in any order and over the FIFO alone, because either only lets things happen earlier. Any
 // order of events gives the same result: what can happen stays possible, and works that share memory are proved to be
-// ordered. Where two works may be done in one pass (Work::into_send, into_copy), both ways are proved: scratch that the pass leaves out counts
-// as undefined.
+// ordered. Two works that may be done in one pass (Work::into_send, into_copy) are proved done one by one and in one pass: scratch that the
+// pass leaves out counts as undefined after it.
 #pragma once
 #include <span>
 #include <vector>

@@ -36,9 +36,9 @@ struct Work {
   uint32_t first, count;                 // Send: range of Program::targets. Combine: range of Program::sources
   uint32_t dependencies;                 // works that must be done before this one
   uint32_t first_dependent, dependents;  // range of Program::dependents: works that wait for this one
-  // Of a Combine. into_send: a Send that waits for this result alone, and sends all of it. The result may be written straight into the payload, too.
-  // into_copy: a copy of this result, which lies in scratch, and which nothing else reads. If the copy waits for nothing else by then, the
-  // result may be written to where the copy goes, and not to scratch.
+  // Of a Combine. into_send: a Send that waits for this result alone and sends all of it. The executor may write the result into the payload
+  // as well. into_copy: the copy that alone reads this result, which lies in scratch. If the copy waits for nothing else when the result is
+  // made, the executor may write the result where the copy goes, and leave scratch out.
   uint32_t into_send = kNoWork, into_copy = kNoWork;
 };
 

@@ -99,7 +99,7 @@ void Driver::live() {
   } catch (const std::bad_alloc&) {
     if (!world_.has(Fate::Memory)) note(Event::What::Broken, -1, -1, tuttiSuccess, "no memory");
   }
-  // Limits are those of the whole process. None may keep a thread of this program from coming to its end.
+  // A limit holds for the whole process. It ends when the first thread winds up, so that all threads can come to their end.
   log_.limits_over[plan_.process] = true;
   for (const Fault& fault : world_.faults)
     if (world_.process_of(fault.rank) == plan_.process) undo(fault);

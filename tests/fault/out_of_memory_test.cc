@@ -1,6 +1,7 @@
 // out_of_memory: allocations in the life of a communicator fail: one alone, or one and all after it. The library returns an error and does
 // not end the process. When there is memory again, it works again.
-// Those of C libraries (malloc, calloc, realloc) fail as well as those by operator new, which calls malloc.
+//
+// malloc, calloc and realloc fail, and so does operator new, which calls malloc. That includes the allocations of the C library itself.
 #include <sys/wait.h>
 
 #include <cerrno>

@@ -90,7 +90,7 @@ def check_hardening(install, sanitizer):
 
 
 def check_thread_locals(install, sanitizer):
-    """Nothing of the library makes the C library allocate memory for a thread: where there is none, it ends the process."""
+    """No thread_local variable needs an allocation at its first use. The C library ends the process if such an allocation fails."""
     for library in [install.library, *install.destination.glob('**/transport-*.so')]:
         needed = run(['nm', '-D', '--undefined-only', library])
         dynamic = ['TLSDESC'] if 'TLSDESC' in run(['readelf', '-rW', library]) else []  # ARM64's way

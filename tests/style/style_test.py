@@ -3,7 +3,7 @@
 #
 # In: the root of the tree. Out: one line per offence, exit status 1 if there is any.
 #  - rooms: every #include of an own header is one the room may see; nothing below names a vendor's header but its room;
-#  - below lib/api no C function of Tutti's is named: texts that users see serve every door of the library;
+#  - nothing but lib/api names a C function of tutti.h: programs that use the library through another C API see the same texts;
 #  - every source file opens with a comment that says what lives there;
 #  - no source file is longer than 400 lines without a reason in LONG_FILES;
 #  - README.md has at most 150 lines;
@@ -109,7 +109,7 @@ def include_offences(path, text):
 def form_offences(path, text, long_files):
     offences = []
     if inside(path, ['lib', 'algorithms', 'transports']) and not inside(path, ['lib/api']):
-        offences += [f'{path}: names {name}, a function of one door of the library'
+        offences += [f'{path}: names {name}; only lib/api may name functions of tutti.h'
                      for name in re.findall(r'\btutti[A-Z]\w*', text)]
     lines = text.splitlines()
     first = next((line for line in lines if line.strip() and not line.startswith('#!')), '')

@@ -1,10 +1,10 @@
 // network: a network in memory for the ranks of one world. They all run in one thread; the network's order, delays and refusals come from a
 // seed.
 //
-// It keeps what lib/transport/transport.h promises, and hardly more: it refuses messages, shows them in any order, reads a payload that it has
-// not copied late, and overwrites what has been released. How far it goes depends on the seed. Ranks of one host use the near
-// transport: it shows messages in place, lends the sender's memory, and lets senders write where the reader has offered. All others use the
-// far one: its messages need memory to land in.
+// It keeps what lib/transport/transport.h promises, and hardly more. It refuses messages, shows them in any order, reads the sender's memory
+// late, and overwrites messages that have been released. The seed says how often. Ranks of one host use the near transport. It shows
+// messages in place, lends the sender's memory, and lets senders write where the reader has offered. All others use the far transport. Its
+// messages need memory to land in.
 #pragma once
 #include <deque>
 #include <map>
@@ -18,16 +18,16 @@
 
 namespace tutti::test::world {
 
-// The number of the first message on each lane: they pass 2^32 soon.
+// The number of the first message on each lane. A few messages later the numbers pass 2^32.
 inline constexpr uint32_t kFirstNumber = UINT32_MAX - 5;
 
 // Faults to plant in the network, to see that a world notices them.
 enum class Planted {
   None,
-  EarlyReuse,   // a payload counts as read before it is
-  EarlyRelease, // a message is overwritten although its reader has not released it
-  LostReader,   // the end of reading one payload is never told to its sender
-  LostMessage,  // one message never arrives
+  EarlyReuse,    // a sender is told that its payload has been read before that is so
+  EarlyRelease,  // a message is overwritten although its reader has not released it
+  LostReader,    // one sender is never told that its payload has been read
+  LostMessage,   // one message never arrives
 };
 
 class Network {
@@ -41,9 +41,9 @@ class Network {
   void move();
   // Tells the rank which of its payloads have been read. What the transports' progress() does.
   void progress(int rank);
-  // From now on nothing is left to chance: messages are not delayed, and each lane takes one at a time, as little as a transport may.
+  // From now on messages are neither delayed nor refused by chance. Each lane takes one at a time; no transport may take fewer.
   void calm() { calm_ = true; }
-  // Counts everything that has happened, so that a world can see that nothing does.
+  // How many things have happened. While it stays the same, nothing happens.
   uint64_t events() const { return events_; }
   // From now on what these two send to each other fails.
   void cut(int a, int b);
@@ -68,10 +68,11 @@ class Network {
   // What goes from one rank to another on one channel.
   struct Lane {
     std::map<uint32_t, Message> messages;
-    std::map<uint32_t, Incoming*> offered, asked;
-    std::set<uint32_t> released;  // beyond `next`
-    uint32_t next = kFirstNumber;  // all messages before are released
+    std::map<uint32_t, Incoming*> offered, asked;  // by the reader: offer(), and receive() of the far transport
+    std::set<uint32_t> released;                   // beyond `next`
+    uint32_t next = kFirstNumber;                  // all messages before are released
   };
+  // A payload that has been read. Its sender learns that from progress().
   struct Told {
     int rank;
     Outgoing* outgoing;

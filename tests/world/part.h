@@ -15,12 +15,12 @@ struct Call {
   const Algorithm* algorithm = nullptr;
   int root = 0;
   bool uniform = true;
-  bool paired = false;  // AlltoAll with a count of its own for every two ranks
+  bool paired = false;         // AlltoAll with a count of its own for every two ranks
   std::vector<bool> in_place;  // per rank
   tuttiDataType_t type{};
-  int op = 0;
+  int op = 0;  // as in tests/harness/values.h
   bool exact = false, streaming = false;
-  // Of block b; where paired: what rank a sends to rank b, [a * ranks + b].
+  // Of block b. If paired, [a * ranks + b]: what rank a sends to rank b.
   std::vector<size_t> counts;
   uint64_t seed = 0;
 
@@ -31,11 +31,11 @@ struct Call {
 class Part {
  public:
   Part(const Call& call, int rank, int ranks, Dice& dice);
-  // Sets addresses.
+  // Writes the addresses and layouts of the buffers to the operation.
   void aim(Operation& operation) const;
   // "" or what is wrong with the buffers. Then overwrites them.
   std::string check_and_spoil();
-  // "" or a byte that has been written since then.
+  // "" or that a byte has changed since then.
   std::string changed() const;
 
  private:

@@ -1,9 +1,9 @@
 // world: real Executions of n ranks in one thread, over a network in memory. A seed decides on the ranks, their hosts, the calls, the
 // algorithms, the tiles, which rank moves when, and what the network does. The same seed gives the same world, step by step.
 //
-// A world succeeds if all results are right, nothing else has changed, and no message is left; or, where the seed cuts a line, if those who
-// fail name it. A result is checked as soon as its rank says that the call is done. At that moment the world overwrites the rank's buffers:
-// nothing may read or write them any more.
+// A world succeeds if all results are right, nothing else has changed, and no message is left. If the seed cuts a line, the ranks that fail
+// have to name it, and the others may wait for none but such ranks. A result is checked as soon as its rank says that the call is done. At
+// that moment the world overwrites the rank's buffers: nothing may read or write them any more.
 #pragma once
 #include <string>
 
