@@ -15,7 +15,7 @@ tools/cross/root.sh build-cross
 [ -f build-arm64/build.ninja ] || meson setup build-arm64 -Dtests=enabled -Dtools=enabled \
   --cross-file tools/cross/aarch64-linux-gnu.ini --cross-file build-cross/root.ini "$@"
 ninja -C build-arm64 perf/all_reduce_perf
-SWEEP_RANKS=8 meson test -C build-arm64 --print-errorlogs --suite unit --suite model
+SWEEP_RANKS=8 WORLDS=300 meson test -C build-arm64 --print-errorlogs --suite unit --suite model
 
 # The fastest kernels that a processor has are chosen, and need nothing that it has not.
 for processor in max:avx2 qemu64:baseline; do
