@@ -85,18 +85,6 @@ void Comm::wait_idle() { wait_turn(tickets_.load(std::memory_order_acquire)); }
 
 // ---- calls
 
-Transport* Comm::awaited() const {
-  Transport* only = nullptr;
-  for (const Runner* runner : running_) {
-    for (const int peer : runner->execution.waiting_for()) {
-      Transport* const transport = routes_[static_cast<size_t>(peer)].transport;
-      if (only && transport != only) return nullptr;
-      only = transport;
-    }
-  }
-  return only;
-}
-
 Comm::Runner& Comm::add_runner() {
   Runner& runner = runners_.emplace_back();
   runner.next = &runner;

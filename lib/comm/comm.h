@@ -91,10 +91,7 @@ class Comm {
   // For the waiting loop (drive.cc).
   bool aborted() const { return aborted_.load(std::memory_order_acquire); }
   bool crowded() const { return crowded_; }
-  // The transports by which peers can be heard; at least one.
-  std::span<Transport* const> doorbells() const { return doorbells_; }
-  // The one of them by which all peers are reached that calls under way wait for; null if there are several.
-  Transport* awaited() const;
+  std::span<const std::unique_ptr<Transport>> transports() const { return transports_; }
   // Called before this rank sleeps: writes down what it waits for, so that activity() can say it.
   void note_waiting();
   // Nothing has moved for timeout_s(): asks all ranks, once, who is to blame. The abort that follows ends the batch.
@@ -169,7 +166,6 @@ class Comm {
   bool choose_routes();
   std::string routes_text() const;
   Status unreachable(const std::string& absent) const;
-  void set_doorbells();
   std::optional<HostLink> host_link(const Seats& seats) const;
   Result<std::vector<std::string>> agree(const Status& mine, const std::string& say, Deadline deadline);
   void on_abort(const Cause& cause) noexcept { record(Status(cause.code, cause.text)); }
@@ -213,7 +209,6 @@ class Comm {
   uint32_t number_ = 0;
   std::vector<std::unique_ptr<Transport>> transports_;
   std::vector<Route> routes_;
-  std::vector<Transport*> doorbells_;
   Topology topology_ = Topology::flat(1);
   std::unique_ptr<Plans> plans_;
   bool crowded_ = false;

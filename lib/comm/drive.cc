@@ -3,6 +3,7 @@
 //
 // When ranks and cores are as many, a waiting rank owns its core and polls it for TUTTI_SPIN_US; when ranks outnumber the
 // cores it yields at once, because the rank it waits for may need this very core.
+#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -16,10 +17,6 @@ namespace {
 constexpr int kSpins = 2000;              // polls before the first yield, with a core of one's own
 constexpr int kYieldsPerClock = 8;        // between looks at the clock
 constexpr int kYieldsPerLook = 4096;      // at the deadline
-constexpr int64_t kMaxSleepNs = 50'000'000;  // a look at flags and deadline at least this often
-// Where not all that is awaited can wake this rank: naps in proportion to how long it has waited, so that what is late anyway becomes
-// at most an eighth later. Blind: nothing that is awaited wakes it.
-constexpr int64_t kNapShare = 8, kLeastNapNs = 50'000, kMostNapNs = 5'000'000, kMostBlindNapNs = 1'000'000;
 constexpr int64_t kGraceNs = 3'000'000'000;  // for the answer who is to blame for a timeout
 
 void relax() {
@@ -58,22 +55,30 @@ class Waiter {
   }
 
  private:
+  template <typename Visit>
+  void for_each_transport(Visit visit) const {
+    for (Comm* const comm : comms_)
+      for (const auto& transport : comm->transports()) visit(*transport);
+  }
+
+  // Until one of the transports of all communicators has something.
   template <typename Advance>
   void sleep(Advance advance) {
-    // One communicator with one transport can be woken by what it waits for, for sure. Where there are several doorbells, this
-    // rank sleeps at that of the peers it waits for, but not for long: others may want something of it, too.
-    Comm& comm = *comms_[0];
-    const bool one = comms_.size() == 1 && comm.doorbells().size() == 1;
-    Transport* const awaited = one || comms_.size() > 1 ? nullptr : comm.awaited();
-    Transport& doorbell = awaited ? *awaited : *comm.doorbells()[0];
-    for (Comm* const waits : comms_) waits->note_waiting();
-    // In this order: arm() ends with a fence (the transport's), after which what is awaited is either seen by this look, or its
-    // writer sees that a rank sleeps.
-    doorbell.arm();
-    const bool moved = advance();
-    const int64_t nap_ns = std::clamp((now_ns() - since_ns_) / kNapShare, kLeastNapNs, awaited ? kMostNapNs : kMostBlindNapNs);
-    doorbell.sleep(moved ? 0 : one ? kMaxSleepNs : nap_ns);
-    if (moved) reset();
+    for (Comm* const comm : comms_) comm->note_waiting();
+    polls_.clear();
+    for_each_transport([&](Transport& transport) {
+      transport.add_descriptors(polls_);
+      transport.arm();
+    });
+    if (advance()) {
+      reset();
+    } else {
+      int64_t limit_ns = kLongSleepNs;
+      for_each_transport([&](Transport& transport) { limit_ns = std::min(limit_ns, transport.may_sleep()); });
+      const timespec limit{0, static_cast<long>(limit_ns)};
+      if (limit_ns > 0) ppoll(polls_.data(), polls_.size(), &limit, nullptr);
+    }
+    for_each_transport([](Transport& transport) { transport.disarm(); });
   }
 
   const std::span<Comm* const> comms_;
@@ -81,6 +86,7 @@ class Waiter {
   const int64_t spin_ns_;
   int64_t idle_ = 0;
   int64_t since_ns_ = 0;
+  std::vector<pollfd> polls_;
 };
 
 }  // namespace

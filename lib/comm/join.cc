@@ -87,7 +87,6 @@ Status Comm::connect() {
   const Status connected = connect_transports(seats, placed, deadline);
   if (!connected.ok()) return aborted() ? first_failure() : connected;
   if (rank() == 0 && ranks() > 1) log_info(rank(), "transports: ", routes_text());
-  set_doorbells();
   crowded_ = seats.crowded();
   inline_polls_ = crowded_ ? 0 : 1000;
   plans_ = std::make_unique<Plans>(rank(), topology_, routes_, std::move(forced.value()), tile_bytes_);
@@ -255,17 +254,6 @@ std::optional<HostLink> Comm::host_link(const Seats& seats) const {
     worst->memory = worst->memory && reach.memory;
   }
   return worst;
-}
-
-// The transports that others are reached by: what a waiting rank can be woken by.
-void Comm::set_doorbells() {
-  for (const auto& transport : transports_)
-    for (int peer = 0; peer < ranks(); ++peer) {
-      if (peer == rank() || routes_[peer].transport != transport.get()) continue;
-      doorbells_.push_back(transport.get());
-      break;
-    }
-  if (doorbells_.empty()) doorbells_.push_back(transports_[0].get());  // a rank alone
 }
 
 // All ranks succeed, and hear what all say; or all return the first failing rank's reason.

@@ -1,6 +1,7 @@
 // faulty: see faulty.h.
 #include "lib/transport/faulty.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <random>
@@ -72,8 +73,10 @@ class Faulty final : public Transport {
   Endpoint& endpoint(int peer) override { return endpoints_[peer]; }
   void progress() override { inner_->progress(); }
   void arm() override { inner_->arm(); }
-  // What was hidden from the executor makes no noise when it appears: nap, never sleep long.
-  void sleep(int64_t max_ns) override { inner_->sleep(max_ns < 100'000 ? max_ns : 100'000); }
+  // What was hidden from the executor makes no descriptor readable when it appears: never sleep long.
+  int64_t may_sleep() override { return std::min<int64_t>(inner_->may_sleep(), 100'000); }
+  void add_descriptors(std::vector<pollfd>& polls) const override { inner_->add_descriptors(polls); }
+  void disarm() override { inner_->disarm(); }
   void wake() override { inner_->wake(); }
   Progress flushed() override { return inner_->flushed(); }
   Status leave(Deadline deadline, std::vector<Untaken>& untaken) override { return inner_->leave(deadline, untaken); }

@@ -11,6 +11,8 @@
 //  - payload written before post() is seen by the reader after receive() says Done (release/acquire);
 //  - bounded memory; nothing outside the process is left behind after a crash.
 #pragma once
+#include <poll.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -110,6 +112,8 @@ struct Untaken {
   Wire wire;
 };
 
+inline constexpr int64_t kLongSleepNs = 50'000'000;  // who sleeps looks at flags and deadlines at least this often
+
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -129,12 +133,15 @@ class Transport {
 
   // Moves things along; cheap when there is nothing to do.
   virtual void progress() {}
-  // To wait without a core: arm(), then look once more at everything that is awaited, then sleep(). What arrives after
-  // arm() ends the sleep, or does not let it begin. sleep() returns after max_ns at the latest, and may return early.
-  virtual void arm() = 0;
-  virtual void sleep(int64_t max_ns) = 0;
-  // Ends a sleep(). Any thread.
-  virtual void wake() = 0;
+  // To wait without a core, for any number of transports at once: arm() all; look once more at everything that is awaited; if nothing
+  // has moved, poll() the descriptors of all, no longer than each may_sleep() says; disarm() all. What arrives after arm() makes one of the
+  // descriptors readable, or may_sleep() return 0.
+  virtual void arm() {}
+  virtual int64_t may_sleep() { return kLongSleepNs; }
+  virtual void add_descriptors(std::vector<pollfd>& /*polls*/) const {}
+  virtual void disarm() {}
+  // Makes a descriptor readable once. Any thread.
+  virtual void wake() {}
   // Done: every message accepted by post() will reach its reader if the reader looks for it, though this rank makes no call. A call
   // ends only then. Failed: one will not; the failure() of its reader's endpoint says why.
   virtual Progress flushed() { return Progress::Done; }

@@ -35,6 +35,7 @@ class Pair {
     REQUIRE((connected[0] && connected[1]));
   }
   Transport& reader() { return *transports_[0]; }
+  Transport& writer() { return *transports_[1]; }
   Endpoint& to_writer() { return transports_[0]->endpoint(1); }
   Endpoint& to_reader() { return transports_[1]->endpoint(0); }
 
@@ -116,4 +117,46 @@ TEST_CASE("after a failure a rank waits for a thread that writes into its memory
   pair.to_reader().deliver(outgoing, kWire);
   waiting.join();
   CHECK(quiet);
+}
+
+namespace {
+
+// Whether the transport's descriptors become readable within `ms`.
+bool readable(const Transport& transport, int ms) {
+  std::vector<pollfd> polls;
+  transport.add_descriptors(polls);
+  return poll(polls.data(), polls.size(), ms) > 0;
+}
+
+}  // namespace
+
+TEST_CASE("a rank that sleeps is woken by a message, a release, and another thread", "[shm]") {
+  Pair pair;
+  const std::byte payload[8]{};
+  Outgoing outgoing;
+  outgoing.bytes = sizeof payload;
+  outgoing.contiguous = payload;
+  outgoing.posts_left = 1;
+  pair.reader().arm();
+  CHECK(pair.reader().may_sleep() > 0);
+  CHECK_FALSE(readable(pair.reader(), 0));
+  REQUIRE(pair.to_reader().post(outgoing, kWire) == Progress::Done);
+  CHECK(readable(pair.reader(), 1000));
+  pair.reader().disarm();
+  CHECK_FALSE(readable(pair.reader(), 0));
+
+  pair.writer().arm();
+  Incoming incoming;
+  incoming.wire = kWire;
+  REQUIRE(pair.to_writer().receive(incoming) == Progress::Done);
+  pair.to_writer().release(incoming);
+  CHECK(readable(pair.writer(), 1000));
+  pair.writer().disarm();
+
+  pair.reader().arm();
+  std::thread other([&] { pair.reader().wake(); });
+  CHECK(readable(pair.reader(), 1000));
+  other.join();
+  pair.reader().disarm();
+  CHECK_FALSE(readable(pair.reader(), 0));
 }

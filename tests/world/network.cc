@@ -123,9 +123,6 @@ class Carrier : public Transport {
   Reach reach(int) const override { return {true, 0, 0}; }
   Endpoint& endpoint(int peer) override { return network_.endpoint(rank_, peer); }
   void progress() override { network_.progress(rank_); }
-  void arm() override {}
-  void sleep(int64_t) override {}
-  void wake() override {}
 
  private:
   Network& network_;

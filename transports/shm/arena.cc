@@ -1,14 +1,10 @@
 // arena: see arena.h.
 #include "transports/shm/arena.h"
 
-#include <linux/futex.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
-#include <ctime>
 #include <map>
 #include <mutex>
 
@@ -109,17 +105,6 @@ Arena::~Arena() {
     arenas.by_token.erase(found);
   }
   if (base_) munmap(base_, layout_.total);
-}
-
-void wake(Doorbell& doorbell) {
-  if (doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
-  doorbell.rings.fetch_add(1, std::memory_order_release);  // pairs with arm()'s acquire
-  syscall(SYS_futex, &doorbell.rings, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
-void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns) {
-  timespec timeout{static_cast<time_t>(max_ns / 1'000'000'000), static_cast<long>(max_ns % 1'000'000'000)};
-  syscall(SYS_futex, &doorbell.rings, FUTEX_WAIT, seen_rings, &timeout, nullptr, 0);
 }
 
 }  // namespace tutti::shm

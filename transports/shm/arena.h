@@ -11,7 +11,7 @@
 //  - offer (message % 64): where in its own heap, or in the process that both run in, p would like the message to be written,
 //    before r has sent it;
 //  - left: r has left. It will never read what it has not read by then;
-//  - doorbell: r raises `sleeping` before it sleeps on `rings`; any peer that wrote something for r looks at it and rings.
+//  - doorbell: r raises `sleeping` before it sleeps; any peer that wrote something for r looks at it and rings (bell.h).
 // The file is an unlinked memfd. It disappears with its last mapping, also after kill -9. Its length is sealed, so that no process can
 // shorten it while others map it. Pages are allocated when they are touched.
 #pragma once
@@ -115,7 +115,6 @@ inline uint32_t ack_of(uint32_t number) { return number + kCells - number % kCel
 
 struct alignas(64) Doorbell {
   std::atomic<uint32_t> sleeping;
-  std::atomic<uint32_t> rings;
 };
 
 struct PeerWords {
@@ -179,17 +178,5 @@ class Arena {
   bool listed_ = false;  // the process's list of arenas counts this object
   Descriptor descriptor_;
 };
-
-void wake(Doorbell& doorbell);
-// Wakes the owner of the doorbell if it sleeps. Cheap when it does not.
-inline void ring(Doorbell& doorbell) {
-  // Pairs with heavy_fence_all() in arm(): on this core that fence falls either after what was written for the sleeper, whose next
-  // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (doorbell.sleeping.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    wake(doorbell);
-}
-// After arming: waits until the doorbell rings, at most max_ns.
-void wait(Doorbell& doorbell, uint32_t seen_rings, int64_t max_ns);
 
 }  // namespace tutti::shm

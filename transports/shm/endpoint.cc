@@ -38,10 +38,11 @@ size_t used_of_cell(size_t message_bytes) {
 
 }  // namespace
 
-void ShmEndpoint::open(Sender& sender, Arena& peer_arena, const Mapped& mapped, int rank, int peer) {
+void ShmEndpoint::open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
-  bell_ = &peer_arena.header().doorbell;
+  bell_ = &bell;
+  header_ = &peer_arena.header();
   mapped_ = mapped;
   words_ = &sender.arena->words(static_cast<uint32_t>(peer));
   rank_ = rank;
@@ -103,7 +104,7 @@ void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
   cell.signature = wire.signature;
   // Pairs with receive(). Covers cell, slot, heap, and what was written where the peer wanted it.
   cell.head.store(Head::make(wire, bytes), std::memory_order_release);
-  ring(*bell_);
+  bell_->ring(*header_);
 }
 
 void ShmEndpoint::count_post(Outgoing& outgoing) {
@@ -265,7 +266,7 @@ void ShmEndpoint::release(Incoming& incoming) {
   // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
   // acquire loads in look(), learn() and reap().
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
-  ring(*bell_);
+  bell_->ring(*header_);
   // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
   if (!lane.answered)
     for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(bytes_of(incoming.view.stamp)));

@@ -1,5 +1,6 @@
 // endpoint: a peer of this host.
 #pragma once
+#include "transports/shm/bell.h"
 #include "transports/shm/sender.h"
 
 namespace tutti::shm {
@@ -12,7 +13,7 @@ class ShmEndpoint final : public Endpoint {
     size_t heap_bytes;
     bool same_process;  // the peer runs in this process: all its memory can be read
   };
-  void open(Sender& sender, Arena& peer_arena, const Mapped& mapped, int rank, int peer);
+  void open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
@@ -45,7 +46,8 @@ class ShmEndpoint final : public Endpoint {
 
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
-  Doorbell* bell_ = nullptr;  // the peer's
+  const Bell* bell_ = nullptr;  // my own: it rings the peer's
+  ArenaHeader* header_ = nullptr;  // the peer's
   Mapped mapped_{};
   PeerWords* words_ = nullptr;  // in my arena
   int rank_ = -1, peer_rank_ = -1;

@@ -8,6 +8,7 @@
 #include "lib/base/fence.h"
 #include "lib/base/log.h"
 #include "lib/topo/whereabouts.h"
+#include "transports/shm/bell.h"
 #include "transports/shm/endpoint.h"
 #include "transports/shm/exchange.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 // Of a line from core to core, and of a stream of lines.
 constexpr double kHopSeconds = 150e-9, kBandwidthBps = 25e9;
+constexpr int64_t kShortSleepNs = 500'000;  // where the kernel has no fence for other processes, and a ring can be missed
 
 class Shm final : public Transport {
  public:
@@ -45,7 +47,9 @@ class Shm final : public Transport {
   }
   Status leave(Deadline deadline, std::vector<Untaken>& untaken) override;
   void arm() override;
-  void sleep(int64_t max_ns) override;
+  int64_t may_sleep() override { return kHeavyFenceAllWorks ? kLongSleepNs : kShortSleepNs; }
+  void add_descriptors(std::vector<pollfd>& polls) const override { polls.push_back({bell_.descriptor(), POLLIN, 0}); }
+  void disarm() override;
   void wake() override;
 
  private:
@@ -60,7 +64,7 @@ class Shm final : public Transport {
   std::vector<Neighbour> neighbours_;  // what arenas_ points into, but for this rank's own
   Sender sender_;
   std::vector<ShmEndpoint> endpoints_;
-  uint32_t seen_rings_ = 0;
+  Bell bell_;
 };
 
 Status Shm::open() {
@@ -73,6 +77,11 @@ Status Shm::open() {
   Result<Descriptor> listener = listen_at(token_);
   if (!listener.ok()) return listener.status();
   listener_ = std::move(listener.value());
+  if (ranks_ > 1) {
+    Result<Bell> bell = Bell::make(token_);
+    if (!bell.ok()) return bell.status();
+    bell_ = std::move(bell.value());
+  }
   sender_.arena = mine_.get();
   sender_.heap = heap_file();
   sender_.pools[0].open(layout_.small_slots, kSmallSlotBytes, layout_.small_count);
@@ -107,7 +116,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
     if (!arenas_[peer]) continue;
     const bool mine = contacts[peer].process == contacts[rank_].process;
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    endpoints_[peer].open(sender_, *arenas_[peer], {heap, contacts[peer].heap_bytes, mine}, rank_, peer);
+    endpoints_[peer].open(sender_, bell_, *arenas_[peer], {heap, contacts[peer].heap_bytes, mine}, rank_, peer);
   }
   return {};
 }
@@ -122,24 +131,19 @@ Status Shm::leave(Deadline, std::vector<Untaken>& untaken) {
 }
 
 void Shm::arm() {
-  Doorbell& doorbell = mine_->header().doorbell;
-  seen_rings_ = doorbell.rings.load(std::memory_order_acquire);  // first, so that the futex sees every ring after this
-  doorbell.sleeping.store(1, std::memory_order_relaxed);
+  mine_->header().doorbell.sleeping.store(1, std::memory_order_relaxed);
   // After this, a peer either sees `sleeping`, or wrote its message early enough for the caller's next look to find it.
   heavy_fence_all();
 }
 
-void Shm::sleep(int64_t max_ns) {
-  Doorbell& doorbell = mine_->header().doorbell;
-  // Without that fence a ring can be missed: then a short nap bounds the delay.
-  if (max_ns > 0) wait(doorbell, seen_rings_, kHeavyFenceAllWorks ? max_ns : std::min<int64_t>(max_ns, 500'000));
-  doorbell.sleeping.store(0, std::memory_order_relaxed);
+void Shm::disarm() {
+  mine_->header().doorbell.sleeping.store(0, std::memory_order_relaxed);
+  bell_.hush();
 }
 
 void Shm::wake() {
-  Doorbell& doorbell = mine_->header().doorbell;
-  doorbell.sleeping.store(1, std::memory_order_relaxed);
-  ring(doorbell);
+  mine_->header().doorbell.sleeping.store(1, std::memory_order_relaxed);
+  bell_.ring(mine_->header());
 }
 
 }  // namespace

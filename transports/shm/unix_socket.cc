@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -16,18 +15,6 @@ namespace {
 constexpr int kBacklog = 1024;
 constexpr int kFullMs = 2;  // between two tries while the peer's backlog is full or too many descriptors are in flight
 
-socklen_t abstract_name(const Token& token, sockaddr_un& name) {
-  name = {};
-  name.sun_family = AF_UNIX;  // sun_path[0] stays 0: an abstract name
-  const int length = std::snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "tutti-%016lx%016lx",
-                                   static_cast<unsigned long>(token[0]), static_cast<unsigned long>(token[1]));
-  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(length));
-}
-
-Status too_many_files(const char* what, int error) {
-  return system_failure(error, "shm: ", what, error == EMFILE || error == ENFILE ? " (raise the limit with ulimit -n)" : "");
-}
-
 Result<Descriptor> unix_socket() {
   Descriptor descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!descriptor.open()) return too_many_files("cannot open a unix socket", errno);
@@ -37,6 +24,18 @@ Result<Descriptor> unix_socket() {
 Status hung_up() { return fail(Code::RemoteError, "shm: a rank on this host hung up"); }
 
 }  // namespace
+
+socklen_t abstract_name(const char* prefix, const Token& token, sockaddr_un& name) {
+  name = {};
+  name.sun_family = AF_UNIX;  // sun_path[0] stays 0: an abstract name
+  const int length = std::snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "%s%016lx%016lx", prefix,
+                                   static_cast<unsigned long>(token[0]), static_cast<unsigned long>(token[1]));
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(length));
+}
+
+Status too_many_files(const char* what, int error) {
+  return system_failure(error, "shm: ", what, error == EMFILE || error == ENFILE ? " (raise the limit with ulimit -n)" : "");
+}
 
 Status may_wait(const Patience& patience, const char* what) {
   if (patience.cancel.load(std::memory_order_acquire)) return fail(Code::RemoteError, "shm: ", what, " was cancelled");
@@ -58,7 +57,7 @@ Result<Descriptor> listen_at(const Token& token) {
   Result<Descriptor> descriptor = unix_socket();
   if (!descriptor.ok()) return descriptor;
   sockaddr_un name;
-  const socklen_t length = abstract_name(token, name);
+  const socklen_t length = abstract_name("tutti-", token, name);
   if (bind(descriptor.value().get(), reinterpret_cast<sockaddr*>(&name), length) != 0 || listen(descriptor.value().get(), kBacklog) != 0)
     return system_failure(errno, "shm: cannot listen on a unix socket");
   return descriptor;
@@ -69,7 +68,7 @@ Result<Descriptor> connect_to(const Token& token, const Patience& patience) {
   Result<Descriptor> descriptor = unix_socket();
   if (!descriptor.ok()) return descriptor;
   sockaddr_un name;
-  const socklen_t length = abstract_name(token, name);
+  const socklen_t length = abstract_name("tutti-", token, name);
   while (connect(descriptor.value().get(), reinterpret_cast<sockaddr*>(&name), length) != 0) {
     if (errno == ECONNREFUSED) return Descriptor();
     if (errno != EAGAIN && errno != EINTR) return system_failure(errno, "shm: cannot reach another rank on this host");

@@ -3,6 +3,8 @@
 // An abstract name is visible in its network namespace only, and leaves nothing in the file system. If somebody answers at a rank's name,
 // that rank runs on this host, or a stranger has taken the name: both sides have to prove who they are (exchange.h).
 #pragma once
+#include <sys/un.h>
+
 #include <atomic>
 #include <memory>
 #include <span>
@@ -25,6 +27,11 @@ inline constexpr int kSliceMs = 25;  // `cancel` is noticed after this time at m
 Status may_wait(const Patience& patience, const char* what);
 // Waits until poll() reports one of `events`.
 Status wait_for(int descriptor, short events, const Patience& patience, const char* what);
+
+// Fills in the abstract name of a rank's socket. Returns its length.
+socklen_t abstract_name(const char* prefix, const Token& token, sockaddr_un& name);
+// A failure to open a socket.
+Status too_many_files(const char* what, int error);
 
 // A socket that listens under a name made from the token.
 Result<Descriptor> listen_at(const Token& token);

@@ -39,8 +39,8 @@ class Ucx final : public Transport, private Receiver {
     for (const auto& rail : common_.rails) rail->progress();
     if (!common_.waiting.empty()) common_.send_waiting();
   }
-  void arm() override {}
-  void sleep(int64_t max_ns) override;
+  int64_t may_sleep() override;
+  void add_descriptors(std::vector<pollfd>& polls) const override;
   void wake() override { (void)ucp_worker_signal(common_.rails[0]->worker()); }
   Progress flushed() override;
   Status leave(Deadline deadline, std::vector<Untaken>& untaken) override;
@@ -52,6 +52,7 @@ class Ucx final : public Transport, private Receiver {
   bool known(const Header& header) const {
     return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_ && !closed_;
   }
+  void nap();
   void linger();
 
   const int ranks_;
@@ -157,20 +158,25 @@ void Ucx::credit(const Header& header) noexcept {
   if (known(header)) endpoints_[header.rank].credit(header);
 }
 
-// UCX wants to be armed after the last progress(), which is in the caller's last look: else what that look has left unread rings no
-// bell. arm() itself has nothing to do: what arrives in between shows when UCX is armed.
-void Ucx::sleep(int64_t max_ns) {
-  if (max_ns <= 0) return;
-  const timespec timeout{max_ns / 1'000'000'000, max_ns % 1'000'000'000};
-  if (dead_) {  // rings no more
-    nanosleep(&timeout, nullptr);
-    return;
-  }
+// UCX has to be armed after the last progress(), which is in the caller's last look. Otherwise what that look has left unread would not
+// make the descriptor readable.
+int64_t Ucx::may_sleep() {
+  if (dead_) return kLongSleepNs;
   for (const auto& rail : common_.rails)
-    if (ucp_worker_arm(rail->worker()) != UCS_OK) return;
-  std::array<pollfd, kMostRails> polls;
-  for (size_t i = 0; i < common_.rails.size(); ++i) polls[i] = {common_.rails[i]->event_fd(), POLLIN, 0};
-  ppoll(polls.data(), common_.rails.size(), &timeout, nullptr);
+    if (ucp_worker_arm(rail->worker()) != UCS_OK) return 0;
+  return kLongSleepNs;
+}
+
+void Ucx::add_descriptors(std::vector<pollfd>& polls) const {
+  if (dead_) return;  // nobody reads what comes, so the descriptors would stay readable
+  for (const auto& rail : common_.rails) polls.push_back({rail->event_fd(), POLLIN, 0});
+}
+
+// Sleeps a millisecond at most.
+void Ucx::nap() {
+  std::vector<pollfd> polls;
+  add_descriptors(polls);
+  if (may_sleep() > 0) poll(polls.data(), polls.size(), 1);
 }
 
 Progress Ucx::flushed() {
@@ -212,7 +218,7 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
   while ((unsent() || std::any_of(endpoints_.begin(), endpoints_.end(), due)) && !deadline.passed() &&
          !cancel_.load(std::memory_order_acquire)) {
     progress();
-    sleep(1'000'000);
+    nap();
   }
   if (cancel_.load(std::memory_order_acquire)) return {};  // that has its own reason
   for (const UcxEndpoint& endpoint : endpoints_) endpoint.add_untaken(untaken);
@@ -233,7 +239,7 @@ void Ucx::linger() {
   const Deadline deadline = Deadline::after_s(kLingerSeconds);
   while (!deadline.passed()) {
     progress();
-    sleep(1'000'000);
+    nap();
   }
 }
 
