@@ -9,7 +9,7 @@
 #include <algorithm>
 
 #include "lib/base/clock.h"
-#include "lib/comm/comm.h"
+#include "lib/comm/underway.h"
 
 namespace tutti {
 namespace {
@@ -29,10 +29,10 @@ void relax() {
 
 class Waiter {
  public:
-  explicit Waiter(std::span<Comm* const> comms)
-      : comms_(comms),
-        spins_(std::any_of(comms.begin(), comms.end(), [](Comm* c) { return c->crowded(); }) ? 1 : kSpins),
-        spin_ns_(static_cast<int64_t>(comms[0]->settings().number(Setting::SpinUs)) * 1000) {}
+  explicit Waiter(std::span<Underway* const> batches)
+      : batches_(batches),
+        spins_(std::any_of(batches.begin(), batches.end(), [](Underway* batch) { return batch->crowded(); }) ? 1 : kSpins),
+        spin_ns_(batches[0]->spin_ns()) {}
 
   void reset() { idle_ = 0; }
 
@@ -57,14 +57,14 @@ class Waiter {
  private:
   template <typename Visit>
   void for_each_transport(Visit visit) const {
-    for (Comm* const comm : comms_)
-      for (const auto& transport : comm->transports()) visit(*transport);
+    for (Underway* const batch : batches_)
+      for (const auto& transport : batch->transports()) visit(*transport);
   }
 
-  // Until one of the transports of all communicators has something.
+  // Until one of the transports of all batches has something.
   template <typename Advance>
   void sleep(Advance advance) {
-    for (Comm* const comm : comms_) comm->note_waiting();
+    for (Underway* const batch : batches_) batch->note_waiting();
     polls_.clear();
     for_each_transport([&](Transport& transport) {
       transport.add_descriptors(polls_);
@@ -81,7 +81,7 @@ class Waiter {
     for_each_transport([](Transport& transport) { transport.disarm(); });
   }
 
-  const std::span<Comm* const> comms_;
+  const std::span<Underway* const> batches_;
   const int spins_;
   const int64_t spin_ns_;
   int64_t idle_ = 0;
@@ -91,17 +91,17 @@ class Waiter {
 
 }  // namespace
 
-void drive(std::span<Comm*> comms) {
-  std::span<Comm*> left = comms;
+void drive(std::span<Underway*> batches) {
+  std::span<Underway*> left = batches;
   bool moved = false;
   const auto advance = [&] {
     moved = false;
-    const auto done = std::partition(left.begin(), left.end(), [&](Comm* comm) { return comm->advance(moved) == Progress::Again; });
+    const auto done = std::partition(left.begin(), left.end(), [&](Underway* batch) { return batch->advance(moved) == Progress::Again; });
     left = left.first(static_cast<size_t>(done - left.begin()));
     return moved || left.empty();
   };
 
-  Waiter waiter(comms);
+  Waiter waiter(batches);
   int64_t still_since_ns = 0;  // when the last progress was noticed to be over
   while (!left.empty()) {
     if (advance()) {
@@ -111,10 +111,9 @@ void drive(std::span<Comm*> comms) {
       const int64_t now = now_ns();
       if (still_since_ns == 0) still_since_ns = now;
       const int64_t still_ns = now - still_since_ns;
-      for (Comm* comm : left) {
-        const int64_t limit_ns = static_cast<int64_t>(comm->timeout_s() * 1e9);
-        if (still_ns >= limit_ns) comm->report_timeout();
-        if (still_ns >= limit_ns + kGraceNs) comm->give_up();
+      for (Underway* batch : left) {
+        if (still_ns >= batch->timeout_ns()) batch->report_timeout();
+        if (still_ns >= batch->timeout_ns() + kGraceNs) batch->give_up();
       }
     }
   }

@@ -3,11 +3,13 @@
 // All ranks take part in two all-gathers. In the first each rank gives its color, its key, and the public half of a key pair. In the second
 // the first rank of each color gives the new communicator's id. The id's secret is sealed for each member of that color: ranks of other
 // colors cannot join.
+#include "lib/comm/split.h"
+
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "lib/base/crypto.h"
-#include "lib/comm/comm.h"
 
 namespace tutti {
 namespace {
@@ -56,30 +58,27 @@ Result<UniqueId> unseal_id(std::string_view sealed, const KeyPair& mine, const K
 
 }  // namespace
 
-Result<CommOptions> Comm::split(int color, int key) {
+CommOptions child_alone(const CommOptions& parent, int color) {
   CommOptions options;
   options.split = true;
-  options.timeout_s = timeout_s();
-  options.name = name();
-  if (!control_) {  // the only rank
-    options.ranks = color >= 0 ? 1 : 0;
-    return options;
-  }
-  struct Splitting {  // for activity()
-    std::atomic<bool>& flag;
-    explicit Splitting(std::atomic<bool>& splits) : flag(splits) { flag = true; }
-    ~Splitting() { flag = false; }
-  } splitting(splits_);
-  const std::string what = concat("CommSplit of ", title());
-  const Deadline deadline = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
+  options.timeout_s = parent.timeout_s;
+  options.name = parent.name;
+  options.ranks = color >= 0 ? 1 : 0;
+  return options;
+}
+
+Result<CommOptions> split_comm(const CommOptions& parent, const Settings& settings, Control& control, int color, int key) {
+  CommOptions options = child_alone(parent, color);
+  const std::string what = concat("CommSplit of ", parent.title());
+  const Deadline deadline = Deadline::after_s(settings.seconds(Setting::InitTimeout));
   const KeyPair pair = random_key_pair();
   const Choice mine{color, key, pair.open};
   Result<std::vector<std::string>> choices =
-      control_->all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine), deadline, what);
-  if (!choices.ok()) return aborted() ? first_failure() : choices.status();
+      control.all_gather(std::string(reinterpret_cast<const char*>(&mine), sizeof mine), deadline, what);
+  if (!choices.ok()) return choices.status();
   std::vector<std::pair<int, int>> order;  // (key, rank)
-  std::vector<Choice> all(static_cast<size_t>(ranks()));
-  for (int peer = 0; peer < ranks(); ++peer) {
+  std::vector<Choice> all(static_cast<size_t>(parent.ranks));
+  for (int peer = 0; peer < parent.ranks; ++peer) {
     Choice& choice = all[static_cast<size_t>(peer)];
     if (choices.value()[peer].size() != sizeof choice) return fail(Code::InvalidUsage, "rank ", peer, " is not in ", what);
     std::memcpy(&choice, choices.value()[peer].data(), sizeof choice);
@@ -90,7 +89,7 @@ Result<CommOptions> Comm::split(int color, int key) {
   for (const auto& [their_key, peer] : order) members.push_back(all[static_cast<size_t>(peer)]);
   options.ranks = static_cast<int>(order.size());
   for (size_t i = 0; i < order.size(); ++i)
-    if (order[i].second == rank()) options.rank = static_cast<int>(i);
+    if (order[i].second == parent.rank) options.rank = static_cast<int>(i);
 
   // All ranks take part in the second all-gather, those without a color, too.
   std::string sealed;
@@ -98,7 +97,7 @@ Result<CommOptions> Comm::split(int color, int key) {
   const bool first = order.size() > 1 && options.rank == 0;
   if (first) {
     // make_unique_id() could return the parent's id, made from TUTTI_COMM_ID.
-    const Result<UniqueId> made = make_child_id(settings_);
+    const Result<UniqueId> made = make_child_id(settings);
     if (made.ok()) {
       options.id = made.value();
       sealed = seal_id(options.id, pair, members);
@@ -107,8 +106,8 @@ Result<CommOptions> Comm::split(int color, int key) {
       sealed = concat(kNone, none.text().substr(0, kMaxReasonBytes));
     }
   }
-  Result<std::vector<std::string>> ids = control_->all_gather(sealed, deadline, what);
-  if (!ids.ok()) return aborted() ? first_failure() : ids.status();
+  Result<std::vector<std::string>> ids = control.all_gather(sealed, deadline, what);
+  if (!ids.ok()) return ids.status();
   if (order.size() < 2) return options;
   if (!none.ok()) return fail(none.code(), what, ": this rank could not open a rendezvous for the new communicator: ", none.text());
   if (first) return options;

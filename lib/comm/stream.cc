@@ -112,18 +112,18 @@ Status run_batch(Batch& batch) {
   if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
   const DefaultFloatMode mode;
   try {
-    std::vector<Comm*> comms;
-    comms.reserve(batch.parts.size());
+    std::vector<Underway*> batches;
+    batches.reserve(batch.parts.size());
     for (Part& part : batch.parts) {
-      part.comm->load(part.calls);
-      comms.push_back(part.comm);
+      part.comm->underway().load(part.calls);
+      batches.push_back(&part.comm->underway());
     }
-    drive(comms);
+    drive(batches);
   } catch (const std::exception&) {
-    for (Part& part : batch.parts) part.comm->abandon();
+    for (Part& part : batch.parts) part.comm->underway().abandon();
   }
   for (Part& part : batch.parts)
-    if (!part.comm->batch_status().ok()) return part.comm->batch_status();
+    if (!part.comm->underway().status().ok()) return part.comm->underway().status();
   return {};
 }
 

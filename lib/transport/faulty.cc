@@ -71,6 +71,8 @@ class Faulty final : public Transport {
   }
   Reach reach(int peer) const override { return inner_->reach(peer); }
   Endpoint& endpoint(int peer) override { return endpoints_[peer]; }
+  void expose(std::span<std::byte> memory) override { inner_->expose(memory); }
+  void withdraw(std::span<std::byte> memory) override { inner_->withdraw(memory); }
   void progress() override { inner_->progress(); }
   void arm() override { inner_->arm(); }
   // What was hidden from the executor makes no descriptor readable when it appears: never sleep long.

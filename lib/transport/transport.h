@@ -4,7 +4,7 @@
 // nothing of schedules. Messages on one lane (peer, channel, direction) are numbered 0, 1, 2, ... (modulo 2^32) by the
 // callers, alike on both sides; they may be posted and received in any order within a window, and are never matched by
 // arrival. Every call returns at once: Again means "ask again later, nothing has changed".
-// One thread at a time uses a transport object; only wake() may come from another.
+// One thread at a time uses a transport object; only wake(), expose() and withdraw() may come from another.
 //
 // What an implementation promises:
 //  - a message k can be posted at the latest when all messages before k on its lane have been received and released;
@@ -124,12 +124,17 @@ class Transport {
   virtual bool copies() const { return false; }
 
   // Start-up, in this order, by all ranks: address() is published to all; connect() gets everyone's. It may block until the
-  // deadline, or until shortly after TransportOptions::cancel is set; it then fails. Afterwards reach() and endpoint() answer
-  // for every rank, this one included.
+  // deadline, or until shortly after TransportOptions::cancel is set; it then fails. A rank that does not have this transport has the address
+  // "". Afterwards reach() and endpoint() answer for every rank, this one included. reach() is the same at both ranks of a pair.
   virtual Result<std::string> address() = 0;
   virtual Status connect(std::span<const std::string> addresses, Deadline deadline) = 0;
   virtual Reach reach(int peer) const = 0;
   virtual Endpoint& endpoint(int peer) = 0;
+
+  // Memory from which messages will be sent, and into which they will be received, until it is withdrawn. The transport may register it with
+  // a device, or do nothing. Any thread.
+  virtual void expose(std::span<std::byte> /*memory*/) {}
+  virtual void withdraw(std::span<std::byte> /*memory*/) {}
 
   // Moves things along; cheap when there is nothing to do.
   virtual void progress() {}

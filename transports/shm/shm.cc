@@ -103,6 +103,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
   const Descriptor listener = std::move(listener_);
   std::vector<Contact> contacts(ranks_);
   for (int peer = 0; peer < ranks_; ++peer) {
+    if (addresses[peer].empty()) continue;  // a contact of zeros is on no host
     if (addresses[peer].size() != sizeof(Contact))
       return fail(Code::InvalidUsage, "shm: rank ", peer, " runs another version of Tutti");
     std::memcpy(&contacts[peer], addresses[peer].data(), sizeof(Contact));

@@ -1,0 +1,112 @@
+// life: see life.h.
+#include "lib/comm/life.h"
+
+#include "lib/base/log.h"
+
+namespace tutti {
+
+Status Life::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+Status Life::state() const {
+  TUTTI_TRY(failure());
+  return phase_.load(std::memory_order_acquire) < Phase::Ready ? tutti::fail(Code::InProgress, "the communicator is still being initialized") : Status();
+}
+
+Status Life::refusal() const {
+  TUTTI_TRY(state());
+  return tutti::fail(Code::InvalidUsage, "the communicator was finalized: only CommDestroy and CommAbort may follow");
+}
+
+void Life::start_meeting() { phase_.store(Phase::Meeting, std::memory_order_release); }
+
+Status Life::start_connecting(Control& control) {
+  std::lock_guard lock(mutex_);
+  control_ = &control;
+  phase_.store(Phase::Connecting, std::memory_order_release);
+  return failure_;
+}
+
+void Life::finish_connecting(std::span<const std::unique_ptr<Transport>> transports) {
+  {
+    std::lock_guard lock(mutex_);
+    transports_ = transports;
+    phase_.store(Phase::Ready, std::memory_order_release);
+  }
+  phase_.notify_all();
+}
+
+void Life::wait_connected() const {
+  for (Phase phase; phase = phase_.load(std::memory_order_acquire), phase == Phase::Meeting || phase == Phase::Connecting;) phase_.wait(phase);
+}
+
+bool Life::leave() {
+  std::lock_guard lock(mutex_);
+  return phase_.exchange(Phase::Left, std::memory_order_acq_rel) == Phase::Ready && failure_.ok();
+}
+
+void Life::keep(const Status& failure) noexcept {
+  if (!failure_.ok()) return;
+  failure_ = failure;
+  failed_.store(true, std::memory_order_release);
+  try {
+    log_warn(rank_, failure.text());
+  } catch (const std::exception&) {
+    // There is no memory for a line of the log.
+  }
+  if (meeting_child_) meeting_child_->end_meeting(failure_);
+  for (const auto& transport : transports_) transport->wake();
+}
+
+void Life::tell(Code code, int guilty, const std::string& text) noexcept {
+  if (!control_) return;
+  told_ = true;
+  try {
+    control_->abort({code, guilty, text});
+  } catch (const std::exception&) {
+    // There is no memory to tell the others. They notice when this rank's connection ends.
+  }
+}
+
+void Life::hear(const Cause& cause) noexcept {
+  std::lock_guard lock(mutex_);
+  if (failure_.ok()) told_ = true;
+  keep(Status(cause.code, cause.text));
+}
+
+void Life::fail(const Cause& cause) noexcept {
+  std::lock_guard lock(mutex_);
+  keep(Status(cause.code, cause.text));
+  if (!told_) tell(failure_.code(), cause.rank, failure_.text());
+}
+
+void Life::end_meeting(const Status& failure) noexcept {
+  std::lock_guard lock(mutex_);
+  if (phase_.load(std::memory_order_relaxed) <= Phase::Meeting) keep(failure);
+}
+
+void Life::set_meeting_child(Life* child) {
+  std::lock_guard lock(mutex_);
+  meeting_child_ = child;
+  if (child && !failure_.ok()) child->end_meeting(failure_);
+}
+
+void Life::abort() noexcept {
+  const auto tell_others = [this] {
+    std::lock_guard lock(mutex_);
+    told_ = true;
+    const Status told = tutti::fail(Code::RemoteError, "rank ", rank_, " aborted the communicator");
+    tell(told.code(), rank_, told.text());
+  };
+  {
+    std::lock_guard lock(mutex_);
+    keep(tutti::fail(Code::InvalidUsage, "the communicator was aborted on this rank (", rank_, ")"));
+  }
+  tell_others();  // also ends an all-gather in which the ranks connect
+  wait_connected();
+  tell_others();  // the ranks may have met after the first time
+}
+
+}  // namespace tutti

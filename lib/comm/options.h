@@ -1,0 +1,23 @@
+// options: who a communicator is, as its rooms need it: this rank, how many there are, and how it is called in sentences.
+#pragma once
+#include <string>
+
+#include "lib/boot/boot.h"
+
+namespace tutti {
+
+struct CommOptions {
+  UniqueId id{};
+  int rank = 0, ranks = 1;
+  bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
+  bool by_init_all = false;  // made by CommInitAll: one thread may drive all ranks
+  bool split = false;        // made by CommSplit
+  double timeout_s = 0;      // 0: TUTTI_TIMEOUT
+  std::string name;
+  uint32_t number = 0;       // the same on all ranks; known once they have met
+
+  // "communicator 'NAME'", or "communicator 3"
+  std::string title() const { return name.empty() ? concat("communicator ", number) : concat("communicator '", name, "'"); }
+};
+
+}  // namespace tutti
