@@ -8,8 +8,6 @@
 namespace tutti {
 namespace {
 
-constexpr size_t kLeastMapped = 16 << 10;  // bytes of an AllReduce: of half as much shm writes into another's memory (kLeastDirect)
-
 uintptr_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 size_t sum(const std::vector<size_t>& counts) {
@@ -53,7 +51,6 @@ void PreparedCalls::prepare_single(const Call& call, PreparedCall& prepared) {
   Operation& operation = prepared.execution.operation();
   operation.plan = plans_->point_to_point(call.sends, call.root);
   operation.streaming = 2 * call.count * size_of(call.type) * static_cast<size_t>(options_.ranks) > cache_bytes_;
-  operation.invites = operation.streaming;
 }
 
 Status PreparedCalls::prepare_collective(const Call& call, PreparedCall& prepared) {
@@ -82,7 +79,9 @@ Status PreparedCalls::prepare_collective(const Call& call, PreparedCall& prepare
   prepared.may_be_in_place = total > 0 && (!has_root(collective) || call.root == options_.rank);
   prepared.in_place = prepared.may_be_in_place && operation.input == operation.output;
   const int root = has_root(collective) ? call.root : 0;
-  if (call.kind == CallKind::AllReduce && options_.ranks == 2 && total * bytes >= kLeastMapped)
+  // Each of two ranks sends half of an AllReduce.
+  const MappedEndpoint* const other = options_.ranks == 2 ? links_.routes[static_cast<size_t>(1 - options_.rank)].endpoint->mapped() : nullptr;
+  if (call.kind == CallKind::AllReduce && other && total * bytes >= 2 * other->least_bytes())
     prepared.may_be_mapped = uint64_t{1} << (std::bit_width(total * bytes) - 1);
   prepared.mapped = prepared.may_be_mapped & mapped_;
   Result<const Plan*> plan = prepared.mapped != 0 ? plans_->find_mapped(prepared.in_place, total * bytes)
@@ -96,15 +95,14 @@ Status PreparedCalls::prepare_collective(const Call& call, PreparedCall& prepare
   const size_t touched = call.kind == CallKind::AllReduce ? 4 : 2;
   const bool rewritten = prepared.in_place && reduces(collective);
   operation.streaming = !rewritten && touched * total * bytes * static_cast<size_t>(options_.ranks) > cache_bytes_;
-  // What fits the caches is better fetched by this core than written by another; not so a sum, which its writer has just made.
-  operation.invites = operation.streaming || reduces(collective);
+  operation.reduces = reduces(collective);
   set_op(call, operation);
   return {};
 }
 
 // Whether the other of two ranks reaches into the call's buffers.
 bool PreparedCalls::shows(const Call& call) const {
-  const Endpoint& other = *links_.routes[static_cast<size_t>(1 - options_.rank)].endpoint;
+  const MappedEndpoint& other = *links_.routes[static_cast<size_t>(1 - options_.rank)].endpoint->mapped();
   return other.shows(call.send) && other.shows(call.recv);
 }
 

@@ -67,10 +67,9 @@ void Execution::begin(Instance& instance, uint64_t tile) {
   for (const uint32_t root : plan.roots) make_ready(instance, root);
 }
 
-// Peers are invited before anything is sent to them: who adds up what it is sent may then put the sum here at once.
+// Peers hear where a message is wanted before anything is sent to them: who adds up what it is sent may then put the sum there at once.
 inline void Execution::make_ready(Instance& instance, uint32_t index) {
   instance.started[instance.started_count++] = index;
-  if (!operation_.invites) return;
   const PlanWork& work = operation_.plan->works[index];
   if (work.kind != Work::Kind::Combine || work.count > 1 || operation_.paired) return;
   const PlanSource& source = operation_.plan->sources[work.first];
@@ -88,6 +87,7 @@ void Execution::lay_out(Instance& instance) {
     instance.started.resize(plan.works.size());
     instance.waiting = plan.dependencies;
     instance.sendings.assign(plan.groups.size(), {});
+    for (Sending& sending : instance.sendings) sending.streamed = operation_.streaming;
     instance.postings.assign(plan.targets.size(), {instance.turn - 1, 0});
     instance.receivings.assign(plan.incomings, {});
     instance.works.resize(plan.works.size());
@@ -108,9 +108,11 @@ void Execution::lay_out(Instance& instance) {
       }
       Receiving& receiving = instance.receivings[source.incoming];
       receiving.wire.channel = source.channel;
+      receiving.streamed = operation_.streaming;
+      receiving.fresh = operation_.reduces;
       receiving.number = static_cast<uint32_t>(instance.tile * plan.lanes[source.lane].receives) + source.message;
       if (!source.lands) continue;
-      receiving.capacity = instance.works[w].count * element_bytes_;
+      receiving.capacity = static_cast<uint32_t>(instance.works[w].count * element_bytes_);
       landing_bytes += receiving.capacity;
     }
   }
@@ -230,7 +232,7 @@ bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
     if (!sources[i].endpoint) continue;
     Receiving& receiving = instance.receivings[sources[i].incoming];
     if (!receiving.lent) continue;
-    receiving.begun = sources[i].endpoint->begin(receiving);
+    receiving.begun = sources[i].endpoint->mapped()->begin(receiving);
     if (receiving.begun) continue;
     // Release those that have begun: given_up keeps them from being read.
     while (i-- > 0) {
@@ -301,7 +303,7 @@ inline void Execution::expect(Instance& instance, const PlanWork& work, const Pl
   const Place& whole = place(instance, work);
   if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
-  receiving.capacity = whole.count * element_bytes_;
+  receiving.capacity = static_cast<uint32_t>(whole.count * element_bytes_);
 }
 
 std::vector<int> Execution::waiting_for() const {

@@ -27,8 +27,8 @@ struct Operation {
   std::optional<Scale> scale;     // every element is multiplied when it is read from Input
   int divisor = 0;                // > 1: Output chunks [divide_first, +divide_chunks) are divided at the end
   uint32_t divide_first = 0, divide_chunks = 0;
-  bool streaming = false;         // results that no later work reads are written past the caches
-  bool invites = false;           // peers may write a result where it belongs, in this rank's memory
+  bool streaming = false;         // the call moves more than the caches hold: results that no later work reads are written past them
+  bool reduces = false;           // what ranks send one another are sums
   bool paired = false;            // AlltoAllV: every two ranks have their own count, and so their own signature
 };
 
@@ -117,7 +117,6 @@ class Execution {
   void finish(Instance& instance, const PlanWork& work);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
   Progress post(Instance& instance, Sending& sending, uint32_t target);
-  bool deliver(Sending& sending, const PlanTarget& target, const Wire& wire);
   Wire wire_of(const Instance& instance, uint32_t target) const {
     const PlanTarget& to = operation_.plan->targets[target];
     return {lanes_[to.lane].send_base + instance.postings[target].number, to.channel, operation_.number,

@@ -25,7 +25,8 @@ std::unique_ptr<Plan> bind_plan(const Program& program, uint32_t blocks, std::sp
       const uint32_t first = static_cast<uint32_t>(plan->targets.size());
       for (uint32_t i = work.first; i < work.first + work.count; ++i) {
         const Target& target = program.targets[i];
-        plan->targets.push_back({routes[target.peer].endpoint, target.peer, lane_index.at({target.peer, target.channel}),
+        Endpoint* const endpoint = routes[target.peer].endpoint;
+        plan->targets.push_back({endpoint, endpoint->mapped(), target.peer, lane_index.at({target.peer, target.channel}),
                                  target.message, target.channel});
       }
       // Targets of one transport side by side, otherwise in the author's order.

@@ -16,6 +16,7 @@ struct Route {
 
 struct PlanTarget {
   Endpoint* endpoint;
+  MappedEndpoint* mapped;  // null: none
   int32_t peer;
   uint32_t lane;     // index in Plan::lanes
   uint32_t message;  // within one tile

@@ -8,8 +8,6 @@
 namespace tutti {
 namespace {
 
-constexpr size_t kLeastDelivered = 4096;  // bytes from which it is worth to ask where the reader wants a message
-
 // A slot was last in its reader's cache.
 void scale_into_slot(std::byte* to, const std::byte* from, size_t count, const Scale& factor) {
   const size_t element = size_of(factor.type), block = kLinesAheadBytes / element;
@@ -77,32 +75,15 @@ Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
   const PlanTarget& target = operation_.plan->targets[index];
   if (!operation_.paired || instance.tile < lanes_[target.lane].send_tiles) {
     const Wire wire = wire_of(instance, index);
-    if (sending.bytes < kLeastDelivered || sending.combine || !deliver(sending, target, wire)) {
-      const Progress progress = target.endpoint->post(sending, wire);
-      if (progress == Progress::Failed) {
-        failed_peer_ = target.peer;
-        failure_ = target.endpoint->failure();
-      }
-      if (progress != Progress::Done) return progress;
+    const Progress progress = target.endpoint->post(sending, wire);
+    if (progress == Progress::Failed) {
+      failed_peer_ = target.peer;
+      failure_ = target.endpoint->failure();
     }
+    if (progress != Progress::Done) return progress;
   }
   instance.postings[index].turn = instance.turn;
   return Progress::Done;
-}
-
-// Writes a payload straight to where its reader wants it, if that is known.
-bool Execution::deliver(Sending& sending, const PlanTarget& target, const Wire& wire) {
-  std::byte* const to = target.endpoint->claim(wire, sending.bytes);
-  if (!to) return false;
-  if (sending.contiguous) {
-    const Destination place{to, operation_.streaming};
-    const std::byte* const from[] = {sending.contiguous};
-    combine({&place, 1}, from, sending.bytes, Type::U8, Op::Sum);
-  } else {
-    pack(sending, to);
-  }
-  target.endpoint->deliver(sending, wire);
-  return true;
 }
 
 // Posts to every target that takes it now, in any order: a peer that is behind must not keep the others waiting.
@@ -138,9 +119,8 @@ bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
   claimed_.clear();
   uint32_t other = group.first + group.count;  // the first target that has not said where it wants it
   for (uint32_t i = group.first + group.count; i-- > group.first;) {
-    std::byte* const to = sending.bytes < kLeastDelivered
-                              ? nullptr
-                              : plan.targets[i].endpoint->claim(wire_of(instance, i), sending.bytes);
+    MappedEndpoint* const mapped = plan.targets[i].mapped;
+    std::byte* const to = mapped && sending.bytes >= mapped->least_bytes() ? mapped->claim(wire_of(instance, i), sending.bytes) : nullptr;
     if (!to) {
       other = i;
       continue;
@@ -164,7 +144,7 @@ bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
     combine_all(instance, work, work);
   }
   for (const uint32_t i : claimed_) {
-    plan.targets[i].endpoint->deliver(sending, wire_of(instance, i));
+    plan.targets[i].mapped->deliver(sending, wire_of(instance, i));
     instance.postings[i].turn = instance.turn;
   }
   return true;

@@ -35,22 +35,25 @@ Result<Faults> parse_faults(const std::string& text) {
 
 class Faulty;
 
-class FaultyEndpoint final : public Endpoint {
+class FaultyEndpoint final : public Endpoint, public MappedEndpoint {
  public:
-  FaultyEndpoint(Faulty& transport, Endpoint& inner) : transport_(transport), inner_(inner) {}
+  FaultyEndpoint(Faulty& transport, Endpoint& inner)
+      : MappedEndpoint(inner.mapped() ? inner.mapped()->least_bytes() : 0), transport_(transport), inner_(inner), mapped_(inner.mapped()) {}
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
   void offer(Incoming& incoming) override { inner_.offer(incoming); }
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
-  bool shows(const void* at) const override { return inner_.shows(at); }
-  bool begin(Incoming& incoming) override { return inner_.begin(incoming); }
+  bool shows(const void* memory) const override { return mapped_->shows(memory); }
+  bool begin(Incoming& incoming) override { return mapped_->begin(incoming); }
+  MappedEndpoint* mapped() override { return mapped_ ? this : nullptr; }
   void release(Incoming& incoming) override { inner_.release(incoming); }
   Status failure() const override;
 
  private:
   Faulty& transport_;
   Endpoint& inner_;
+  MappedEndpoint* const mapped_;  // the inner one's; null: none
   std::map<std::pair<uint8_t, uint32_t>, uint32_t> unseen_;  // (channel, number) -> looks still to come
 };
 
@@ -106,11 +109,11 @@ Progress FaultyEndpoint::post(Outgoing& outgoing, const Wire& wire) {
 }
 
 std::byte* FaultyEndpoint::claim(const Wire& wire, size_t bytes) {
-  return transport_.broken() || transport_.chance(transport_.faults_.press) ? nullptr : inner_.claim(wire, bytes);
+  return transport_.broken() || transport_.chance(transport_.faults_.press) ? nullptr : mapped_->claim(wire, bytes);
 }
 
 void FaultyEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
-  inner_.deliver(outgoing, wire);
+  mapped_->deliver(outgoing, wire);
   ++transport_.posts_;
 }
 

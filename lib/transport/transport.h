@@ -59,6 +59,7 @@ struct Outgoing {
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
+  bool streamed = false;     // its call moves more than the caches hold
 };
 
 struct View {
@@ -70,33 +71,54 @@ struct View {
 // A message that is expected. Owned by the caller, at a stable address from the first offer() or receive() to release().
 struct Incoming {
   Wire wire{};
-  std::byte* landing = nullptr;  // where it may be put, from now on; the transport may ignore it and show it in place
-  size_t capacity = 0;
+  std::byte* landing = nullptr;  // where it is wanted; the transport may ignore it and show it in place
+  uint32_t capacity = 0;
+  bool streamed = false;         // its call moves more than the caches hold
+  bool fresh = false;            // its sender has just calculated it: it lies in the sender's cache
+  bool lent = false;             // what it shows is the sender's own memory: MappedEndpoint::begin() before it is read
   View view;                     // valid from Done to release()
-  bool lent = false;             // what it shows is the sender's own memory: begin() before it is read
 };
 
+// What only a peer can do that reaches into this rank's memory, and lets this rank reach into its own: memory that both map, or of one
+// process.
+class MappedEndpoint {
+ public:
+  explicit MappedEndpoint(size_t least_bytes) : least_bytes_(least_bytes) {}
+  // Shorter messages are not worth it: claim() returns null.
+  size_t least_bytes() const { return least_bytes_; }
+  // Whether the peer reaches into this memory of this rank.
+  virtual bool shows(const void* memory) const = 0;
+  // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
+  // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
+  virtual std::byte* claim(const Wire& wire, size_t bytes) = 0;
+  virtual void deliver(Outgoing& outgoing, const Wire& wire) = 0;
+  // To be called for a lent message before its view is read; then the caller reads it without a pause. False: the sender has failed and has
+  // taken its memory back.
+  virtual bool begin(Incoming& incoming) = 0;
+
+ protected:
+  ~MappedEndpoint() = default;
+
+ private:
+  const size_t least_bytes_;
+};
+
+// A peer. What the caller says of a message (streamed, fresh, contiguous, wanted at a place) are facts; which way the message goes is the
+// endpoint's own choice.
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
-  // Accepts a message. Done: accepted, and the payload is either copied or counted in outgoing.outstanding.
+  // Accepts a message. Done: accepted, and the payload is put where the reader wants it, copied, or counted in outgoing.outstanding.
   virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
   virtual Progress receive(Incoming& incoming) = 0;
-  // Once, before the first receive(): the sender may put the message at `landing` itself, from now on.
+  // Once, before the first receive(): the landing is this very message's from now on, so the sender may put it there itself.
   virtual void offer(Incoming&) {}
-  // Whether the peer reads, and writes, this rank's memory itself where it lies there.
-  virtual bool shows(const void*) const { return false; }
-  // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
-  // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
-  virtual std::byte* claim(const Wire&, size_t /*bytes*/) { return nullptr; }
-  virtual void deliver(Outgoing&, const Wire&) {}
-  // To be called for a lent message before its view is read; then the caller reads it without a pause. False: the sender has failed and has
-  // taken its memory back.
-  virtual bool begin(Incoming&) { return true; }
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
   // Why post() or receive() returned Failed.
   virtual Status failure() const { return {}; }
+  // Null: the peer does not map this rank's memory.
+  virtual MappedEndpoint* mapped() { return nullptr; }
 };
 
 // What reaching a peer costs; the cheapest transport is used per pair.

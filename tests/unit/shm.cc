@@ -49,7 +49,8 @@ Incoming expected_at(std::vector<std::byte>& place) {
   Incoming incoming;
   incoming.wire = kWire;
   incoming.landing = place.data();
-  incoming.capacity = place.size();
+  incoming.capacity = static_cast<uint32_t>(place.size());
+  incoming.streamed = true;
   return incoming;
 }
 
@@ -59,18 +60,18 @@ TEST_CASE("what a thread offers is written there, once", "[shm]") {
   Pair pair;
   std::vector<std::byte> place(kBytes);
   Incoming incoming = expected_at(place);
-  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+  CHECK(pair.to_reader().mapped()->claim(kWire, kBytes) == nullptr);
   pair.to_writer().offer(incoming);
-  CHECK(pair.to_reader().claim(kWire, kBytes - 1) == nullptr);  // a call of another length
-  std::byte* const at = pair.to_reader().claim(kWire, kBytes);
+  CHECK(pair.to_reader().mapped()->claim(kWire, kBytes - 1) == nullptr);  // a call of another length
+  std::byte* const at = pair.to_reader().mapped()->claim(kWire, kBytes);
   REQUIRE(at == place.data());
-  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+  CHECK(pair.to_reader().mapped()->claim(kWire, kBytes) == nullptr);
   CHECK(pair.to_writer().receive(incoming) == Progress::Again);
   std::memset(at, 5, kBytes);
   Outgoing outgoing;
   outgoing.bytes = kBytes;
   outgoing.posts_left = 1;
-  pair.to_reader().deliver(outgoing, kWire);
+  pair.to_reader().mapped()->deliver(outgoing, kWire);
   REQUIRE(pair.to_writer().receive(incoming) == Progress::Done);
   CHECK(incoming.view.data == place.data());
   CHECK(bytes_of(incoming.view.stamp) == kBytes);
@@ -83,7 +84,7 @@ TEST_CASE("a message of a few lines is not offered", "[shm]") {
   std::vector<std::byte> place(4096);
   Incoming incoming = expected_at(place);
   pair.to_writer().offer(incoming);
-  CHECK(pair.to_reader().claim(kWire, place.size()) == nullptr);
+  CHECK(pair.to_reader().mapped()->claim(kWire, place.size()) == nullptr);
 }
 
 TEST_CASE("what nobody has claimed is taken back after a failure", "[shm]") {
@@ -92,7 +93,7 @@ TEST_CASE("what nobody has claimed is taken back after a failure", "[shm]") {
   Incoming incoming = expected_at(place);
   pair.to_writer().offer(incoming);
   pair.reader().quiesce();
-  CHECK(pair.to_reader().claim(kWire, kBytes) == nullptr);
+  CHECK(pair.to_reader().mapped()->claim(kWire, kBytes) == nullptr);
 }
 
 // The memory may be freed afterwards.
@@ -101,7 +102,7 @@ TEST_CASE("after a failure a rank waits for a thread that writes into its memory
   std::vector<std::byte> place(kBytes);
   Incoming incoming = expected_at(place);
   pair.to_writer().offer(incoming);
-  std::byte* const at = pair.to_reader().claim(kWire, kBytes);
+  std::byte* const at = pair.to_reader().mapped()->claim(kWire, kBytes);
   REQUIRE(at == place.data());
   std::atomic<bool> quiet{false};
   std::thread waiting([&] {
@@ -114,7 +115,7 @@ TEST_CASE("after a failure a rank waits for a thread that writes into its memory
   Outgoing outgoing;
   outgoing.bytes = kBytes;
   outgoing.posts_left = 1;
-  pair.to_reader().deliver(outgoing, kWire);
+  pair.to_reader().mapped()->deliver(outgoing, kWire);
   waiting.join();
   CHECK(quiet);
 }

@@ -12,14 +12,24 @@ constexpr std::byte kSpent{0xee};  // fills what has been released
 }  // namespace
 
 // The way from one rank to another, as that rank sees it.
-class Line : public Endpoint {
+class Line : public Endpoint, public MappedEndpoint {
  public:
-  Line(Network& network, int rank, int peer) : network_(network), rank_(rank), peer_(peer), near_(network.are_near(rank, peer)) {}
+  Line(Network& network, int rank, int peer) : MappedEndpoint(0), network_(network), rank_(rank), peer_(peer), near_(network.are_near(rank, peer)) {}
 
   Progress post(Outgoing& outgoing, const Wire& wire) override {
     if (network_.is_cut(rank_, peer_)) return Progress::Failed;
     Network::Lane& lane = network_.lane(rank_, peer_, wire.channel);
     if (network_.refuses() || !network_.takes(lane, wire.number, "posted")) return Progress::Again;
+    if (network_.dice_.chance(50)) {
+      if (std::byte* const wanted = claim(wire, outgoing.bytes)) {
+        if (outgoing.contiguous)
+          std::copy_n(outgoing.contiguous, outgoing.bytes, wanted);
+        else
+          outgoing.pack(outgoing, wanted);
+        deliver(outgoing, wire);
+        return Progress::Done;
+      }
+    }
     const bool lends = outgoing.contiguous && outgoing.bytes > 0 && (!near_ || network_.dice_.chance(50));
     std::vector<std::byte>* copy = nullptr;
     if (!lends) {
@@ -83,6 +93,7 @@ class Line : public Endpoint {
   void offer(Incoming& incoming) override {
     if (near_) network_.lane(peer_, rank_, incoming.wire.channel).offered[incoming.wire.number] = &incoming;
   }
+  bool shows(const void*) const override { return near_; }
   std::byte* claim(const Wire& wire, size_t bytes) override {
     if (!near_ || network_.is_cut(rank_, peer_)) return nullptr;
     Network::Lane& lane = network_.lane(rank_, peer_, wire.channel);
@@ -102,6 +113,7 @@ class Line : public Endpoint {
     return true;
   }
   void release(Incoming& incoming) override { network_.release(peer_, rank_, incoming); }
+  MappedEndpoint* mapped() override { return near_ ? this : nullptr; }
   Status failure() const override {
     return network_.is_cut(rank_, peer_) ? fail(Code::RemoteError, "the line is cut") : Status();
   }
@@ -200,7 +212,7 @@ void Network::release(int from, int to, Incoming& incoming) {
 // The far transport reads the sender's memory, or its copy, when the reader has asked for the message.
 void Network::land(Message& message, Incoming& incoming) {
   const std::byte* const from = message.lent ? message.lent : message.copy->data();
-  std::copy_n(from, std::min(message.bytes, incoming.capacity), incoming.landing);
+  std::copy_n(from, std::min<size_t>(message.bytes, incoming.capacity), incoming.landing);
   message.landed = true;
   ++events_;
 }

@@ -201,7 +201,7 @@ bool World::begin_round(int r) {
     operation.signature = (index + 1) << kCountBits;  // any bits will do, above those of a count
     operation.paired = call.paired;
     operation.streaming = call.streaming;
-    operation.invites = call.streaming || reduces(call.collective);
+    operation.reduces = reduces(call.collective);
     if (reduces(call.collective)) {
       operation.op = call.op < kAvg ? static_cast<Op>(call.op) : Op::Sum;
       if (call.op == kAvg && is_float(operation.type)) {

@@ -30,7 +30,7 @@ void Bell::hush() const {
 }
 
 // Of those who find it asleep one sends. If the socket is full, it is readable already.
-void Bell::wake(ArenaHeader& of) const {
+void Bell::ring(ArenaHeader& of) const {
   if (of.doorbell.sleeping.exchange(0, std::memory_order_acq_rel) == 0) return;
   sockaddr_un name;
   const socklen_t length = abstract_name("tutti-bell-", of.token, name);

@@ -19,18 +19,19 @@ class Bell {
   int descriptor() const { return socket_.get(); }
   // Takes the datagrams that have come.
   void hush() const;
-  // Wakes the owner of the arena if it sleeps. Cheap when it does not. Any thread.
-  void ring(ArenaHeader& of) const {
-    // Pairs with heavy_fence_all() in Shm::arm(): on this core that fence falls either after what was written for the sleeper, whose next
-    // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (of.doorbell.sleeping.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      wake(of);
-  }
+  // Wakes the owner of the arena if it sleeps. Any thread.
+  void ring(ArenaHeader& of) const;
 
  private:
-  void wake(ArenaHeader& of) const;
   Descriptor socket_;
 };
+
+// Whether it sleeps, for who has just written something for it.
+inline bool sleeps(const Doorbell& doorbell) {
+  // Pairs with heavy_fence_all() in Shm::arm(): on this core that fence falls either after what was written for the sleeper, whose next
+  // look then finds it, or before this look at `sleeping`. This one keeps the compiler from looking before it has written.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  return doorbell.sleeping.load(std::memory_order_relaxed) != 0;
+}
 
 }  // namespace tutti::shm

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "lib/base/lines.h"
+#include "lib/dtype/dtype.h"
 
 namespace tutti::shm {
 namespace {
@@ -42,7 +43,7 @@ void ShmEndpoint::open(Sender& sender, const Bell& bell, Arena& peer_arena, cons
   sender_ = &sender;
   peer_ = &peer_arena;
   bell_ = &bell;
-  header_ = &peer_arena.header();
+  doorbell_ = &peer_arena.header().doorbell;
   mapped_ = mapped;
   words_ = &sender.arena->words(static_cast<uint32_t>(peer));
   rank_ = rank;
@@ -104,8 +105,10 @@ void ShmEndpoint::publish(Cell& cell, const Wire& wire, size_t bytes) {
   cell.signature = wire.signature;
   // Pairs with receive(). Covers cell, slot, heap, and what was written where the peer wanted it.
   cell.head.store(Head::make(wire, bytes), std::memory_order_release);
-  bell_->ring(*header_);
+  ring();
 }
+
+[[gnu::noinline, gnu::cold]] void ShmEndpoint::wake() { bell_->ring(peer_->header()); }
 
 void ShmEndpoint::count_post(Outgoing& outgoing) {
   if (--outgoing.posts_left == 0 && outgoing.handle != 0) sender_->drop(static_cast<int32_t>(outgoing.handle - 1));
@@ -124,6 +127,7 @@ Where ShmEndpoint::reference(const Outgoing& outgoing) const {
 }
 
 Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
+  if (outgoing.bytes >= kLeastDirect && put(outgoing, wire)) return Progress::Done;
   Lane& lane = lanes_[wire.channel];
   if (!writable(lane, wire.number)) return Progress::Again;
   Cell& cell = lane.out_cell(wire.number);
@@ -174,6 +178,21 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
   return mapped_.same_process ? reinterpret_cast<std::byte*>(offset) : mapped_.heap + offset;
 }
 
+// Writes the payload straight to where the peer wants it. False: the peer has not said where.
+[[gnu::noinline]] bool ShmEndpoint::put(Outgoing& outgoing, const Wire& wire) {
+  std::byte* const to = claim(wire, outgoing.bytes);
+  if (!to) return false;
+  if (outgoing.contiguous) {
+    const Destination place{to, outgoing.streamed};
+    const std::byte* const from[] = {outgoing.contiguous};
+    combine({&place, 1}, from, outgoing.bytes, Type::U8, Op::Sum);
+  } else {
+    outgoing.pack(outgoing, to);
+  }
+  deliver(outgoing, wire);
+  return true;
+}
+
 // The peer made its offer after it had read the message that was in this cell before, so the cell is free.
 void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
   Lane& lane = lanes_[wire.channel];
@@ -187,6 +206,8 @@ void ShmEndpoint::deliver(Outgoing& outgoing, const Wire& wire) {
 
 void ShmEndpoint::offer(Incoming& incoming) {
   if (incoming.capacity < kLeastDirect) return;
+  // What fits the caches is better fetched by this core than written by another. Not so a sum, which its writer has just made.
+  if (!incoming.streamed && !incoming.fresh) return;
   Lane& lane = lanes_[incoming.wire.channel];
   const uint32_t number = incoming.wire.number, cell = number % kCells;
   if (!shows(incoming.landing)) return;
@@ -266,7 +287,7 @@ void ShmEndpoint::release(Incoming& incoming) {
   // Release: what was read from cell, slot and the peer's memory has been read before the sender may write again. Pairs with the
   // acquire loads in look(), learn() and reap().
   lane.in_acks->released[number % kCells].store(ack_of(number), std::memory_order_release);
-  bell_->ring(*header_);
+  ring();
   // A peer that waits for no answer may be ahead: its cells come while this rank goes on. One that does is about to write them.
   if (!lane.answered)
     for (uint32_t ahead = 1; ahead <= kCellsAhead; ++ahead) fetch_lines(&lane.in_cell(number + ahead), used_of_cell(bytes_of(incoming.view.stamp)));

@@ -5,7 +5,7 @@
 
 namespace tutti::shm {
 
-class ShmEndpoint final : public Endpoint {
+class ShmEndpoint final : public Endpoint, public MappedEndpoint {
  public:
   // Which memory of the peer this rank can reach.
   struct Mapped {
@@ -13,6 +13,7 @@ class ShmEndpoint final : public Endpoint {
     size_t heap_bytes;
     bool same_process;  // the peer runs in this process: all its memory can be read
   };
+  ShmEndpoint() : MappedEndpoint(kLeastDirect) {}
   void open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
@@ -24,6 +25,7 @@ class ShmEndpoint final : public Endpoint {
   bool begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
   Status failure() const override { return failure_; }
+  MappedEndpoint* mapped() override { return this; }
   // After a failure: lets the peer's memory be, takes back this rank's as far as the peer has not begun with it; then waits for
   // the rest. What a peer in another process has not finished by the end it may go on reading, but not writing.
   void withdraw();
@@ -38,6 +40,12 @@ class ShmEndpoint final : public Endpoint {
   bool look(Lane& lane, uint32_t number);
   bool large_writable(Lane& lane, uint32_t number);
   void learn(Lane& lane, uint32_t number);
+  void ring() {
+    if (sleeps(*doorbell_)) [[unlikely]]
+      wake();
+  }
+  void wake();
+  bool put(Outgoing& outgoing, const Wire& wire);
   bool point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number);
   void publish(Cell& cell, const Wire& wire, size_t bytes);
   Progress receive_elsewhere(const Cell& cell, Incoming& incoming);
@@ -47,7 +55,7 @@ class ShmEndpoint final : public Endpoint {
   Sender* sender_ = nullptr;
   Arena* peer_ = nullptr;
   const Bell* bell_ = nullptr;  // my own: it rings the peer's
-  ArenaHeader* header_ = nullptr;  // the peer's
+  Doorbell* doorbell_ = nullptr;  // the peer's
   Mapped mapped_{};
   PeerWords* words_ = nullptr;  // in my arena
   int rank_ = -1, peer_rank_ = -1;
