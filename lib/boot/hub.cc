@@ -65,6 +65,7 @@ class Hub final : public Service {
   void take_timeout(const Frame& frame);
   void take_mismatch(const Frame& frame);
   void begin_inquiry(Inquiry inquiry);
+  void ask();
   void take_answer(Member& member, const Frame& frame);
   void end_inquiry();
   void spread(const Cause& cause);
@@ -276,9 +277,8 @@ void Hub::take_mismatch(const Frame& frame) {
   begin_inquiry(std::move(inquiry));
 }
 
-void Hub::begin_inquiry(Inquiry inquiry) {
-  if (inquiry_) return;
-  inquiry_ = std::move(inquiry);
+// Asks all ranks what they are doing.
+void Hub::ask() {
   inquiry_end_ns_ = now_ns() + kAnswerNs;
   unanswered_ = 0;
   for (Member& member : members_) {
@@ -291,6 +291,12 @@ void Hub::begin_inquiry(Inquiry inquiry) {
   send_all(Kind::Query, Writer().u64(inquiry_->asks_for()).bytes());
 }
 
+void Hub::begin_inquiry(Inquiry inquiry) {
+  if (inquiry_) return;
+  inquiry_ = std::move(inquiry);
+  ask();
+}
+
 void Hub::take_answer(Member& member, const Frame& frame) {
   if (!inquiry_ || member.answer.kind != Answer::Kind::Silent) return;
   Reader in(frame.payload);
@@ -301,6 +307,10 @@ void Hub::take_answer(Member& member, const Frame& frame) {
 void Hub::end_inquiry() {
   std::vector<Answer> answers;
   for (const Member& member : members_) answers.push_back(member.answer);
+  if (const std::optional<uint64_t> stuck = stuck_collective(*inquiry_, answers)) {
+    inquiry_->stuck = *stuck;
+    return ask();
+  }
   spread(conclude(*inquiry_, answers));
 }
 

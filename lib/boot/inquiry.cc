@@ -93,11 +93,23 @@ std::optional<Cause> ring(const Inquiry& inquiry, const std::vector<Answer>& ans
 
 }  // namespace
 
+std::optional<uint64_t> stuck_collective(const Inquiry& inquiry, const std::vector<Answer>& answers) {
+  if (inquiry.number > 0 || inquiry.stuck > 0) return {};
+  const uint64_t asked = inquiry.entered > 0 ? inquiry.entered : UINT64_MAX;
+  uint64_t first = asked;
+  for (const Answer& answer : answers) {
+    if (answer.kind == Answer::Kind::Silent) return {};
+    if (answer.kind == Answer::Kind::Given && answer.activity.finished < answer.activity.entered) first = std::min(first, answer.activity.finished + 1);
+  }
+  if (first == asked) return {};
+  return first;
+}
+
 Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   if (inquiry.number > 0) return differing(inquiry.text, answers).value_or(inquiry.seen);
-  if (inquiry.entered > 0) {
+  if (inquiry.asks_for() > 0) {
     // A rank whose part in the call is over may be in a later one.
-    if (std::optional<Cause> cause = differing(concat(" [collective #", inquiry.entered, "] (", inquiry.text, ")"), answers)) return *cause;
+    if (std::optional<Cause> cause = differing(concat(" [collective #", inquiry.asks_for(), "] (", inquiry.text, ")"), answers)) return *cause;
     if (std::optional<Cause> cause = mismatch(inquiry, answers)) return *cause;
   }
   if (std::optional<Cause> cause = ring(inquiry, answers)) return *cause;

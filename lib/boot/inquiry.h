@@ -1,5 +1,6 @@
 // inquiry: from what all ranks say they are doing to one sentence that names who holds up an operation.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,17 @@ struct Inquiry {
   uint64_t number = 0;  // of the collective that ranks called differently
   Cause seen{};         // what the rank that noticed it saw
 
+  // The first collective that a rank is still in, for which the ranks are asked once more.
+  uint64_t stuck = 0;
+
   // The collective that the ranks report as Activity::then; 0: none.
-  uint64_t asks_for() const { return number > 0 ? number : entered; }
+  uint64_t asks_for() const { return stuck > 0 ? stuck : number > 0 ? number : entered; }
 };
+
+// The first collective that a rank is still in, if it comes before the one that was asked for, or if none was: ranks may have called that
+// differently, and all later calls wait for it. Nothing if there is none, if it has been asked for, or if a rank does not answer: then that is
+// to blame.
+std::optional<uint64_t> stuck_collective(const Inquiry& inquiry, const std::vector<Answer>& answers);
 
 // Whom to blame: ranks that do not answer before ranks that have left, those before ranks that lag, the furthest behind
 // first. If ranks have called different things: those whose call the fewest ranks made. If sends and receives wait for one another in a

@@ -216,6 +216,27 @@ TEST_CASE("a late operation: who lags is named") {
   for (Watch& watch : crew.watches) CHECK(watch.aborts == 1);
 }
 
+// Rank 1 is stuck in #5, which rank 2 has called differently. Rank 0 is through with #5 and waits in #6.
+TEST_CASE("a late operation: an earlier call that ranks made differently is found") {
+  const Settings settings = loopback();
+  for (const bool single : {false, true}) {
+    Crew crew(3);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.watches[0].set_activity({single ? 5u : 6u, 5, "in #6"});
+    crew.watches[1].set_activity({5, 4, "in #5"});
+    crew.watches[2].set_activity({6, 5, "in #6"});
+    crew.watches[0].set_call(6, "X");
+    for (int rank = 0; rank < 3; ++rank) crew.watches[static_cast<size_t>(rank)].set_call(5, rank == 2 ? "B" : "A");
+    crew.controls[0]->report_timeout(single ? 0 : 6, {1}, "it did not finish within 5 s");
+    for (Watch& watch : crew.watches) {
+      REQUIRE(watch.aborted(2));
+      CHECK(watch.cause().code == Code::InvalidUsage);
+      CHECK(watch.cause().text ==
+            "ranks made different calls: ranks 0 and 1 called A; rank 2 called B [collective #5] (it did not finish within 5 s)");
+    }
+  }
+}
+
 TEST_CASE("a stopped process is named when an operation is late") {
   const Settings settings = loopback();
   for (int victim : {0, 2}) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -67,14 +68,20 @@ class Watch {
               cause_ = cause;
               ++aborts;
             },
-            [this](uint64_t) {
+            [this](uint64_t number) {
               const std::lock_guard<std::mutex> lock(mutex_);
-              return activity_;
+              Activity answer = activity_;
+              if (const auto called = calls_.find(number); called != calls_.end()) answer.then = called->second;
+              return answer;
             }};
   }
   void set_activity(const Activity& activity) {
     const std::lock_guard<std::mutex> lock(mutex_);
     activity_ = activity;
+  }
+  void set_call(uint64_t number, const std::string& call) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    calls_[number] = call;
   }
   Cause cause() {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -89,6 +96,7 @@ class Watch {
   std::mutex mutex_;
   Cause cause_{};
   Activity activity_{0, 0, "idle"};
+  std::map<uint64_t, std::string> calls_;
 };
 
 inline const std::atomic<bool> kNoCancel{false};

@@ -30,7 +30,7 @@ ROOMS = {
     # Pure functions: of base only what neither waits, reads nor prints.
     'algorithms': ['lib/base/status.h', 'lib/topo', 'lib/sched'],
     'transports/registry.cc': ['lib/transport', 'transports'],
-    'transports/*': BASE + ['lib/topo', 'lib/transport'],
+    'transports/*': BASE + ['lib/dtype', 'lib/topo', 'lib/transport'],
     # It starts ranks and knows the library by its public header only.
     'tools/launch': ['include/tutti', 'tools/tool.h', 'tools/failure.h'],
     'tools': ['include/tutti', 'lib', 'tools/launch'],

@@ -42,6 +42,7 @@ class Line : public Endpoint, public MappedEndpoint {
     }
     Network::Message& message = network_.add(lane, wire, outgoing.bytes);
     message.copy = copy;
+    message.taken_back = network_.silent_.contains(peer_) || network_.silent_.contains(rank_);
     if (lends) {
       message.lent = outgoing.contiguous;
       const bool early = network_.planted_ == Planted::EarlyReuse && network_.dice_.chance(20);
@@ -65,6 +66,7 @@ class Line : public Endpoint, public MappedEndpoint {
     }
     if (found == lane.messages.end()) return Progress::Again;
     Network::Message& message = found->second;
+    if (message.taken_back && !message.landed) return Progress::Again;
     const bool lost = message.seen_from == UINT64_MAX;
     if (lost || (!network_.calm_ && network_.step_ < message.seen_from) || network_.refuses()) return Progress::Again;
     if (!near_ && !message.landed) return Progress::Again;
@@ -108,8 +110,9 @@ class Line : public Endpoint, public MappedEndpoint {
     --outgoing.posts_left;
   }
   bool begin(Incoming& incoming) override {
-    Network::Lane& lane = network_.lane(peer_, rank_, incoming.wire.channel);
-    lane.messages.at(incoming.wire.number).begun = true;
+    Network::Message& message = network_.lane(peer_, rank_, incoming.wire.channel).messages.at(incoming.wire.number);
+    if (message.taken_back) return false;
+    message.begun = true;
     return true;
   }
   void release(Incoming& incoming) override { network_.release(peer_, rank_, incoming); }
@@ -135,6 +138,7 @@ class Carrier : public Transport {
   Reach reach(int) const override { return {true, 0, 0}; }
   Endpoint& endpoint(int peer) override { return network_.endpoint(rank_, peer); }
   void progress() override { network_.progress(rank_); }
+  void quiesce() override { network_.silence(rank_); }
 
  private:
   Network& network_;
@@ -142,12 +146,13 @@ class Carrier : public Transport {
   const bool near_;
 };
 
-Network::Network(uint64_t seed, const std::vector<int>& hosts, Planted planted)
+Network::Network(uint64_t seed, const std::vector<int>& hosts, Planted planted, uint32_t first)
     : dice_(seed, 1), ranks_(hosts.size()), hosts_(hosts), planted_(planted) {
   lazy_ = dice_.one_of(std::vector<unsigned>{0, 10, 30, 70});
   room_ = dice_.one_of(std::vector<uint32_t>{1, 2, 4, 64});
   longest_ = dice_.one_of(std::vector<uint64_t>{1, 20, 100});
   lanes_.resize(ranks_ * ranks_ * kLanes);
+  for (Lane& lane : lanes_) lane.next = first;
   for (int rank = 0; rank < static_cast<int>(ranks_); ++rank) {
     for (const bool near : {true, false}) transports_.push_back(std::make_unique<Carrier>(*this, rank, near));
     for (int peer = 0; peer < static_cast<int>(ranks_); ++peer) lines_.push_back(std::make_unique<Line>(*this, rank, peer));
@@ -157,6 +162,29 @@ Network::~Network() = default;
 
 Transport& Network::transport_of(int rank, int peer) {
   return *transports_[static_cast<size_t>(rank) * 2 + (are_near(rank, peer) ? 0 : 1)];
+}
+
+std::vector<std::unique_ptr<Transport>> Network::make_transports(int rank) {
+  std::vector<std::unique_ptr<Transport>> both;
+  for (const bool near : {true, false}) both.push_back(std::make_unique<Carrier>(*this, rank, near));
+  return both;
+}
+
+void Network::silence(int rank) {
+  silent_.insert(rank);
+  std::erase_if(told_, [&](const Told& told) { return told.rank == rank; });
+  for (int peer = 0; peer < static_cast<int>(ranks_); ++peer)
+    for (int channel = 0; channel < kLanes; ++channel) {
+      Lane& out = lane(rank, peer, channel);
+      for (auto& [number, message] : out.messages) {
+        message.outgoing = nullptr;
+        message.taken_back |= message.lent && !message.begun;
+      }
+      Lane& in = lane(peer, rank, channel);
+      in.offered.clear();
+      in.asked.clear();
+      asking_.erase(pair(peer, rank) * kLanes + static_cast<size_t>(channel));
+    }
 }
 
 Endpoint& Network::endpoint(int rank, int peer) { return *lines_[pair(rank, peer)]; }
@@ -223,7 +251,7 @@ void Network::move() {
     Lane& one = lanes_[at];
     for (const auto& [number, incoming] : one.asked) {
       const auto found = one.messages.find(number);
-      if (found == one.messages.end() || found->second.landed || found->second.seen_from == UINT64_MAX) continue;
+      if (found == one.messages.end() || found->second.landed || found->second.taken_back || found->second.seen_from == UINT64_MAX) continue;
       Message& message = found->second;
       if (!calm_ && (step_ < message.seen_from || dice_.chance(lazy_))) continue;
       land(message, *incoming);

@@ -18,7 +18,7 @@
 
 namespace tutti::test::world {
 
-// The number of the first message on each lane. A few messages later the numbers pass 2^32.
+// A few messages later the numbers pass 2^32.
 inline constexpr uint32_t kFirstNumber = UINT32_MAX - 5;
 
 // Faults to plant in the network, to see that a world notices them.
@@ -33,10 +33,13 @@ enum class Planted {
 class Network {
  public:
   // hosts[r]: the host of rank r.
-  Network(uint64_t seed, const std::vector<int>& hosts, Planted planted);
+  // first: the number of the first message on each lane.
+  Network(uint64_t seed, const std::vector<int>& hosts, Planted planted, uint32_t first = kFirstNumber);
   ~Network();
   Transport& transport_of(int rank, int peer);
   Endpoint& endpoint(int rank, int peer);
+  // The same transports, for a communicator that owns what it uses: the near one, then the far one.
+  std::vector<std::unique_ptr<Transport>> make_transports(int rank);
   // Moves some of what is under way.
   void move();
   // Tells the rank which of its payloads have been read. What the transports' progress() does.
@@ -47,6 +50,8 @@ class Network {
   uint64_t events() const { return events_; }
   // From now on what these two send to each other fails.
   void cut(int a, int b);
+  // Nobody reads or writes the rank's memory any more. The others hear nothing of the rank from now on.
+  void silence(int rank);
   bool is_cut(int a, int b) const { return cut_.contains({std::min(a, b), std::max(a, b)}); }
   // "" or a promise that a rank has broken, or a message that nobody has received.
   std::string complaint() const { return complaint_; }
@@ -62,7 +67,7 @@ class Network {
     const std::byte* lent = nullptr;            // else: the sender's memory
     std::byte* delivered = nullptr;             // else: the reader's, written by the sender
     Outgoing* outgoing = nullptr;               // it is told when `lent` is no longer read
-    bool landed = false, shown = false, begun = false;
+    bool landed = false, shown = false, begun = false, taken_back = false;
     uint64_t seen_from = 0;                     // the step from which it is seen
   };
   // What goes from one rank to another on one channel.
@@ -70,7 +75,7 @@ class Network {
     std::map<uint32_t, Message> messages;
     std::map<uint32_t, Incoming*> offered, asked;  // by the reader: offer(), and receive() of the far transport
     std::set<uint32_t> released;                   // beyond `next`
-    uint32_t next = kFirstNumber;                  // all messages before are released
+    uint32_t next = 0;                             // all messages before are released
   };
   // A payload that has been read. Its sender learns that from progress().
   struct Told {
@@ -104,6 +109,7 @@ class Network {
   std::deque<std::vector<std::byte>> held_;
   std::vector<Told> told_;
   std::set<std::pair<int, int>> cut_;
+  std::set<int> silent_;
   std::vector<std::unique_ptr<Transport>> transports_;  // near and far of each rank
   std::vector<std::unique_ptr<Endpoint>> lines_;        // [rank * ranks + peer]
   std::string complaint_;

@@ -33,6 +33,13 @@ class Part {
   Part(const Call& call, int rank, int ranks, Dice& dice);
   // Writes the addresses and layouts of the buffers to the operation.
   void aim(Operation& operation) const;
+  // The buffers as a caller passes them. Counts and starts are those of the V calls.
+  const std::byte* input() const { return input_; }
+  std::byte* output() const { return output_; }
+  const std::vector<size_t>& in_counts() const { return in_counts_; }
+  const std::vector<size_t>& out_counts() const { return out_counts_; }
+  const std::vector<size_t>& in_starts() const { return in_starts_; }
+  const std::vector<size_t>& out_starts() const { return out_starts_; }
   // "" or what is wrong with the buffers. Then overwrites them.
   std::string check_and_spoil();
   // "" or that a byte has changed since then.

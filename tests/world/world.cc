@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "lib/sched/select.h"
-#include "tests/world/part.h"
+#include "tests/world/draw.h"
 
 namespace tutti::test::world {
 namespace {
@@ -27,9 +27,6 @@ class World {
     unsigned eagerness = 100;  // percent of its turns that it takes
   };
 
-  void choose_ranks();
-  Call choose_call();
-  std::vector<size_t> choose_counts(size_t number, bool alike);
   void make_plans();
   void drop_dependency();
   // Both say whether anything happened.
@@ -44,13 +41,11 @@ class World {
   void complain(int rank, const std::string& text) {
     if (outcome_.wrong.empty()) outcome_.wrong = concat("rank ", rank, ": ", text);
   }
-  std::string text_of(const Call& call) const;
 
   const Options options_;
   Dice dice_;
-  int number_ = 0;
-  std::vector<int> hosts_;
-  std::unique_ptr<Topology> topology_;
+  const Places places_;
+  const int number_ = places_.ranks();
   std::unique_ptr<Network> network_;
   std::vector<Call> calls_;
   std::vector<size_t> rounds_;     // which of calls_ each round makes: the same call may come again, as in a training loop
@@ -63,11 +58,12 @@ class World {
   Outcome outcome_;
 };
 
-World::World(uint64_t seed, const Options& options) : options_(options), dice_(seed, 2) {
-  choose_ranks();
-  network_ = std::make_unique<Network>(seed, hosts_, options.planted);
+World::World(uint64_t seed, const Options& options) : options_(options), dice_(seed, 2), places_(draw_places(dice_)) {
+  ranks_.resize(static_cast<size_t>(number_));
+  for (Rank& rank : ranks_) rank.eagerness = draw_eagerness(dice_);
+  network_ = std::make_unique<Network>(seed, places_.hosts, options.planted);
   const int calls = dice_.between(1, 3);
-  for (int i = 0; i < calls; ++i) calls_.push_back(choose_call());
+  for (int i = 0; i < calls; ++i) calls_.push_back(draw_call(dice_, places_));
   const int rounds = calls + dice_.between(0, 3);
   for (int i = 0; i < rounds; ++i) rounds_.push_back(i < calls ? static_cast<size_t>(i) : dice_.below(calls_.size()));
   for (const size_t call : rounds_) {
@@ -79,72 +75,11 @@ World::World(uint64_t seed, const Options& options) : options_(options), dice_(s
   if (sound && number_ > 1 && dice_.chance(15)) cut_at_ = static_cast<uint64_t>(dice_.spread(1, 3000));
 }
 
-void World::choose_ranks() {
-  number_ = dice_.chance(80) ? dice_.between(1, 6) : dice_.between(7, 16);
-  std::string sizes;
-  int host = 0;
-  const unsigned joined = dice_.one_of(std::vector<unsigned>{0, 50, 100});
-  int here = 0;
-  for (int rank = 0; rank < number_; ++rank) {
-    if (rank > 0 && !dice_.chance(joined)) {
-      sizes += concat(sizes.empty() ? "" : "+", here);
-      here = 0;
-      ++host;
-    }
-    hosts_.push_back(host);
-    ++here;
-  }
-  sizes += concat(sizes.empty() ? "" : "+", here);
-  Result<Topology> topology = Topology::synthetic(concat("host:", host + 1, " core:", sizes));
-  topology_ = std::make_unique<Topology>(host == 0 ? Topology::flat(number_) : topology.value());
-  ranks_.resize(static_cast<size_t>(number_));
-  for (Rank& rank : ranks_) rank.eagerness = dice_.one_of(std::vector<unsigned>{100, 100, 50, 10});
-}
-
-std::vector<size_t> World::choose_counts(size_t number, bool alike) {
-  const auto one = [&]() -> size_t {
-    if (dice_.chance(15)) return 0;
-    if (dice_.chance(10)) return static_cast<size_t>(dice_.between(1000, 5000));
-    return static_cast<size_t>(dice_.spread(1, dice_.chance(70) ? 60 : 4000));
-  };
-  std::vector<size_t> counts(number, one());
-  if (!alike)
-    for (size_t& count : counts) count = one();
-  return counts;
-}
-
-Call World::choose_call() {
-  Call call;
-  for (;;) {
-    call.collective = static_cast<Collective>(dice_.below(kCollectives));
-    call.root = has_root(call.collective) ? static_cast<int>(dice_.below(static_cast<uint64_t>(number_))) : 0;
-    const bool blocks = blocks_of(call.collective, 2) > 1;
-    call.uniform = !blocks || dice_.chance(60);
-    call.paired = !call.uniform && call.collective == Collective::AlltoAll;
-    std::vector<const Algorithm*> able;
-    for (const Algorithm& algorithm : all_algorithms())
-      if (algorithm.applies({call.collective, call.root, 0, number_, false, call.uniform, *topology_})) able.push_back(&algorithm);
-    if (able.empty()) continue;
-    call.algorithm = dice_.one_of(able);
-    break;
-  }
-  const bool may_be_in_place = call.algorithm->applies({call.collective, call.root, 0, number_, true, call.uniform, *topology_});
-  for (int rank = 0; rank < number_; ++rank)
-    call.in_place.push_back(may_be_in_place && (!has_root(call.collective) || rank == call.root) && dice_.chance(50));
-  call.type = static_cast<tuttiDataType_t>(dice_.below(kTypes));
-  if (reduces(call.collective)) call.op = static_cast<int>(dice_.below(kOps));
-  call.exact = number_ <= 8 && dice_.chance(50);
-  call.streaming = dice_.chance(30);
-  const size_t n = static_cast<size_t>(number_);
-  call.counts = choose_counts(call.paired ? n * n : blocks_of(call.collective, number_), call.uniform);
-  return call;
-}
-
 void World::make_plans() {
   for (const Call& call : calls_)
     for (int rank = 0; rank < number_; ++rank)
       programs_.push_back(program_of(*call.algorithm, {call.collective, call.root, rank, number_, call.in_place[static_cast<size_t>(rank)],
-                                                       call.uniform, *topology_}));
+                                                       call.uniform, places_.topology}));
   if (options_.drop_dependency) drop_dependency();
   size_t least = 8;
   for (const Program& program : programs_) least = std::max(least, size_t{program.largest_message} * 8);
@@ -278,13 +213,6 @@ bool World::step(int r) {
   return moved || progress != Progress::Again;
 }
 
-std::string World::text_of(const Call& call) const {
-  return concat(call.algorithm->name, " ", name_of(call.collective), " ", test::name_of(call.type),
-                reduces(call.collective) ? concat(" ", test::name_of_op(call.op)) : "",
-                has_root(call.collective) ? concat(" root ", call.root) : "",
-                call.uniform ? concat(" count ", call.counts[0]) : " of unequal blocks");
-}
-
 Outcome World::run() {
   constexpr uint64_t kMost = 2'000'000, kCalmAfter = 6000;
   constexpr int kQuiet = 50;
@@ -323,7 +251,7 @@ Outcome World::run() {
   for (int r = 0; r < number_ && outcome_.wrong.empty(); ++r)
     for (const std::unique_ptr<Part>& part : ranks_[static_cast<size_t>(r)].parts)
       if (const std::string changed = part ? part->changed() : ""; !changed.empty()) complain(r, changed);
-  outcome_.what = concat(number_, " ranks on ", hosts_.back() + 1, " hosts, tiles of ", tile_bytes_, ", ", window_, " at once");
+  outcome_.what = concat(number_, " ranks on ", places_.hosts.back() + 1, " hosts, tiles of ", tile_bytes_, ", ", window_, " at once");
   for (const size_t call : rounds_) outcome_.what += concat("; ", text_of(calls_[call]));
   return outcome_;
 }

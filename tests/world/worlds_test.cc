@@ -6,7 +6,7 @@
 
 #include "lib/base/clock.h"
 #include "tests/catch.h"
-#include "tests/world/world.h"
+#include "tests/world/comms.h"
 
 using namespace tutti;
 using namespace tutti::test::world;
@@ -46,12 +46,33 @@ TEST_CASE("worlds from seeds give the right results") {
               static_cast<unsigned long long>(calls), static_cast<unsigned long long>(steps), static_cast<double>(number) / seconds);
 }
 
+TEST_CASE("communicators from seeds end as they have to") {
+  const uint64_t first = number_from("WORLD_SEED", 1), number = number_from("WORLDS", 3000);
+  const int64_t begin = now_ns();
+  uint64_t calls = 0, failed = 0;
+  for (uint64_t seed = first; seed < first + number; ++seed) {
+    const Trouble trouble = static_cast<Trouble>(tutti::test::hash(seed) % 4);
+    const Outcome outcome = run_comms(seed, trouble);
+    INFO("WORLDS=1 WORLD_SEED=" << seed << " repeats it, trouble " << static_cast<int>(trouble) << ": " << outcome.what);
+    REQUIRE(outcome.wrong == "");
+    calls += static_cast<uint64_t>(outcome.calls);
+    failed += outcome.cut;
+  }
+  if (number >= 1000) CHECK(failed > number / 10);
+  const double seconds = static_cast<double>(now_ns() - begin) * 1e-9;
+  std::printf("worlds: %llu of communicators from seed %llu, %llu failed as they had to; %llu batches of a rank; %.0f worlds a second\n",
+              static_cast<unsigned long long>(number), static_cast<unsigned long long>(first), static_cast<unsigned long long>(failed),
+              static_cast<unsigned long long>(calls), static_cast<double>(number) / seconds);
+}
+
 TEST_CASE("a seed repeats its world") {
   for (uint64_t seed = 1; seed < 50; ++seed) {
     const Outcome one = run_world(seed), other = run_world(seed);
     CHECK(one.steps == other.steps);
     CHECK(one.calls == other.calls);
     CHECK(one.what == other.what);
+    const Trouble trouble = static_cast<Trouble>(seed % 4);
+    CHECK(run_comms(seed, trouble).steps == run_comms(seed, trouble).steps);
   }
 }
 
