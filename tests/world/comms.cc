@@ -159,7 +159,12 @@ void Comms::draw_rounds() {
   for (int i = 0; i < count; ++i) {
     if (i > 0 && dice_.chance(50)) {  // the same once more, as in a training loop
       rounds_.push_back(rounds_[dice_.below(rounds_.size())]);
-      for (Call& call : rounds_.back().collectives) call.seed = dice_.next();
+      for (Call& call : rounds_.back().collectives) {
+        call.seed = dice_.next();
+        if (std::find(call.in_place.begin(), call.in_place.end(), true) == call.in_place.end()) continue;
+        for (size_t rank = 0; rank < call.in_place.size(); ++rank)  // the same call, in place or not
+          if (!has_root(call.collective) || static_cast<int>(rank) == call.root) call.in_place[rank] = dice_.chance(50);
+      }
       continue;
     }
     Round& round = rounds_.emplace_back();
