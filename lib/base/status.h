@@ -12,18 +12,9 @@
 #include <string>
 #include <utility>
 
-namespace tutti {
+#include "lib/base/code.h"
 
-enum class Code : int {
-  Success = 0,
-  DeviceError = 1,
-  SystemError = 2,
-  InternalError = 3,
-  InvalidArgument = 4,
-  InvalidUsage = 5,
-  RemoteError = 6,
-  InProgress = 7,
-};
+namespace tutti {
 
 // The arguments, streamed one after the other.
 template <typename... Args>

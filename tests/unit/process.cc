@@ -2,7 +2,7 @@
 // under which this runs too, may not wipe memory as Linux does.)
 #include "lib/base/process.h"
 
-#include "lib/api/handles.h"
+#include "lib/api/front/handles.h"
 #include "tests/catch.h"
 #include "tests/unit/child.h"
 
@@ -36,7 +36,7 @@ TEST_CASE("wiped memory is zeroed in a child and in a grandchild") {
 
 TEST_CASE("a handle of the parent is none in a child") {
   int object = 0;
-  auto* const table = HandleTable<int, 100>::make();
+  auto* const table = front::HandleTable<int, 100>::make();
   const uintptr_t handle = table->insert(&object);
   CHECK(in_child([&] { return !table->acquire(handle) && !table->enter(handle) && !table->remove(handle); }));
   CHECK(table->remove(handle) == &object);
