@@ -1,5 +1,6 @@
 // stream: the front's calls about host streams.
 #include "lib/api/front/entry.h"
+#include "lib/comm/host_stream.h"
 
 namespace tutti::front {
 
@@ -7,7 +8,7 @@ Code stream_create(HandleOut stream, const Caller& caller) noexcept {
   return enter(caller, [&]() -> Status {
     if (!stream) return null_argument(caller.door->names.stream);
     write_handle(stream, 0);
-    Result<std::unique_ptr<Stream>> object = Stream::start();
+    Result<std::unique_ptr<Stream>> object = HostStream::start();
     if (!object.ok()) return object.status();
     const uintptr_t handle = stream_table().insert(object.value().get());
     if (handle == 0) return fail(Code::InvalidUsage, "too many streams in this process (", kMostStreams, ")");
