@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # install: what a packager and a user see: the tree is installed into a fresh prefix, a C99 program is built against it by
-# pkg-config and by CMake and run, and the library exports exactly the calls that tutti.h declares.
+# pkg-config and by CMake and run, and the library exports exactly the calls that tutti.h declares, and the front's for other doors.
 #
 # Run by meson test with: source root, build root, C compiler, C++ compiler, and whether the build has a sanitizer. Exit
 # status 77 (skipped): no cmake.
@@ -65,15 +65,19 @@ def check_symbols(install, source):
     text = (source / 'include/tutti/tutti.h').read_text()
     declared = sorted(re.findall(r'^TUTTI_API [^;(]*?(\w+)\(', text, re.MULTILINE))
     demand(declared == sorted(listed), f'tutti.h and symbols.txt differ: {sorted(set(declared) ^ set(listed))}')
-    exported = set()
-    for line in run(['nm', '-D', '--defined-only', install.library]).splitlines():
-        kind, name = line.split()[-2:]
+    front = set(re.findall(r'^(?:Code|const char\*) (\w+)\(', (source / 'lib/api/front/front.h').read_text(), re.MULTILINE))
+    demand('all_reduce' in front, f'front.h declares only {sorted(front)}')
+    exported, private = set(), set()
+    for line in run(['nm', '-DC', '--defined-only', install.library]).splitlines():
+        kind, name = line.split(maxsplit=2)[1:]
         if kind == 'A' and name.startswith('TUTTI_'):  # the name of a version itself
             continue
-        match = re.fullmatch(r'(\w+)@@TUTTI_[0-9.]+', name)
+        match = (re.fullmatch(r'(\w+)@@TUTTI_[0-9.]+', name) or
+                 re.fullmatch(r'tutti::front::(\w+)\(.*\)@@TUTTI_PRIVATE_[0-9.]+_[0-9a-f]{12}', name))
         demand(match, f'the library exports {name}, which has no version')
-        exported.add(match.group(1))
+        (private if '@@TUTTI_PRIVATE_' in name else exported).add(match.group(1))
     demand(exported == set(listed), f'exported and declared calls differ: {sorted(exported ^ set(listed))}')
+    demand(private == front, f'what is exported for doors, and front.h, differ: {sorted(private ^ front)}')
     dynamic = run(['readelf', '-d', install.library])
     demand('Library soname: [libtutti.so.1]' in dynamic, f'SONAME is not libtutti.so.1:\n{dynamic}')
     demand('RUNPATH' not in dynamic and 'RPATH' not in dynamic, f'the library carries a search path:\n{dynamic}')
