@@ -35,18 +35,18 @@ struct Heap {
   Descriptor descriptor;
   HeapFile file;
   // A part of the file, or memory of its own. Its map node moves between `free` and `blocks`, so freeing needs no memory.
-  struct Place {
+  struct Piece {
     size_t bytes;
     ProcessToken owner;
     bool in_file;
   };
-  using Places = std::map<std::byte*, Place>;
-  Places free;    // parts of the file, no two adjacent
-  Places blocks;  // what is allocated: a pointer that is not here is refused
+  using Pieces = std::map<std::byte*, Piece>;
+  Pieces free;    // parts of the file, no two adjacent
+  Pieces blocks;  // what is allocated: a pointer that is not here is refused
 
   void open();
   std::byte* take(size_t bytes);
-  void give_back(Places::node_type block);
+  void give_back(Pieces::node_type block);
 };
 
 Heap& heap() {
@@ -81,14 +81,14 @@ void Heap::open() {
   (void)madvise(base, bytes, MADV_HUGEPAGE);  // as far as the system has large pages for shared memory
   descriptor = std::move(made.value());
   file = {descriptor.get(), static_cast<std::byte*>(base), bytes};
-  free.emplace(file.base, Place{bytes, owner, true});
+  free.emplace(file.base, Piece{bytes, owner, true});
 }
 
 // The first place that fits. Null: none.
 std::byte* Heap::take(size_t bytes) {
   for (auto entry = free.begin(); entry != free.end(); ++entry) {
     if (entry->second.bytes < bytes) continue;
-    Places::node_type place = free.extract(entry);
+    Pieces::node_type place = free.extract(entry);
     std::byte* const taken = place.key();
     if (place.mapped().bytes > bytes) {
       place.key() += bytes;
@@ -100,7 +100,7 @@ std::byte* Heap::take(size_t bytes) {
   return nullptr;
 }
 
-void Heap::give_back(Places::node_type block) {
+void Heap::give_back(Pieces::node_type block) {
   size_t& bytes = block.mapped().bytes;
   auto next = free.lower_bound(block.key());
   if (next != free.end() && next->first == block.key() + bytes) {
@@ -125,8 +125,8 @@ Result<void*> allocate_shared(size_t bytes) {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
   all.open();
-  Heap::Places made{{nullptr, {whole, all.owner, true}}};  // may throw; nothing is taken yet
-  Heap::Places::node_type block = made.extract(made.begin());
+  Heap::Pieces made{{nullptr, {whole, all.owner, true}}};  // may throw; nothing is taken yet
+  Heap::Pieces::node_type block = made.extract(made.begin());
   block.key() = g_unshared ? nullptr : all.take(whole);
   if (!block.key()) {
     void* const own = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -140,7 +140,7 @@ Result<void*> allocate_shared(size_t bytes) {
 bool free_shared(void* pointer) {
   Heap& all = heap();
   std::lock_guard lock(all.mutex);
-  Heap::Places::node_type block = all.blocks.extract(static_cast<std::byte*>(pointer));
+  Heap::Pieces::node_type block = all.blocks.extract(static_cast<std::byte*>(pointer));
   if (block.empty()) return false;
   const size_t bytes = block.mapped().bytes;
   // A child that frees its parent's memory unmaps it in the child only.

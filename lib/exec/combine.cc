@@ -7,7 +7,7 @@ namespace tutti {
 
 // The result goes to the place of `to` in the buffers (of the work itself, or of the copy that it is for), and to payloads_.
 void Execution::combine_all(Instance& instance, const PlanWork& work, const PlanWork& to) {
-  const Place& whole = place(instance, to);
+  const Extent& whole = extent(instance, to);
   if (whole.one) {
     combine_run(instance, work, to, {whole.element, whole.count}, 0,
                 [&](uint32_t source) { return instance.sources[source].element; });

@@ -86,8 +86,8 @@ void Execution::lay_out(Instance& instance) {
     instance.shape = shape_;
     instance.started.resize(plan.works.size());
     instance.waiting = plan.dependencies;
-    instance.sendings.assign(plan.groups.size(), {});
-    for (Sending& sending : instance.sendings) sending.streamed = operation_.streaming;
+    instance.payloads.assign(plan.groups.size(), {});
+    for (Payload& payload : instance.payloads) payload.streamed = operation_.streaming;
     instance.postings.assign(plan.targets.size(), {instance.turn - 1, 0});
     instance.receivings.assign(plan.incomings, {});
     instance.works.resize(plan.works.size());
@@ -98,12 +98,12 @@ void Execution::lay_out(Instance& instance) {
   size_t landing_bytes = 0;
   for (size_t w = 0; w < plan.works.size(); ++w) {
     const PlanWork& work = plan.works[w];
-    instance.works[w] = place_of(instance, work.ref, work.chunks);
+    instance.works[w] = extent_of(instance, work.ref, work.chunks);
     if (work.kind == Work::Kind::Send) continue;
     for (uint32_t i = work.first; i < work.first + work.count; ++i) {
       const PlanSource& source = plan.sources[i];
       if (!source.endpoint) {
-        instance.sources[i] = place_of(instance, source.ref, work.chunks);
+        instance.sources[i] = extent_of(instance, source.ref, work.chunks);
         continue;
       }
       Receiving& receiving = instance.receivings[source.incoming];
@@ -186,14 +186,14 @@ Range Execution::locate(const Instance& instance, Ref ref, uint32_t run) const {
   return {packed + range.begin - whole.begin, range.count};
 }
 
-Execution::Place Execution::place_of(const Instance& instance, Ref ref, uint32_t chunks) const {
-  Place place{0, 0, ref.chunk % tiling_.pieces + chunks <= tiling_.pieces};
+Execution::Extent Execution::extent_of(const Instance& instance, Ref ref, uint32_t chunks) const {
+  Extent extent{0, 0, ref.chunk % tiling_.pieces + chunks <= tiling_.pieces};
   for_each_block(ref, chunks, [&](uint32_t offset, uint32_t run) {
     const Range range = locate(instance, {ref.buffer, ref.chunk + offset}, run);
-    place.element = range.begin;
-    place.count += range.count;
+    extent.element = range.begin;
+    extent.count += range.count;
   });
-  return place;
+  return extent;
 }
 
 // Whether a message belongs to this call and has the expected length. If not, notes what came.
@@ -250,7 +250,7 @@ bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
 Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   Receiving* const receivings = instance.receivings.data();
-  const size_t bytes = place(instance, work).count * element_bytes_;
+  const size_t bytes = extent(instance, work).count * element_bytes_;
   bool all = true, lent = false;
   for (uint32_t i = 0; i < work.count; ++i) {
     const PlanSource& source = sources[i];
@@ -300,7 +300,7 @@ inline void Execution::expect(Instance& instance, const PlanWork& work, const Pl
   receiving.wire.number = lanes_[source.lane].receive_base + receiving.number;
   if (work.count > 1) return;
   // A message that is all of the result may come straight to its place.
-  const Place& whole = place(instance, work);
+  const Extent& whole = extent(instance, work);
   if (!whole.one) return;
   receiving.landing = address(instance, work.ref.buffer, whole.element);
   receiving.capacity = static_cast<uint32_t>(whole.count * element_bytes_);
@@ -321,7 +321,7 @@ std::vector<int> Execution::waiting_for() const {
       } else {
         for (uint32_t g = work.first; g < work.first + work.count; ++g)
           for (uint32_t t = plan.groups[g].first; t < plan.groups[g].first + plan.groups[g].count; ++t)
-            if (instance.postings[t].turn != instance.turn || instance.sendings[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
+            if (instance.postings[t].turn != instance.turn || instance.payloads[g].outstanding > 0) peers.push_back(plan.targets[t].peer);
       }
     }
   }

@@ -67,7 +67,7 @@ class Execution {
 
  private:
   struct Instance;
-  struct Sending : Outgoing {
+  struct Payload : Outgoing {
     Execution* execution;
     Instance* instance;
     const PlanWork* work;      // the Send; null: not started
@@ -83,7 +83,7 @@ class Execution {
   };
   // Where a run lies, in elements from its buffer's base. Runs over several blocks lie in several places: `one` is false, and
   // only `count` holds (of all together).
-  struct Place {
+  struct Extent {
     size_t element, count;
     bool one;
   };
@@ -98,9 +98,9 @@ class Execution {
     uint32_t moved = kNoWork;         // the copy that has been done together with the work that is finished next
     std::vector<uint32_t> started;    // works under way, the first started_count
     std::vector<uint32_t> waiting;    // per work: dependencies left
-    std::vector<Place> works;         // per work: of its ref
-    std::vector<Place> sources;       // per source: of its ref, local ones
-    std::vector<Sending> sendings;    // per post group
+    std::vector<Extent> works;         // per work: of its ref
+    std::vector<Extent> sources;       // per source: of its ref, local ones
+    std::vector<Payload> payloads;    // per post group
     uint32_t turn = 0;                // counts the tiles
     std::vector<Posting> postings;    // per target
     std::vector<Receiving> receivings;
@@ -116,7 +116,7 @@ class Execution {
   void lay_out(Instance& instance);
   void finish(Instance& instance, const PlanWork& work);
   Progress send(Instance& instance, const PlanWork& work, bool& moved);
-  Progress post(Instance& instance, Sending& sending, uint32_t target);
+  Progress post(Instance& instance, Payload& payload, uint32_t target);
   Wire wire_of(const Instance& instance, uint32_t target) const {
     const PlanTarget& to = operation_.plan->targets[target];
     return {lanes_[to.lane].send_base + instance.postings[target].number, to.channel, operation_.number,
@@ -139,11 +139,11 @@ class Execution {
   void combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const;
   void divide_output(const Instance& instance) const;
   void start_send(Instance& instance, const PlanWork& work, uint32_t group);
-  void set_payload(Sending& sending);
+  void set_payload(Payload& payload);
   static void pack(Outgoing& outgoing, std::byte* to);
   static void pack_combined(Outgoing& outgoing, std::byte* to);
 
-  const Place& place(const Instance& instance, const PlanWork& work) const {
+  const Extent& extent(const Instance& instance, const PlanWork& work) const {
     return instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];
   }
   const Layout& layout_of(Buffer buffer) const {
@@ -158,7 +158,7 @@ class Execution {
     return reinterpret_cast<std::byte*>(reinterpret_cast<uintptr_t>(base_of(instance, buffer)) + element * element_bytes_);
   }
   Range locate(const Instance& instance, Ref ref, uint32_t run) const;  // run: within one block
-  Place place_of(const Instance& instance, Ref ref, uint32_t chunks) const;
+  Extent extent_of(const Instance& instance, Ref ref, uint32_t chunks) const;
   // Visits a run block by block: within one block, a run of chunks is one range of elements.
   template <typename Visit>  // visit(chunk offset in the run, chunks)
   void for_each_block(Ref ref, uint32_t chunks, Visit visit) const {

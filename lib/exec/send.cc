@@ -23,12 +23,12 @@ void scale_into_slot(std::byte* to, const std::byte* from, size_t count, const S
 }  // namespace
 
 void Execution::pack(Outgoing& outgoing, std::byte* to) {
-  const Sending& sending = static_cast<Sending&>(outgoing);
-  const Execution& self = *sending.execution;
-  const Ref ref = sending.work->ref;
-  self.for_each_block(ref, sending.work->chunks, [&](uint32_t offset, uint32_t run) {
-    const Range range = self.locate(*sending.instance, {ref.buffer, ref.chunk + offset}, run);
-    const std::byte* from = self.address(*sending.instance, ref.buffer, range.begin);
+  const Payload& payload = static_cast<Payload&>(outgoing);
+  const Execution& self = *payload.execution;
+  const Ref ref = payload.work->ref;
+  self.for_each_block(ref, payload.work->chunks, [&](uint32_t offset, uint32_t run) {
+    const Range range = self.locate(*payload.instance, {ref.buffer, ref.chunk + offset}, run);
+    const std::byte* from = self.address(*payload.instance, ref.buffer, range.begin);
     const size_t bytes = range.count * self.element_bytes_;
     if (self.operation_.scale && ref.buffer == Buffer::Input) {
       scale_into_slot(to, from, range.count, *self.operation_.scale);
@@ -41,41 +41,41 @@ void Execution::pack(Outgoing& outgoing, std::byte* to) {
 
 // The result goes where it belongs and into the payload at once.
 void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
-  Sending& sending = static_cast<Sending&>(outgoing);
-  Execution& self = *sending.execution;
+  Payload& payload = static_cast<Payload&>(outgoing);
+  Execution& self = *payload.execution;
   self.payloads_.push_back({to});
-  self.combine_all(*sending.instance, *sending.combine, *sending.combine);
-  self.set_payload(sending);  // for what is still to be posted
+  self.combine_all(*payload.instance, *payload.combine, *payload.combine);
+  self.set_payload(payload);  // for what is still to be posted
 }
 
-void Execution::set_payload(Sending& sending) {
-  const Ref ref = sending.work->ref;
-  const Place& whole = place(*sending.instance, *sending.work);
+void Execution::set_payload(Payload& payload) {
+  const Ref ref = payload.work->ref;
+  const Extent& whole = extent(*payload.instance, *payload.work);
   const bool scaled = operation_.scale && ref.buffer == Buffer::Input;
-  sending.bytes = whole.count * element_bytes_;
-  sending.combine = nullptr;
-  sending.contiguous = nullptr;
-  sending.pack = &Execution::pack;
-  if (whole.one && !scaled) sending.contiguous = address(*sending.instance, ref.buffer, whole.element);
-  if (sending.bytes == 0) sending.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
+  payload.bytes = whole.count * element_bytes_;
+  payload.combine = nullptr;
+  payload.contiguous = nullptr;
+  payload.pack = &Execution::pack;
+  if (whole.one && !scaled) payload.contiguous = address(*payload.instance, ref.buffer, whole.element);
+  if (payload.bytes == 0) payload.contiguous = reinterpret_cast<const std::byte*>(this);  // never read; no null for memcpy
 }
 
 void Execution::start_send(Instance& instance, const PlanWork& work, uint32_t group) {
-  Sending& sending = instance.sendings[group];
-  sending.execution = this;
-  sending.instance = &instance;
-  sending.work = &work;
-  sending.posts_left = operation_.plan->groups[group].count;
-  sending.outstanding = 0;
-  sending.handle = 0;
-  set_payload(sending);
+  Payload& payload = instance.payloads[group];
+  payload.execution = this;
+  payload.instance = &instance;
+  payload.work = &work;
+  payload.posts_left = operation_.plan->groups[group].count;
+  payload.outstanding = 0;
+  payload.handle = 0;
+  set_payload(payload);
 }
 
-Progress Execution::post(Instance& instance, Sending& sending, uint32_t index) {
+Progress Execution::post(Instance& instance, Payload& payload, uint32_t index) {
   const PlanTarget& target = operation_.plan->targets[index];
   if (!operation_.paired || instance.tile < lanes_[target.lane].send_tiles) {
     const Wire wire = wire_of(instance, index);
-    const Progress progress = target.endpoint->post(sending, wire);
+    const Progress progress = target.endpoint->post(payload, wire);
     if (progress == Progress::Failed) {
       failed_peer_ = target.peer;
       failure_ = target.endpoint->failure();
@@ -91,18 +91,18 @@ Progress Execution::send(Instance& instance, const PlanWork& work, bool& moved) 
   const PostGroup* const groups = operation_.plan->groups.data();
   bool all = true;
   for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) {
-    Sending& sending = instance.sendings[g];
-    if (!sending.work) start_send(instance, work, g);
+    Payload& payload = instance.payloads[g];
+    if (!payload.work) start_send(instance, work, g);
     for (uint32_t i = groups[g].first, end = i + groups[g].count; i < end; ++i) {
       if (instance.postings[i].turn == instance.turn) continue;
-      const Progress progress = post(instance, sending, i);
+      const Progress progress = post(instance, payload, i);
       if (progress == Progress::Failed) return progress;
       progress == Progress::Done ? moved = true : all = false;
     }
-    all &= sending.outstanding == 0;
+    all &= payload.outstanding == 0;
   }
   if (!all) return Progress::Again;
-  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) instance.sendings[g].work = nullptr;
+  for (uint32_t g = work.first, last = work.first + work.count; g < last; ++g) instance.payloads[g].work = nullptr;
   return Progress::Done;
 }
 
@@ -112,15 +112,15 @@ bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
   const Plan& plan = *operation_.plan;
   const PlanWork& next = plan.works[work.into_send];
   const PostGroup& group = plan.groups[next.first];
-  if (!group.copies || operation_.paired || place(instance, work).count == 0) return false;
+  if (!group.copies || operation_.paired || extent(instance, work).count == 0) return false;
   start_send(instance, next, next.first);
-  Sending& sending = instance.sendings[next.first];
+  Payload& payload = instance.payloads[next.first];
   payloads_.clear();
   claimed_.clear();
   uint32_t other = group.first + group.count;  // the first target that has not said where it wants it
   for (uint32_t i = group.first + group.count; i-- > group.first;) {
     MappedEndpoint* const mapped = plan.targets[i].mapped;
-    std::byte* const to = mapped && sending.bytes >= mapped->least_bytes() ? mapped->claim(wire_of(instance, i), sending.bytes) : nullptr;
+    std::byte* const to = mapped && payload.bytes >= mapped->least_bytes() ? mapped->claim(wire_of(instance, i), payload.bytes) : nullptr;
     if (!to) {
       other = i;
       continue;
@@ -130,21 +130,21 @@ bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
   }
   bool done = false;
   if (other < group.first + group.count) {
-    sending.combine = &work;
-    sending.contiguous = nullptr;
-    sending.pack = &Execution::pack_combined;
-    done = post(instance, sending, other) == Progress::Done;
+    payload.combine = &work;
+    payload.contiguous = nullptr;
+    payload.pack = &Execution::pack_combined;
+    done = post(instance, payload, other) == Progress::Done;
   }
   if (!done) {
-    set_payload(sending);
+    set_payload(payload);
     if (claimed_.empty()) {
-      sending.work = nullptr;
+      payload.work = nullptr;
       return false;
     }
     combine_all(instance, work, work);
   }
   for (const uint32_t i : claimed_) {
-    plan.targets[i].mapped->deliver(sending, wire_of(instance, i));
+    plan.targets[i].mapped->deliver(payload, wire_of(instance, i));
     instance.postings[i].turn = instance.turn;
   }
   return true;

@@ -20,7 +20,7 @@
 
 #include "tools/failure.h"
 #include "tools/launch/children.h"
-#include "tools/launch/exchange.h"
+#include "tools/launch/id_socket.h"
 #include "tools/launch/pinning.h"
 #include "tools/launch/pmix.h"
 
@@ -229,8 +229,8 @@ int run_launched(const std::string& program, const Launch& how, const Launcher& 
     return 1;
   }
   if (job.process == 0 && !make_id(program, job.id)) return 1;
-  const std::string trouble = one_host ? exchange_id(job_key(launcher), job.process, job.processes, job.id)
-                                       : exchange_id_by_pmix(job.process, job.id);
+  const std::string trouble = one_host ? pass_id(job_key(launcher), job.process, job.processes, job.id)
+                                       : pass_id_by_pmix(job.process, job.id);
   if (!trouble.empty()) {
     std::fprintf(stderr, "%s: rank %d: %s\n", program.c_str(), job.process, trouble.c_str());
     return 1;

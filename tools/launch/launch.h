@@ -4,7 +4,7 @@
 //  - One process: nothing is to be done.
 //  - Forked (-p N): this process forks N children and watches them. Child 0 makes the id, in memory that all share.
 //  - A launcher (mpirun, srun, torchrun, tutti-run): the environment says which process this is. With TUTTI_COMM_ID every process makes the
-//    same id by itself. Otherwise process 0 passes it to the others: on one host over a unix socket (exchange.h), on several by the
+//    same id by itself. Otherwise process 0 passes it to the others: on one host over a unix socket (id_socket.h), on several by the
 //    launcher's PMIx (pmix.h) or at the address that torchrun names.
 #pragma once
 #include <functional>

@@ -63,7 +63,7 @@ std::string load(Pmix& pmix) {
   return complete ? "" : "libpmix.so.2 is not a PMIx client library";
 }
 
-std::string exchange(const Pmix& pmix, const Process& self, int process, tuttiUniqueId& id) {
+std::string pass(const Pmix& pmix, const Process& self, int process, tuttiUniqueId& id) {
   const auto failed = [&](const char* what, int code) { return std::string(what) + ": " + pmix.text(code); };
   if (process == 0) {
     Value value{};
@@ -95,12 +95,12 @@ std::string exchange(const Pmix& pmix, const Process& self, int process, tuttiUn
 
 bool pmix_offered() { return std::getenv("PMIX_NAMESPACE") && std::getenv("PMIX_RANK"); }
 
-std::string exchange_id_by_pmix(int process, tuttiUniqueId& id) {
+std::string pass_id_by_pmix(int process, tuttiUniqueId& id) {
   Pmix pmix{};
   if (std::string trouble = load(pmix); !trouble.empty()) return trouble;
   Process self{};
   if (const int code = pmix.init(&self, nullptr, 0); code != kSuccess) return std::string("PMIx_Init: ") + pmix.text(code);
-  std::string trouble = exchange(pmix, self, process, id);
+  std::string trouble = pass(pmix, self, process, id);
   pmix.finalize(nullptr, 0);
   return trouble;
 }

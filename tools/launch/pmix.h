@@ -12,6 +12,6 @@ namespace tutti::tool {
 // Whether the launcher runs such a server for this process.
 bool pmix_offered();
 // Process 0 gives `id`, the others receive it. All call it. Returns "" or a sentence.
-std::string exchange_id_by_pmix(int process, tuttiUniqueId& id);
+std::string pass_id_by_pmix(int process, tuttiUniqueId& id);
 
 }  // namespace tutti::tool

@@ -1,5 +1,5 @@
-// exchange: see exchange.h.
-#include "tools/launch/exchange.h"
+// id_socket: see id_socket.h.
+#include "tools/launch/id_socket.h"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -125,7 +125,7 @@ std::string take(const Name& name, tuttiUniqueId& id, Clock::time_point deadline
 
 }  // namespace
 
-std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id) {
+std::string pass_id(const std::string& key, int process, int processes, tuttiUniqueId& id) {
   const Name name(key);
   const Clock::time_point deadline = Clock::now() + patience();
   return process == 0 ? give(name, processes - 1, id, deadline) : take(name, id, deadline);

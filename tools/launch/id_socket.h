@@ -1,4 +1,4 @@
-// exchange: hands the unique id from process 0 to the others of a job on this host.
+// id_socket: hands the unique id from process 0 to the others of a job on this host.
 //
 // It uses an abstract unix socket, which leaves no file behind. The socket's name is made of the user and the job's key, so it can be
 // guessed. Whoever has the id may join, so both sides check by peer credentials that the other one belongs to the same user. Waiting ends
@@ -11,6 +11,6 @@
 namespace tutti::tool {
 
 // Process 0 gives `id`, the others receive it. Returns "" or a sentence.
-std::string exchange_id(const std::string& key, int process, int processes, tuttiUniqueId& id);
+std::string pass_id(const std::string& key, int process, int processes, tuttiUniqueId& id);
 
 }  // namespace tutti::tool
