@@ -89,7 +89,7 @@ Status Seats::hear(const std::vector<std::string>& all) {
   return {};
 }
 
-std::string Seats::nics() const { return lowest_ ? std::to_string(static_cast<uint64_t>(usual_bps(nics_here(net_ifname_)))) : ""; }
+std::string Seats::nics() const { return lowest_ ? std::to_string(static_cast<uint64_t>(usual_bps(outward_nics(net_ifname_)))) : ""; }
 
 std::span<const Cluster::Nic> Seats::nics_written() const {
   const std::optional<size_t> host = cluster_ ? HostNames(*cluster_).find(mine_.host) : std::nullopt;

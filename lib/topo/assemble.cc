@@ -10,7 +10,6 @@
 #include <map>
 #include <set>
 
-#include "lib/topo/nics.h"
 
 namespace tutti {
 namespace {
@@ -37,10 +36,10 @@ Link link_of(const char* level) {
   return Topology::known_level(level).link;
 }
 
-// Rails are the NICs that all hosts have; without any, ranks are taken to be joined by routers, over the first of each.
-class Rails {
+// The rails that a file describes are the NICs that all its hosts have; without any, ranks are taken to be joined by routers, over the first of each.
+class WrittenRails {
  public:
-  Rails(const Cluster& cluster, const std::vector<size_t>& hosts) : cluster_(cluster) {
+  WrittenRails(const Cluster& cluster, const std::vector<size_t>& hosts) : cluster_(cluster) {
     bool first = true;
     for (const size_t index : hosts) {
       const std::vector<Cluster::Nic>& nics = cluster.hosts[index].nics;
@@ -65,7 +64,7 @@ class Rails {
 };
 
 // Where a host of the file stands. Who is in no rack, while others are, has one of its own; and so on.
-UsedHost used_host_of(const Cluster& cluster, const Rails& rails, size_t index, double latency_s) {
+UsedHost used_host_of(const Cluster& cluster, const WrittenRails& rails, size_t index, double latency_s) {
   const Cluster::Host& host = cluster.hosts[index];
   const uint64_t racks = cluster.racks.size(), sites = cluster.sites.size();
   UsedHost used_host;
@@ -222,7 +221,7 @@ Result<Topology> assemble(std::span<const Whereabouts> all, const Cluster* hosts
                     names_of(*hosts));
       indices.push_back(*index);
     }
-    const Rails rails(*hosts, indices);
+    const WrittenRails rails(*hosts, indices);
     for (size_t i = 0; i < used_hosts.size(); ++i) {
       const double found_Bps = used_hosts[i].link.bandwidth_Bps;
       used_hosts[i] = used_host_of(*hosts, rails, indices[i], latency_s);
@@ -247,7 +246,7 @@ Result<Topology> assemble(const Cluster& cluster, uint32_t machine_cores) {
   std::vector<size_t> inhabited;
   for (size_t i = 0; i < cluster.hosts.size(); ++i)
     if (cluster.hosts[i].ranks > 0) inhabited.push_back(i);
-  const Rails rails(cluster, inhabited);
+  const WrittenRails rails(cluster, inhabited);
   std::vector<UsedHost> used_hosts;
   std::vector<Rank> ranks;
   std::vector<Whereabouts> here;  // as the ranks would tell it

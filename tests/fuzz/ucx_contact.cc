@@ -7,7 +7,7 @@ using namespace tutti::fuzz;
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Input input(data, size);
-  std::vector<ucx::Whereabouts> ranks;
+  std::vector<RankNics> ranks;
   while (!input.empty()) {
     const std::string bytes(input.take(input.two_bytes()));
     const Result<ucx::Contact> contact = ucx::to_contact(bytes);
@@ -16,15 +16,15 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ranks.push_back(contact.value().at);
   }
   if (ranks.empty()) return 0;
-  const std::vector<std::vector<uint32_t>> rails = ucx::match_rails(ranks);
-  demand(!rails.empty() && rails.size() <= ucx::kMostRails, "there are 1 to kMostRails rails");
+  const Rails rails = match_rails(ranks);
+  demand(!rails.empty() && rails.size() <= kMostRails, "there are 1 to kMostRails rails");
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
-    std::vector<uint64_t> rates;
-    for (const std::vector<uint32_t>& rail : rails) {
+    for (const std::vector<uint32_t>& rail : rails)
       demand(rail.size() == ranks.size() && rail[rank] < ranks[rank].nics.size(), "a rail has an interface of every rank");
-      rates.push_back(ranks[rank].nics[rail[rank]].bytes_per_s);
-    }
-    for (const uint8_t rail : ucx::deal_rails(rates)) demand(rail < rails.size(), "messages are dealt to rails that are there");
+    const RailsBetween there = rails_between(ranks, rails, 0, rank), back = rails_between(ranks, rails, rank, 0);
+    demand(there.reachable == back.reachable && there.deal == back.deal, "two ranks see their rails alike");
+    for (const uint8_t rail : there.deal) demand(rail < rails.size(), "messages are dealt to rails that are there");
   }
+  demand(least_Bps(ranks, rails) > 0, "rails carry something");
   return 0;
 }

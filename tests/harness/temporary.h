@@ -1,6 +1,6 @@
-// temporary: files that exist as long as a test needs them.
+// temporary: files and folders that exist as long as a test needs them.
 //
-// A file gets a name of its own in TMPDIR, or in /tmp if TMPDIR is not set. Its object removes it. Forked ranks may read it; only the
+// Each gets a name of its own in TMPDIR, or in /tmp if TMPDIR is not set. Its object removes it. Forked ranks may read it; only the
 // process that made the object may destroy it (a rank ends by _exit(), which destroys nothing).
 #pragma once
 #include <unistd.h>
@@ -34,6 +34,22 @@ class TemporaryFile {
   }
   void remove() { std::remove(path_.c_str()); }
   const char* path() const { return path_.c_str(); }
+
+ private:
+  std::string path_;
+};
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_(std::filesystem::temp_directory_path() / "tutti-test-XXXXXX") { REQUIRE(mkdtemp(path_.data())); }
+  ~TemporaryFolder() {
+    std::error_code none;
+    std::filesystem::remove_all(path_, none);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
 
  private:
   std::string path_;

@@ -1,5 +1,5 @@
-// ucx: which interfaces make a rail; what a rank tells the others, whole and damaged; and that loading the module changes nothing
-// in a process that did not ask for it.
+// ucx: what UCX's own variables say about NICs and ports; what a rank tells the others, whole and damaged; and that loading the module
+// changes nothing in a process that did not ask for it.
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -8,19 +8,18 @@
 
 #include <cstdlib>
 
-#include "lib/base/interface.h"
+#include "lib/topo/whereabouts.h"
 #include "lib/transport/transport.h"
 #include "tests/catch.h"
 #include "transports/ucx/address.h"
+#include "transports/ucx/environment.h"
 
 using namespace tutti;
 using namespace tutti::ucx;
 
 namespace {
 
-Nic nic(const std::string& name, const std::string& network, const std::string& ip) { return {name, name, network, ip, false, 0}; }
-
-using Rails = std::vector<std::vector<uint32_t>>;
+Nic nic(const std::string& name, const std::string& network, const std::string& ip) { return {name, network, ip, false, 0}; }
 
 Result<std::unique_ptr<Transport>> open_ucx() {
   static const std::atomic<bool> cancel{false};
@@ -34,68 +33,27 @@ Result<std::unique_ptr<Transport>> open_ucx() {
 
 }  // namespace
 
-TEST_CASE("interfaces in one network make a rail, whatever their names and order", "[ucx]") {
-  const std::vector<Whereabouts> ranks{{1, false, {nic("eth0", "A", "A1"), nic("eth1", "B", "B1"), nic("eth2", "C", "C1")}},
-                                       {1, false, {nic("eth0", "A", "A1"), nic("eth1", "B", "B1"), nic("eth2", "C", "C1")}},
-                                       {2, false, {nic("p0", "B", "B2"), nic("p1", "A", "A2")}}};
-  CHECK(match_rails(ranks) == Rails{{0, 0, 1}, {1, 1, 0}});
-}
-
-TEST_CASE("hosts with the same address are not joined by that network", "[ucx]") {
-  const std::vector<Whereabouts> ranks{{1, false, {nic("br", "P", "P1"), nic("eth0", "A", "A1")}},
-                                       {2, false, {nic("br", "P", "P1"), nic("eth0", "A", "A2")}}};
-  CHECK(match_rails(ranks) == Rails{{1, 1}});
-}
-
-TEST_CASE("hosts in different networks have one rail, or those that all name", "[ucx]") {
-  std::vector<Whereabouts> ranks{{1, false, {nic("eth0", "A", "A1"), nic("eth1", "B", "B1")}},
-                                 {2, false, {nic("eth0", "C", "C1"), nic("eth1", "D", "D1"), nic("eth2", "E", "E1")}}};
-  CHECK(match_rails(ranks) == Rails{{0, 0}});
-  ranks[0].named = true;
-  CHECK(match_rails(ranks) == Rails{{0, 0}});
-  ranks[1].named = true;
-  CHECK(match_rails(ranks) == Rails{{0, 0}, {1, 1}});
-}
-
-TEST_CASE("those that all name are all used, though one network is common to all", "[ucx]") {
-  const std::vector<Whereabouts> ranks{{1, true, {nic("eth0", "A", "A1"), nic("eth1", "B", "B1")}},
-                                       {2, true, {nic("eth0", "A", "A2"), nic("eth1", "C", "C1")}}};
-  CHECK(match_rails(ranks) == Rails{{0, 0}, {1, 1}});
-}
-
-TEST_CASE("messages are dealt over rails by their rates", "[ucx]") {
-  const auto counts = [](std::vector<uint64_t> rates) {
-    std::vector<int> counts(rates.size());
-    for (const uint8_t rail : deal_rails(rates)) ++counts[rail];
-    return counts;
-  };
-  CHECK(counts({5}) == std::vector<int>{64});
-  CHECK(counts({5, 5}) == std::vector<int>{32, 32});
-  CHECK(counts({300, 100}) == std::vector<int>{48, 16});
-  CHECK(counts({0, 100}) == std::vector<int>{32, 32});
-  CHECK(counts({100'000, 1}) == std::vector<int>{64, 0});
-  const auto deal = deal_rails(std::vector<uint64_t>{300, 100});
-  for (uint32_t at = 0; at < kDeal; at += 4) CHECK(std::count(&deal[at], &deal[at] + 4, 1) == 1);
-}
-
-TEST_CASE("two interfaces in one network are one rail", "[ucx]") {
-  const std::vector<Whereabouts> ranks{{1, false, {nic("eth0", "A", "A1"), nic("eth1", "A", "A2")}},
-                                       {2, false, {nic("eth0", "A", "A3"), nic("eth1", "A", "A4")}}};
-  CHECK(match_rails(ranks) == Rails{{0, 0}});
-}
-
-TEST_CASE("names of interfaces are admitted by prefix, exactly, or unless excluded", "[ucx]") {
-  CHECK(admitted("eth10", "eth1"));
-  CHECK(!admitted("eth10", "=eth1"));
-  CHECK(admitted("eth1", "=eth0,eth1"));
-  CHECK(!admitted("docker0", "^docker,lo"));
-  CHECK(admitted("eth0", "^docker,lo"));
-  CHECK(admitted("eth10", "^=eth1"));
+TEST_CASE("UCX_NET_DEVICES chooses unless TUTTI_NET_IFNAME does", "[ucx]") {
+  REQUIRE(whereabouts_here().ok());
+  setenv("UCX_NET_DEVICES", "mlx5_0:1", 1);
+  const Result<RankNics> devices = choose_nics_or_devices(Settings::load().value(), {});
+  setenv("TUTTI_NET_IFNAME", "=lo", 1);
+  const Result<RankNics> named = choose_nics_or_devices(Settings::load().value(), {});
+  unsetenv("UCX_NET_DEVICES");
+  unsetenv("TUTTI_NET_IFNAME");
+  REQUIRE(devices.ok());
+  REQUIRE(devices.value().nics.size() == 1);
+  CHECK(devices.value().nics[0].name == "mlx5_0:1");
+  CHECK(!devices.value().named);
+  CHECK(devices_of(devices.value().nics[0]) == "");
+  REQUIRE(named.ok());
+  REQUIRE(named.value().nics.size() == 1);
+  CHECK(named.value().named);
+  CHECK(devices_of(named.value().nics[0]) == "lo");
 }
 
 TEST_CASE("a rank's address comes back as it was, and damaged not at all", "[ucx]") {
-  Contact contact = contact_of_this_process();
-  contact.token = 77;
+  Contact contact{{5, false, {}}, {6, 7}, 77, {}};
   contact.at.nics = {nic("eth0", "A", "A1"), nic("eth1", std::string("\0B", 2), "")};
   contact.at.nics[1].loopback = true;
   contact.at.nics[1].bytes_per_s = 125'000'000;
@@ -169,22 +127,4 @@ TEST_CASE("UCX listens at a port of TUTTI_PORTS, or opening fails if none is fre
   const int probe = socket(AF_INET, SOCK_STREAM, 0);
   CHECK(bind(probe, reinterpret_cast<sockaddr*>(&any), length) != 0);
   close(probe);
-}
-
-TEST_CASE("public addresses are told from private ones", "[ucx]") {
-  const auto is_public = [](std::string ip) { return Nic{"eth0", "", "", std::move(ip), false, 0}.is_public(); };
-  CHECK(is_public("\x08\x08\x08\x08"));
-  CHECK(is_public(std::string("\x20\x01\x0d", 3) + std::string(13, 'x')));
-  for (const std::string& ip : {std::string("\x0a\0\0\1", 4), std::string("\xac\x1f\0\1", 4), std::string("\xc0\xa8\0\1", 4),
-                               std::string("\x7f\0\0\1", 4), std::string("\x64\x40\0\1", 4), std::string("\xfd", 1) + std::string(15, '\0'), std::string()})
-    CHECK(!is_public(ip));
-}
-
-TEST_CASE("an interface that is not there is refused, and those that are there named", "[ucx]") {
-  setenv("TUTTI_NET_IFNAME", "=nosuch0", 1);
-  const Result<std::unique_ptr<Transport>> opened = open_ucx();
-  unsetenv("TUTTI_NET_IFNAME");
-  REQUIRE(!opened.ok());
-  CHECK(opened.status().code() == Code::InvalidArgument);
-  for (const char* word : {"TUTTI_NET_IFNAME", "=nosuch0", "lo"}) CHECK_THAT(opened.status().text(), Catch::Contains(word));
 }

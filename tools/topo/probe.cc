@@ -86,7 +86,7 @@ void Probe::find_hosts() {
   if (!here.ok()) throw tool::Failure(here.status().text());
   std::strncpy(mine.whereabouts, text_of(here.value()).c_str(), sizeof mine.whereabouts - 1);
   gethostname(mine.host, sizeof mine.host - 1);
-  for (const Cluster::Nic& nic : nics_here())
+  for (const Nic& nic : outward_nics())
     if (mine.nic_count < 8) std::strncpy(mine.nics[mine.nic_count++], nic.name.c_str(), 15);
   std::vector<Card> cards(static_cast<size_t>(ranks_));
   check(tuttiAllGather(&mine, cards.data(), sizeof mine, tuttiUint8, comm_, nullptr), "AllGather", rank_);
@@ -212,7 +212,7 @@ void Probe::measure_uplinks(Cluster& cluster) {
     for (size_t host = 0; host < cluster.hosts.size(); ++host) {
       const bool is_inside = inside(cluster.hosts[host]);
       (is_inside ? from : to).push_back(host);
-      (is_inside ? able_from : able_to) += sum_bps(cluster.hosts[host].nics);
+      for (const Cluster::Nic& nic : cluster.hosts[host].nics) (is_inside ? able_from : able_to) += nic.bps;
     }
     if (from.empty() || to.empty()) return;
     for (size_t a : from)

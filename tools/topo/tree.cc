@@ -156,8 +156,9 @@ Result<Place> tree_of_this_machine() {
   char name[256] = "this machine";
   gethostname(name, sizeof name - 1);
   Place host{"host", name, {}};
-  for (const Cluster::Nic& nic : nics_here())
-    host.ways.push_back(nic.bps > 0 ? way_of(nic.bps, {}, nic.name) : Way{0, nic.name + " (rate unknown)"});
+  for (const Nic& nic : outward_nics())
+    host.ways.push_back(nic.bytes_per_s > 0 ? way_of(8 * static_cast<double>(nic.bytes_per_s), {}, nic.name)
+                                            : Way{0, nic.name + " (rate unknown)"});
   add_objects(topology, hwloc_get_root_obj(topology)->cpuset, 0, host);
   hwloc_topology_destroy(topology);
   Place tree{"", "this machine", {}};

@@ -1,19 +1,16 @@
 // address: what a rank tells the others about itself, and how it is written down.
 #pragma once
 #include "lib/base/process.h"
-#include "transports/ucx/nic.h"
+#include "lib/topo/rails.h"
 
 namespace tutti::ucx {
 
 struct Contact {
-  Whereabouts at;
+  RankNics at;
   ProcessToken process{};
   uint32_t token = 0;                 // what messages to this rank have to show
   std::vector<std::string> workers;   // UCX's address of each NIC
 };
-
-// All but token, NICs and workers.
-Contact contact_of_this_process();
 
 std::string to_bytes(const Contact& contact);
 // Fails if `bytes` is of no contact.

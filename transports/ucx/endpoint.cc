@@ -29,7 +29,7 @@ void Common::give_back(Sending* sending) noexcept {
 }
 
 void UcxEndpoint::open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses,
-                       const std::array<uint8_t, kDeal>& deal) {
+                       const Deal& deal) {
   common_ = &common;
   peer_ = peer;
   peer_token_ = peer_token;
@@ -53,7 +53,7 @@ bool UcxEndpoint::connect(Link& link) {
   link.ep = made.value();
   // With these settings UCX may not send even the shortest message at once.
   static const bool hindered = std::getenv("UCX_RNDV_THRESH") || std::getenv("UCX_ZCOPY_THRESH");
-  link.at_once = !hindered && common_->rails[link.rail]->nic().plain();
+  link.at_once = !hindered && common_->rails[link.rail]->plain();
   link.patient_until_ns = now_ns() + kPatienceNs;
   common_->waiting.reserve(++common_->connections);
   return true;

@@ -101,9 +101,9 @@ struct Common {
 
 class UcxEndpoint final : public Endpoint {
  public:
-  // addresses: of the peer's workers, by rail. deal: deal_rails() of the two.
+  // addresses: of the peer's workers, by rail. deal: of the messages between the two.
   void open(Common& common, int peer, uint32_t peer_token, bool in_process, std::vector<std::string> addresses,
-            const std::array<uint8_t, kDeal>& deal);
+            const Deal& deal);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
@@ -194,7 +194,7 @@ class UcxEndpoint final : public Endpoint {
   bool heard_ = false;  // something has come: the peer has connected
   std::vector<std::string> addresses_;
   std::vector<Link> links_;
-  std::array<uint8_t, kDeal> deal_{};  // message -> rail
+  Deal deal_{};
   std::array<std::unique_ptr<Inbound>, kLanes> inbound_;
   std::array<Outbound, kLanes> outbound_;
   Status failure_;

@@ -1,15 +1,9 @@
 // rail: see rail.h.
 #include "transports/ucx/rail.h"
 
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
-#include "lib/base/descriptor.h"
 #include "transports/ucx/sockets.h"
 
 namespace tutti::ucx {
@@ -51,68 +45,34 @@ bool set_in_environment(const Preference& preference) {
   return false;
 }
 
-// False if another socket listens there, so that UCX could not.
-bool may_listen(const Nic& nic, uint16_t port) {
-  sockaddr_storage address{};
-  socklen_t length = 0;
-  if (nic.ip.size() == 4) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(port);
-    std::memcpy(&in.sin_addr, nic.ip.data(), nic.ip.size());
-    std::memcpy(&address, &in, length = sizeof in);
-  } else if (nic.ip.size() == 16) {
-    sockaddr_in6 in6{};
-    in6.sin6_family = AF_INET6;
-    in6.sin6_port = htons(port);
-    std::memcpy(&in6.sin6_addr, nic.ip.data(), nic.ip.size());
-    if (IN6_IS_ADDR_LINKLOCAL(&in6.sin6_addr)) in6.sin6_scope_id = if_nametoindex(nic.name.c_str());
-    std::memcpy(&address, &in6, length = sizeof in6);
-  } else {
-    return true;  // a device of UCX_NET_DEVICES without an address: UCX reports its own errors
-  }
-  const Descriptor fd(socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return !fd.open() || bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0 || errno != EADDRINUSE;
-}
-
 }  // namespace
 
 Status ucx_failure(const std::string& what, ucs_status_t status) {
   return fail(Code::SystemError, "ucx: ", what, ": ", ucs_status_string(status));
 }
 
-PortChoice choose_ports(const Settings& settings) {
-  for (const char* name : {"UCX_TCP_PORT_RANGE", "UCX_PORT_RANGE"}) {
-    const char* const text = std::getenv(name);
-    if (!text) continue;
-    const Result<Ports> ports = parse_ports(text);
-    return {ports.ok() ? ports.value() : Ports(), concat(name, "=", text)};  // UCX may read what Tutti cannot
-  }
-  return {settings.ports(), concat("TUTTI_PORTS=", settings.text(Setting::Ports), " (", settings.origin(Setting::Ports), ")")};
-}
-
 // If no port of a range is free, UCX tries them for ever. So UCX gets one port at a time, which was free a moment before.
 Result<std::unique_ptr<Rail>> Rail::open(const Nic& nic, const PortChoice& choice, Receiver& receiver) {
-  for (uint32_t tried = 0; tried < choice.ports.count(); ++tried) {
-    const uint16_t port = choice.ports.at(tried);
-    if (port != 0 && !may_listen(nic, port)) continue;
-    bool busy = false;
-    std::unique_ptr<Rail> rail(new Rail(nic, receiver));
-    const Status status = rail->start(port, &busy);
-    if (status.ok()) return rail;
-    if (!busy) return status;
-  }
-  return fail(Code::SystemError, "ucx: no port of ", choice.origin, " is free at ", nic.name);
+  const std::string devices = devices_of(nic);
+  std::unique_ptr<Rail> rail;
+  TUTTI_TRY(listen_at_some_port(nic, choice, [&](uint16_t port, bool& busy) {
+    busy = port != 0 && !port_is_free(nic, port);
+    if (busy) return Status();
+    rail.reset();
+    rail.reset(new Rail(nic, devices, receiver));
+    return rail->start(port, busy);
+  }));
+  return rail;
 }
 
-Status Rail::start(uint16_t port, bool* busy) {
+Status Rail::start(uint16_t port, bool& busy) {
   ucp_config_t* config = nullptr;
   if (const ucs_status_t status = ucp_config_read(nullptr, nullptr, &config); status != UCS_OK)
     return ucx_failure("cannot read UCX_* of the environment", status);
   for (const Preference& preference : kPreferences)
     if (!set_in_environment(preference))
       (void)ucp_config_modify(config, (preference.of_tcp ? name_of_tcp(preference.name) : preference.name).c_str(), preference.value);
-  if (!nic_.devices.empty()) (void)ucp_config_modify(config, "NET_DEVICES", nic_.devices.c_str());
+  if (!devices_.empty()) (void)ucp_config_modify(config, "NET_DEVICES", devices_.c_str());
   if (port != 0) (void)ucp_config_modify(config, name_of_tcp("PORT_RANGE").c_str(), std::to_string(port).c_str());
 
   ucp_params_t params{};
@@ -131,7 +91,7 @@ Status Rail::start(uint16_t port, bool* busy) {
   status = ucp_worker_create(context_, &worker, &worker_);
   if (status != UCS_OK) {
     worker_ = nullptr;
-    *busy = port != 0 && status == UCS_ERR_BUSY;
+    busy = port != 0 && status == UCS_ERR_BUSY;
     return ucx_failure(concat("cannot open ", nic_.name), status);
   }
   if (status = ucp_worker_get_efd(worker_, &event_fd_); status != UCS_OK)

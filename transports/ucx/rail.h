@@ -8,9 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "lib/base/settings.h"
 #include "lib/base/status.h"
-#include "transports/ucx/nic.h"
+#include "transports/ucx/environment.h"
 
 namespace tutti::ucx {
 
@@ -40,13 +39,6 @@ class Receiver {  // UCX, which is C, calls it: no exception may leave it
   ~Receiver() = default;
 };
 
-// The TCP ports at which UCX may listen, and the setting that says so.
-struct PortChoice {
-  Ports ports;
-  std::string origin;  // "TUTTI_PORTS=40000-40999 (environment)"
-};
-PortChoice choose_ports(const Settings& settings);
-
 class Rail {
  public:
   // UCX listens at one of `ports`. The receiver outlives the rail.
@@ -58,6 +50,8 @@ class Rail {
   // The number that the receiver gets as `rail`.
   void set_index(uint32_t index) { index_ = index; }
   const Nic& nic() const { return nic_; }
+  // UCX has no RDMA port for it, such as mlx5_0:1, and so sends over TCP.
+  bool plain() const { return nic_.name.find(':') == std::string::npos && devices_.find(':') == std::string::npos; }
   ucp_worker_h worker() const { return worker_; }
   int event_fd() const { return event_fd_; }
   Result<std::string> address() const;
@@ -67,9 +61,9 @@ class Rail {
   bool progress() { return ucp_worker_progress(worker_) != 0; }
 
  private:
-  Rail(const Nic& nic, Receiver& receiver) : nic_(nic), receiver_(receiver) {}
-  // Listens at `port`; 0: any. Sets *busy if the only problem is that the port is taken.
-  Status start(uint16_t port, bool* busy);
+  Rail(const Nic& nic, const std::string& devices, Receiver& receiver) : nic_(nic), devices_(devices), receiver_(receiver) {}
+  // Listens at `port`; 0: any. Sets `busy` if the only problem is that the port is taken.
+  Status start(uint16_t port, bool& busy);
   Status receive_messages();
   static ucs_status_t on_message(void* self, const void* header, size_t header_bytes, void* data, size_t bytes,
                                  const ucp_am_recv_param_t* param);
@@ -78,6 +72,7 @@ class Rail {
   static ucs_status_t on_marker(void*, const void*, size_t, void*, size_t, const ucp_am_recv_param_t*) { return UCS_OK; }
 
   const Nic nic_;
+  const std::string devices_;  // as UCX_NET_DEVICES lists them; "": UCX reads that itself
   Receiver& receiver_;
   uint32_t index_ = 0;
   ucp_context_h context_ = nullptr;

@@ -15,8 +15,7 @@
 namespace tutti::ucx {
 namespace {
 
-// Of a short message over TCP between two processes that poll, and of a link whose speed is not known.
-constexpr double kLatencySeconds = 20e-6, kBandwidthBps = 1.25e9;
+constexpr double kLatencySeconds = 20e-6;  // of a short message over TCP between two processes that poll
 constexpr double kLingerSeconds = 0.1;
 
 class Ucx final : public Transport, private Receiver {
@@ -69,27 +68,24 @@ class Ucx final : public Transport, private Receiver {
 };
 
 // UCX does not authenticate connections: a stranger can end the process with a few bytes.
-void warn_of_strangers(std::span<const Nic> nics) {
-  for (const Nic& nic : nics)
-    if (nic.plain() && nic.is_public())
-      log_warn(-1, "ucx listens at ", nic.name, ", which has a public address: a stranger who connects could end this process; close these ports (TUTTI_PORTS) in the firewall");
+void warn_of_strangers(std::span<const std::unique_ptr<Rail>> rails) {
+  for (const auto& rail : rails)
+    if (rail->plain() && rail->nic().is_public())
+      log_warn(-1, "ucx listens at ", rail->nic().name, ", which has a public address: a stranger who connects could end this process; close these ports (TUTTI_PORTS) in the firewall");
 }
 
 Status Ucx::open(const Settings& settings, std::span<const Cluster::Nic> written) {
   if (getrandom(&token_, sizeof token_, 0) != sizeof token_) return system_failure(errno, "ucx: getrandom");
-  Result<std::vector<Nic>> nics = choose_nics(settings, written);
+  Result<RankNics> nics = choose_nics_or_devices(settings, written);
   if (!nics.ok()) return nics.status();
-  self_ = contact_of_this_process();
-  self_.token = token_;
-  self_.at.named = !settings.text(Setting::NetIfname).empty();
-  self_.at.nics = std::move(nics.value());
-  const PortChoice ports = choose_ports(settings);
+  self_ = {std::move(nics.value()), process_token(), token_, {}};
+  const PortChoice ports = choose_ports_or_range(settings);
   for (const Nic& nic : self_.at.nics) {
     Result<std::unique_ptr<Rail>> rail = Rail::open(nic, ports, *this);
     if (!rail.ok()) return rail.status();
     common_.rails.push_back(std::move(rail.value()));
   }
-  static const bool warned = (warn_of_strangers(self_.at.nics), true);
+  static const bool warned = (warn_of_strangers(common_.rails), true);
   (void)warned;
   return {};
 }
@@ -107,14 +103,14 @@ Result<std::string> Ucx::address() {
 // Works out who meets whom on which rail. Nothing is sent: connections are made when they are needed.
 Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
   std::vector<Contact> contacts;
-  std::vector<Whereabouts> places;
+  std::vector<RankNics> nics;
   for (int peer = 0; peer < ranks_; ++peer) {
     Result<Contact> contact = to_contact(addresses[static_cast<size_t>(peer)]);
     if (!contact.ok()) return fail(contact.status().code(), "ucx: the address of rank ", peer, " ", contact.status().text());
-    places.push_back(contact.value().at);
+    nics.push_back(std::move(contact.value().at));
     contacts.push_back(std::move(contact.value()));
   }
-  const std::vector<std::vector<uint32_t>> matched = match_rails(places);
+  const Rails matched = match_rails(nics);
   const size_t me = static_cast<size_t>(common_.rank);
   std::vector<std::unique_ptr<Rail>> opened = std::move(common_.rails);
   common_.rails.clear();
@@ -125,21 +121,13 @@ Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
 
   for (size_t peer = 0; peer < contacts.size(); ++peer) {
     std::vector<std::string> workers;
-    std::vector<uint64_t> rates;
-    double bandwidth_Bps = 0;
-    bool reachable = true;
-    for (const std::vector<uint32_t>& rail : matched) {
-      const Nic &nic = contacts[peer].at.nics[rail[peer]], &own = places[me].nics[rail[me]];
-      rates.push_back(std::min(nic.bytes_per_s, own.bytes_per_s));
-      workers.push_back(std::move(contacts[peer].workers[rail[peer]]));
-      bandwidth_Bps += nic.bytes_per_s > 0 ? static_cast<double>(nic.bytes_per_s) : kBandwidthBps;
-      if (nic.loopback && contacts[peer].at.host != contacts[me].at.host) reachable = false;
-    }
-    bandwidth_Bps_ = peer == 0 ? bandwidth_Bps : std::min(bandwidth_Bps_, bandwidth_Bps);
-    reachable_.push_back(reachable);
-    endpoints_[peer].open(common_, static_cast<int>(peer), contacts[peer].token,
-                          contacts[peer].process == contacts[me].process, std::move(workers), deal_rails(rates));
+    for (const std::vector<uint32_t>& rail : matched) workers.push_back(std::move(contacts[peer].workers[rail[peer]]));
+    const RailsBetween between = rails_between(nics, matched, me, peer);
+    reachable_.push_back(between.reachable);
+    endpoints_[peer].open(common_, static_cast<int>(peer), contacts[peer].token, contacts[peer].process == self_.process,
+                          std::move(workers), between.deal);
   }
+  bandwidth_Bps_ = least_Bps(nics, matched);
   connected_ = true;
   return {};
 }
@@ -235,7 +223,7 @@ Status Ucx::leave(Deadline deadline, std::vector<Untaken>& untaken) {
 // there is no wireup, see UcxEndpoint::hand_over(). When a communicator fails, all ranks close their connections at about the same time.
 // So over RDMA each rank first lets the connections that are being made come to their end.
 void Ucx::linger() {
-  if (std::all_of(common_.rails.begin(), common_.rails.end(), [](const auto& rail) { return rail->nic().plain(); })) return;
+  if (std::all_of(common_.rails.begin(), common_.rails.end(), [](const auto& rail) { return rail->plain(); })) return;
   const Deadline deadline = Deadline::after_s(kLingerSeconds);
   while (!deadline.passed()) {
     progress();
