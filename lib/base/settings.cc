@@ -25,7 +25,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::CommId, "TUTTI_COMM_ID", SettingKind::Text, "", "host:port[#secret] of rank 0's rendezvous; GetUniqueId then needs no exchange"},
     {Setting::SocketIfname, "TUTTI_SOCKET_IFNAME", SettingKind::List, "", "interfaces of the rendezvous: prefixes separated by commas; =name: exactly this one; ^prefix: all but these"},
     {Setting::NetIfname, "TUTTI_NET_IFNAME", SettingKind::List, "", "network interfaces that carry messages between hosts, written like TUTTI_SOCKET_IFNAME; empty: all suitable ones"},
-    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports at which Tutti and UCX listen, for a firewall; empty: any"},
+    {Setting::Ports, "TUTTI_PORTS", SettingKind::Text, "", "first-last: the TCP ports at which Tutti listens, for a firewall; empty: any"},
     {Setting::InitTimeout, "TUTTI_INIT_TIMEOUT", SettingKind::Seconds, "120", "seconds until all ranks must have joined a communicator"},
     {Setting::Timeout, "TUTTI_TIMEOUT", SettingKind::Seconds, "600", "seconds without progress until an operation is an error"},
     {Setting::Transports, "TUTTI_TRANSPORTS", SettingKind::Words, "", "transports that may be used, separated by commas; empty: all that are found"},

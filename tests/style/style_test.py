@@ -3,6 +3,7 @@
 #
 # In: the root of the tree. Out: one line per offence, exit status 1 if there is any.
 #  - rooms: every #include of an own header is one the room may see; nothing below names a vendor's header but its room;
+#  - code in lib does not mention UCX: what is general holds for every transport, and says so (comments may give UCX as a reason);
 #  - nothing below the door of tutti.h (lib/api/tutti.cc) names its C functions: programs that use the library through another door see the
 #    same texts with that door's names;
 #  - every source file opens with a comment that says what lives there;
@@ -69,6 +70,7 @@ DOORS = ['lib/api/tutti.cc']
 SOURCE_DIRS = ['include', 'lib', 'algorithms', 'transports', 'perf', 'tools', 'tests']
 SUFFIXES = {'.h', '.cc', '.c', '.py', '.sh'}
 LINK = re.compile(r'\]\(([^)\s]*)[^)]*\)|^\[[^\]]+\]:\s+(\S+)', re.MULTILINE)
+COMMENT = re.compile(r'//.*')
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
@@ -116,6 +118,8 @@ def include_offences(path, text):
 
 def form_offences(path, text, long_files):
     offences = []
+    if inside(path, ['lib']) and re.search('ucx', COMMENT.sub('', text), re.IGNORECASE):
+        offences.append(f'{path}: mentions UCX, which only transports/ucx knows')
     if inside(path, ['lib', 'algorithms', 'transports']) and path not in DOORS:
         offences += [f'{path}: names {name}; only the door of tutti.h may name its functions'
                      for name in re.findall(r'\btutti[A-Z]\w*', text)]
@@ -175,7 +179,7 @@ def check(root, long_files):
 
 
 GOOD = {
-    'lib/base/clock.h': '// clock\n#include <ctime>\n',
+    'lib/base/clock.h': '// clock\n#include <ctime>  // as UCX\n',
     'lib/exec/plan.h': '// plan\n#include "lib/sched/schedule.h"\n',
     'lib/sched/schedule.h': '// schedule\n#include "lib/topo/topology.h"\n#include "lib/base/status.h"\n',
     'transports/shm/shm.cc': '// shm\n#include "transports/shm/shm.h"\n#include "lib/transport/transport.h"\n',
@@ -206,6 +210,7 @@ BAD = {
     'lib/api/hccl.cc': '// hccl\n#include "lib/api/front/entry.h"\n',
     'lib/api/front/comm.cc': '// comm\n#include "include/tutti/tutti.h"\n',
     'lib/api/front/entry.cc': '// entry\nconst char kName[] = "tuttiGroupEnd";\n',
+    'lib/topo/nics.cc': '// nics\nconst char* const kDevices = std::getenv("UCX_NET_DEVICES");  // UCX\'s\n',
     'lib/comm/call.cc': '// call\nconst char kHint[] = "call tuttiCommDestroy";\n',
     'perf/main.cc': '// perf\n#include "transports/shm/shm.h"\n',
     'tools/plan.cc': '// plan\n#include "plan.h"\n',
