@@ -250,15 +250,15 @@ std::string Joining::routes_text() const {
   return concat(text, " of ", ranks() - 1, " peers");
 }
 
+// Why some rank does not reach another.
 Status Joining::unreachable() const {
-  if (links_.transports.empty()) return fail(Code::SystemError, "no transport can be used: ", absent_);
+  if (!absent_.empty()) return fail(Code::SystemError, links_.transports.empty() ? "no transport can be used: " : "not all ranks reach one another: ", absent_);
   std::string names;
   for (const auto& transport : links_.transports) names += concat(names.empty() ? "" : " or ", transport->name());
   const auto lost = std::find_if(links_.routes.begin(), links_.routes.end(), [](const Route& route) { return !route.transport; });
   const std::string who = lost == links_.routes.end() ? "some rank cannot reach another by "
-                                                : concat("rank ", rank(), " cannot reach rank ", lost - links_.routes.begin(), " by ");
-  return fail(Code::SystemError, who, names, ": they are on different hosts or in different network namespaces",
-              absent_.empty() ? "" : "; not used: ", absent_);
+                                                      : concat("rank ", rank(), " cannot reach rank ", lost - links_.routes.begin(), " by ");
+  return fail(Code::SystemError, who, names, ": they are on different hosts or in different network namespaces");
 }
 
 // How the other ranks of this host are reached, at worst, if there are any.

@@ -197,6 +197,33 @@ TEST_CASE("64 KiB of stack are enough", "[fault]") {
 }
 #endif
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Messages so long that shared memory for them needs more address space than rank 2 may use.
+TEST_CASE("ranks reach one another pair by pair: one has no shared memory", "[fault]") {
+  if (!over_ucx()) return;  // UCX may not be there
+  const Outcome outcome = run_ranks({.ranks = 3}, [&](Rank& rank) {
+    setenv("TUTTI_TRANSPORTS", "shm,ucx", 1);
+    setenv("TUTTI_TILE", "16M", 1);
+    const tuttiUniqueId id = rank.id();
+    const rlimit low{rlim_t{4} << 30, rlim_t{4} << 30};
+    if (rank.rank == 2) expect(setrlimit(RLIMIT_AS, &low) == 0, "setrlimit");
+    tuttiComm_t comm = nullptr;
+    rank.check(tuttiCommInitRank(&comm, 3, id, rank.rank), "init");
+    std::ifstream maps("/proc/self/maps");
+    int arenas = 0;
+    for (std::string line; std::getline(maps, line);) arenas += line.find("tutti-arena") != std::string::npos;
+    expect(rank.rank == 2 ? arenas == 0 : arenas >= 2, "ranks 0 and 1 share memory, and rank 2 does not");
+    expect(sum_of_ones(rank, comm, "AllReduce") == 3, "a wrong sum");
+    std::vector<int> all(3 << 18), mine(1 << 18, rank.rank);
+    rank.check(tuttiAllGather(mine.data(), all.data(), mine.size(), tuttiInt, comm, nullptr), "AllGather");
+    for (size_t i = 0; i < all.size(); ++i) expect(all[i] == static_cast<int>(i >> 18), "a wrong block");
+    rank.check(tuttiCommDestroy(comm), "destroy");
+  });
+  INFO(outcome.text());
+  CHECK(outcome.ok());
+}
+#endif
+
 TEST_CASE("a low limit is an error that names the limit, never a signal", "[fault]") {
   struct Limit {
     int resource;

@@ -49,7 +49,7 @@ class Ucx final : public Transport, private Receiver {
   ucs_status_t arrive(uint32_t rail, const Header& header, void* data, size_t bytes, uint64_t attributes) noexcept override;
   void credit(const Header& header) noexcept override;
   bool known(const Header& header) const {
-    return header.token == token_ && header.rank < ranks_ && header.channel < kLanes && connected_ && !closed_;
+    return connected_ && !closed_ && header.token == token_ && header.channel < kLanes && header.rank < ranks_ && reachable_[header.rank];
   }
   void nap();
   void linger();
@@ -104,14 +104,19 @@ Result<std::string> Ucx::address() {
 Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
   std::vector<Contact> contacts;
   std::vector<RankNics> nics;
+  std::vector<int> members;  // the ranks of contacts and nics: those that have this transport
+  size_t me = 0;
   for (int peer = 0; peer < ranks_; ++peer) {
-    Result<Contact> contact = to_contact(addresses[static_cast<size_t>(peer)]);
+    const std::string& address = addresses[static_cast<size_t>(peer)];
+    if (address.empty()) continue;
+    Result<Contact> contact = to_contact(address);
     if (!contact.ok()) return fail(contact.status().code(), "ucx: the address of rank ", peer, " ", contact.status().text());
+    if (peer == common_.rank) me = members.size();
+    members.push_back(peer);
     nics.push_back(std::move(contact.value().at));
     contacts.push_back(std::move(contact.value()));
   }
   const Rails matched = match_rails(nics);
-  const size_t me = static_cast<size_t>(common_.rank);
   std::vector<std::unique_ptr<Rail>> opened = std::move(common_.rails);
   common_.rails.clear();
   for (const std::vector<uint32_t>& rail : matched) {
@@ -119,13 +124,14 @@ Status Ucx::connect(std::span<const std::string> addresses, Deadline) {
     common_.rails.back()->set_index(static_cast<uint32_t>(common_.rails.size() - 1));
   }
 
-  for (size_t peer = 0; peer < contacts.size(); ++peer) {
+  reachable_.assign(static_cast<size_t>(ranks_), false);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const size_t peer = static_cast<size_t>(members[i]);
     std::vector<std::string> workers;
-    for (const std::vector<uint32_t>& rail : matched) workers.push_back(std::move(contacts[peer].workers[rail[peer]]));
-    const RailsBetween between = rails_between(nics, matched, me, peer);
-    reachable_.push_back(between.reachable);
-    endpoints_[peer].open(common_, static_cast<int>(peer), contacts[peer].token, contacts[peer].process == self_.process,
-                          std::move(workers), between.deal);
+    for (const std::vector<uint32_t>& rail : matched) workers.push_back(std::move(contacts[i].workers[rail[i]]));
+    const RailsBetween between = rails_between(nics, matched, me, i);
+    reachable_[peer] = between.reachable;
+    endpoints_[peer].open(common_, members[i], contacts[i].token, contacts[i].process == self_.process, std::move(workers), between.deal);
   }
   bandwidth_Bps_ = least_Bps(nics, matched);
   connected_ = true;
