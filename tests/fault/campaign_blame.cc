@@ -37,7 +37,7 @@ const std::vector<Pattern>& patterns() {
       {What::GaveUp, std::regex(who + " gave up")},
       {What::Absent, std::regex(ranks + " of \\d+ did not join within")},
       {What::Absent, std::regex(ranks + " came to the rendezvous, but not")},
-      {What::Failed, std::regex("(?:^|transport can be used: |; )rank (\\d+): (?!in |idle|has made)")},
+      {What::Failed, std::regex("(?:^|transport can be used: |reach one another: |; )rank (\\d+): (?!in |idle|has made)")},
       {What::Failed, std::regex("cannot reach rank (\\d+) by ")},
       {What::Failed, std::regex("rank (\\d+) cannot reach rank ")},
       {What::Failed, std::regex("peer rank (\\d+): shm")},
