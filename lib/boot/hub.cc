@@ -279,7 +279,6 @@ void Hub::take_mismatch(const Frame& frame) {
 
 // Asks all ranks what they are doing.
 void Hub::ask() {
-  inquiry_end_ns_ = now_ns() + kAnswerNs;
   unanswered_ = 0;
   for (Member& member : members_) {
     member.answer = {};
@@ -294,6 +293,7 @@ void Hub::ask() {
 void Hub::begin_inquiry(Inquiry inquiry) {
   if (inquiry_) return;
   inquiry_ = std::move(inquiry);
+  inquiry_end_ns_ = now_ns() + kAnswerNs;  // also for a second question
   ask();
 }
 

@@ -50,13 +50,18 @@ Status Comm::init() {
 
 Status Comm::init_in_background() {
   life_.start_meeting();  // before the thread runs, so that others wait for it
-  return start_thread(&init_thread_, "tutti-init", [this] { (void)init(); });  // state() reports
+  Status started = start_thread(&init_thread_, "tutti-init", [this] { (void)init(); });  // state() reports
+  if (!started.ok()) {
+    life_.fail({started.code(), -1, started.text()});
+    life_.finish_connecting({});  // others wait no longer
+  }
+  return started;
 }
 
 Status Comm::connect() {
   if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
   const Control::Callbacks callbacks{[this](const Cause& cause) { life_.hear(cause); },
-                                     [this](uint64_t asked) { return underway_.activity(asked); }};
+                                     [this](uint64_t asked) { return life_.has_met() ? underway_.activity(asked) : Activity{0, 0, "joining"}; }};
   TUTTI_TRY(join(options_, settings_, life_, callbacks, links_));
   regions_.open(links_.transports);
   return underway_.open();

@@ -1,4 +1,4 @@
-// comm: one rank of a communicator. It conducts the rooms that do the work, none of which knows all of them:
+// comm: one rank of a communicator. It holds the parts that do the work. Each has its own members, and none knows all others:
 //   Life      where it is between its making and its end, and why it failed if it did
 //   Links     how it reaches the other ranks: control plane, transports, routes, topology
 //   Turns     in which order the calls of threads and streams run

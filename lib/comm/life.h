@@ -27,7 +27,7 @@ class Life {
   // The failure, or success. Any thread.
   Status failure() const;
   bool failed() const { return failed_.load(std::memory_order_acquire); }
-  // The same for waits in other rooms, which end when it is set.
+  // The same for waits elsewhere, which end when it is set.
   const std::atomic<bool>& failed_flag() const { return failed_; }
 
   // The phases; the thread that makes the communicator.
@@ -37,6 +37,8 @@ class Life {
   Status start_connecting(Control& control);
   // Ready, or failed. From now on a failure wakes who sleeps at these transports, which outlive the use of this object.
   void finish_connecting(std::span<const std::unique_ptr<Transport>> transports);
+  // Whether start_connecting() has been called. What its caller wrote before is seen. Any thread.
+  bool has_met() const { return phase_.load(std::memory_order_acquire) >= Phase::Connecting; }
   // Returns at once if the ranks do not meet or connect. Any thread.
   void wait_connected() const;
   // Ready -> Left. Returns whether this rank was usable until now.

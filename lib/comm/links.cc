@@ -152,8 +152,8 @@ Status Joining::open_transport(const TransportKind& kind, std::unique_ptr<Transp
   return {};
 }
 
-// Transports in their order, until every rank reaches every other; then the topology is known. All ranks go through the same
-// exchanges: what ends the loop, or skips a transport, is known to all.
+// Transports in their order, until every rank reaches every other; then the topology is known. All ranks take part in the same
+// all-gathers: what ends the loop, or skips a transport, is known to all.
 Status Joining::connect_transports(const Status& placed) {
   bool first = true;
   for (const TransportKind& kind : all_transports()) {
@@ -161,7 +161,7 @@ Status Joining::connect_transports(const Status& placed) {
     std::unique_ptr<Transport> transport;
     std::string address, blob;
     const Status opened = open_transport(kind, transport, address);
-    append(blob, first ? introduction(placed) : "");  // goes along with the first exchange, whatever transport that is about
+    append(blob, first ? introduction(placed) : "");  // goes along with the first all-gather, whatever transport that is about
     append(blob, field_of(opened.code()));
     append(blob, opened.text());
     append(blob, address);

@@ -1,4 +1,4 @@
-// options: who a communicator is, as its rooms need it: this rank, how many there are, and how it is called in sentences.
+// options: who a communicator is, as its parts need it: this rank, how many there are, and how it is called in sentences.
 #pragma once
 #include <string>
 

@@ -39,8 +39,8 @@ class PreparedCalls {
   // When the links are there.
   Status open();
 
-  // A prepared call that does not run, ready for `call`; from now on it runs, until done(). Its address stays valid. running: those that run now.
-  // Null: `failure` says why not.
+  // Returns a prepared call that is ready to start `call`. It counts as running until done(). Its address stays valid. running: the calls that
+  // run now. Null: `failure` says why there is none.
   PreparedCall* take(const Call& call, const std::vector<PreparedCall*>& running, Status& failure) {
     // After a call comes what came after it before.
     PreparedCall* taken = last_->next;
@@ -56,7 +56,7 @@ class PreparedCalls {
     if (taken->may_be_mapped != 0) operation.signature = (operation.signature & ~kMappedFlag) | (shows(call) ? kMappedFlag : 0);
     return taken;
   }
-  // It has run to its end. (After a failure `runs` is simply reset.)
+  // It has run to its end. After a failure the caller resets `runs` instead.
   void done(PreparedCall& call) {
     mapped_ = (mapped_ & ~call.may_be_mapped) | (call.execution.all_mapped() ? call.may_be_mapped : 0);
     call.runs = false;

@@ -5,6 +5,13 @@
 
 namespace tutti {
 
+void Regions::open(std::span<const std::unique_ptr<Transport>> transports) {
+  std::lock_guard lock(mutex_);
+  transports_ = transports;
+  for (const auto& transport : transports_)
+    for (const Region& region : regions_) transport->expose(region.memory);
+}
+
 uint64_t Regions::add(std::span<std::byte> memory) {
   std::lock_guard lock(mutex_);
   regions_.push_back({++last_, memory});

@@ -13,9 +13,9 @@ namespace tutti {
 // Any thread.
 class Regions {
  public:
-  // The transports outlive the use of this object. REQUIRES: no region has been added.
-  void open(std::span<const std::unique_ptr<Transport>> transports) { transports_ = transports; }
-  // Tells all transports. Returns a number that is never 0 and never used again.
+  // The transports are there, and hear of all regions so far. They outlive the use of this object.
+  void open(std::span<const std::unique_ptr<Transport>> transports);
+  // Tells the transports. Returns a number that is never 0 and never used again.
   uint64_t add(std::span<std::byte> memory);
   // False: there is no such region.
   bool remove(uint64_t number);
@@ -25,8 +25,8 @@ class Regions {
     uint64_t number;
     std::span<std::byte> memory;
   };
+  std::mutex mutex_;  // guards all below
   std::span<const std::unique_ptr<Transport>> transports_;
-  std::mutex mutex_;
   std::vector<Region> regions_;
   uint64_t last_ = 0;
 };

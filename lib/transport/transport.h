@@ -79,14 +79,13 @@ struct Incoming {
   View view;                     // valid from Done to release()
 };
 
-// What only a peer can do that reaches into this rank's memory, and lets this rank reach into its own: memory that both map, or of one
-// process.
+// What works only between ranks that reach into each other's memory, because both map it or run in one process.
 class MappedEndpoint {
  public:
   explicit MappedEndpoint(size_t least_bytes) : least_bytes_(least_bytes) {}
   // Shorter messages are not worth it: claim() returns null.
   size_t least_bytes() const { return least_bytes_; }
-  // Whether the peer reaches into this memory of this rank.
+  // Whether the peer can read and write this memory of this rank.
   virtual bool shows(const void* memory) const = 0;
   // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
@@ -111,7 +110,7 @@ class Endpoint {
   // Accepts a message. Done: accepted, and the payload is put where the reader wants it, copied, or counted in outgoing.outstanding.
   virtual Progress post(Outgoing& outgoing, const Wire& wire) = 0;
   virtual Progress receive(Incoming& incoming) = 0;
-  // Once, before the first receive(): the landing is this very message's from now on, so the sender may put it there itself.
+  // Called once, before the first receive(). From now on the sender may write the message to its landing.
   virtual void offer(Incoming&) {}
   // The view is used no more.
   virtual void release(Incoming& incoming) = 0;
@@ -134,7 +133,7 @@ struct Untaken {
   Wire wire;
 };
 
-inline constexpr int64_t kLongSleepNs = 50'000'000;  // who sleeps looks at flags and deadlines at least this often
+inline constexpr int64_t kLongSleepNs = 50'000'000;  // a sleeping rank looks at flags and deadlines at least this often
 
 class Transport {
  public:

@@ -140,7 +140,7 @@ TEST_CASE("InitAll refuses counts and devices that cannot be", "[bad]") {
 }
 
 TEST_CASE("questions about a communicator refuse what is none, and NULL", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   int number = -5;
   tuttiResult_t state = tuttiNumResults;
   std::vector<tuttiComm_t> wrong = not_handles<tuttiComm_t>();
@@ -165,7 +165,7 @@ TEST_CASE("questions about a communicator refuse what is none, and NULL", "[bad]
 }
 
 TEST_CASE("Split refuses colors and settings that cannot be", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   tuttiComm_t child = kPoison;
   REFUSED(tuttiCommSplit(pair.comms[0], 0, 0, nullptr, nullptr), "tuttiCommSplit", "newcomm is NULL");
   for (int color : {-2, INT_MIN}) {
@@ -255,7 +255,7 @@ TEST_CASE("streams refuse what is none, and NULL", "[bad]") {
     REFUSED(tuttiStreamDestroy(none), "tuttiStreamDestroy", "stream is not a stream");
   }
   // A communicator is no stream, nor the other way round, whatever their bits say.
-  Pair pair;
+  WorkingPair pair;
   REQUIRE(tuttiStreamCreate(&stream) == tuttiSuccess);
   REFUSED(tuttiStreamQuery(reinterpret_cast<tuttiStream_t>(pair.comms[0])), "tuttiStreamQuery");
   REFUSED(tuttiBarrier(reinterpret_cast<tuttiComm_t>(stream), nullptr), "tuttiBarrier");
@@ -278,7 +278,7 @@ TEST_CASE("memory and registrations refuse what is not theirs", "[bad]") {
   CHECK(tuttiMemFree(memory) == tuttiSuccess);
   REFUSED(tuttiMemFree(memory), "tuttiMemFree", "freed before");
 
-  Pair pair;
+  WorkingPair pair;
   char buffer[64];
   void* handle = &local;
   for (tuttiComm_t comm : not_handles<tuttiComm_t>()) {
@@ -299,7 +299,7 @@ TEST_CASE("memory and registrations refuse what is not theirs", "[bad]") {
 }
 
 TEST_CASE("ops refuse what is not theirs", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   float scalar = 2, value = 3, out = -7;
   tuttiRedOp_t op = tuttiMaxRedOp, none = tuttiMaxRedOp;
   for (tuttiComm_t comm : not_handles<tuttiComm_t>()) {

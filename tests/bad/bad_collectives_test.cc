@@ -95,7 +95,7 @@ struct Buffers {
 }  // namespace
 
 TEST_CASE("collectives refuse what is no communicator", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   Buffers buffers;
   tuttiComm_t destroyed = nullptr;
   REQUIRE(tuttiCommInitAll(&destroyed, 1, nullptr) == tuttiSuccess);
@@ -110,7 +110,7 @@ TEST_CASE("collectives refuse what is no communicator", "[bad]") {
 }
 
 TEST_CASE("collectives refuse types, ops, roots and peers out of range", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   Buffers buffers;
   for (const Door& door : kDoors) {
     Arguments good = buffers.on(pair.comms[0]);
@@ -139,7 +139,7 @@ TEST_CASE("collectives refuse types, ops, roots and peers out of range", "[bad]"
 }
 
 TEST_CASE("collectives refuse buffers that cannot be", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   Buffers buffers;
   for (const Door& door : kDoors) {
     INFO(door.name);
@@ -173,7 +173,7 @@ TEST_CASE("collectives refuse buffers that cannot be", "[bad]") {
 }
 
 TEST_CASE("a count of zero needs no buffers", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   for (const Door& door : kDoors) {
     INFO(door.name);
     REQUIRE(tuttiGroupStart() == tuttiSuccess);  // a Send to itself wants its Recv; the V calls want all ranks
@@ -192,7 +192,7 @@ TEST_CASE("a count of zero needs no buffers", "[bad]") {
 }
 
 TEST_CASE("the V calls refuse arrays that cannot be", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   Buffers buffers;
   const tuttiComm_t comm = pair.comms[0];
   const size_t good[] = {2, 2}, other[] = {3, 2}, sum_overflows[] = {SIZE_MAX - 1, 4}, far[] = {0, SIZE_MAX - 1};
@@ -221,7 +221,7 @@ TEST_CASE("the V calls refuse arrays that cannot be", "[bad]") {
 }
 
 TEST_CASE("collectives refuse what is no stream", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   Buffers buffers;
   tuttiStream_t destroyed = nullptr;
   REQUIRE(tuttiStreamCreate(&destroyed) == tuttiSuccess);
@@ -241,7 +241,7 @@ TEST_CASE("collectives refuse what is no stream", "[bad]") {
 }
 
 TEST_CASE("an error inside a group is the group's, and nothing of it starts", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   for (const Door& door : kDoors) {
     INFO(door.name);
     Buffers buffers;
@@ -263,7 +263,7 @@ TEST_CASE("an error inside a group is the group's, and nothing of it starts", "[
 }
 
 TEST_CASE("a group notices handles that ended before it did", "[bad]") {
-  Pair pair;
+  WorkingPair pair;
   int sent[2] = {1, 2}, received[2] = {-7, -7};
   SECTION("a stream") {
     tuttiStream_t stream = nullptr;

@@ -64,7 +64,7 @@ TEST_CASE("an empty setting counts as not set, and blanks around a value do not 
                                     std::pair("TUTTI_TRANSPORTS", "SHM , ucx"), std::pair("TUTTI_ALGO", "allreduce: Ring, tree")}) {
     INFO(name << "='" << value << "'");
     const Environment environment(name, value);
-    Pair pair;
+    WorkingPair pair;
     pair.check_works();
   }
 }

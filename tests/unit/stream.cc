@@ -4,10 +4,10 @@
 
 #include <array>
 
-#include "include/tutti/tutti.h"
 #include "lib/api/front/tables.h"
 #include "lib/base/thread.h"
 #include "tests/catch.h"
+#include "tests/harness/pair.h"
 
 namespace tutti {
 namespace {
@@ -81,15 +81,7 @@ struct Hosted {
   tuttiStream_t handle = nullptr;
 };
 
-// Two ranks that this thread drives.
-struct Pair {
-  Pair() { REQUIRE(tuttiCommInitAll(comms.data(), 2, nullptr) == tuttiSuccess); }
-  ~Pair() {
-    for (tuttiComm_t comm : comms) CHECK(tuttiCommDestroy(comm) == tuttiSuccess);
-  }
-  Pair(const Pair&) = delete;
-  Pair& operator=(const Pair&) = delete;
-
+struct SummingPair : test::Pair {
   // The sum of both ranks' numbers, in one group. The results are there when both streams say so.
   void sum(tuttiStream_t first, tuttiStream_t second) {
     out = {-1, -1};
@@ -100,7 +92,6 @@ struct Pair {
   }
   void check_sum() const { CHECK(out == std::array<int, 2>{in[0] + in[1], in[0] + in[1]}); }
 
-  std::array<tuttiComm_t, 2> comms{};
   std::array<int, 2> in{3, 4}, out{};
 };
 
@@ -126,7 +117,7 @@ TEST_CASE("a call waits until its stream runs it") {
 }
 
 TEST_CASE("a batch on streams of both kinds runs when both have come to it") {
-  Pair pair;
+  SummingPair pair;
   Held held;
   Hosted hosted;
   const auto check = [&](tuttiStream_t first, tuttiStream_t second) {
@@ -143,7 +134,7 @@ TEST_CASE("a batch on streams of both kinds runs when both have come to it") {
 }
 
 TEST_CASE("batches that meet streams in different orders all come to an end") {
-  Pair first, second;
+  SummingPair first, second;
   Held held;
   Hosted hosted;
   first.sum(held.handle, hosted.handle);
@@ -156,7 +147,7 @@ TEST_CASE("batches that meet streams in different orders all come to an end") {
 }
 
 TEST_CASE("a group with a call on no stream returns when its streams have run it") {
-  Pair pair;
+  SummingPair pair;
   Held held;
   bool ran = false;
   Thread runner;
@@ -168,7 +159,7 @@ TEST_CASE("a group with a call on no stream returns when its streams have run it
 }
 
 TEST_CASE("a batch on two held streams waits for both") {
-  Pair pair;
+  SummingPair pair;
   Held first, second;
   bool ran = false;
   Thread runner;

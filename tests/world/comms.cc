@@ -6,6 +6,7 @@
 
 #include "tests/world/council.h"
 #include "tests/world/draw.h"
+#include "tests/world/pace.h"
 
 namespace tutti::test::world {
 namespace {
@@ -39,7 +40,6 @@ struct Rank {
 
   size_t round = 0;
   bool begun = false;
-  unsigned eagerness = 100;
   std::vector<tutti::Call> calls;                       // of the batch under way
   std::vector<std::unique_ptr<Part>> parts;             // its collectives, then those of the rounds before
   std::vector<std::vector<std::byte>> received, sent;   // its sends and receives
@@ -79,13 +79,14 @@ class Comms {
   Dice dice_;
   const Places places_;
   const int number_ = places_.ranks();
+  Pace pace_{dice_, number_};
   std::vector<Round> rounds_;
-  size_t other_round_ = SIZE_MAX;  // of Trouble::Mismatch, and which rank then calls what
+  size_t other_round_ = SIZE_MAX;  // Trouble::Mismatch: in this round guilty_ calls other_
   int guilty_ = -1;
   Call other_;
   std::unique_ptr<Network> network_;
-  uint64_t step_ = 0, trouble_at_ = UINT64_MAX;
-  Council council_{dice_, step_, {}, {}, {}, {}};
+  uint64_t trouble_at_ = UINT64_MAX;  // the step in which a line is cut, or a rank aborts
+  Council council_{dice_, pace_.steps(), {}, {}, {}, {}};
   std::vector<std::unique_ptr<Rank>> ranks_;
   Outcome outcome_;
 };
@@ -154,7 +155,6 @@ void Comms::open_ranks(uint64_t seed) {
   council_.due.assign(static_cast<size_t>(number_), UINT64_MAX);
   for (int r = 0; r < number_; ++r) {
     Rank& rank = *ranks_.emplace_back(std::make_unique<Rank>(r, number_, settings.value()));
-    rank.eagerness = draw_eagerness(dice_);
     rank.links.transports = network_->make_transports(r);
     for (int peer = 0; peer < number_; ++peer) {
       const bool near = places_.hosts[static_cast<size_t>(r)] == places_.hosts[static_cast<size_t>(peer)];
@@ -248,7 +248,7 @@ void Comms::end_round(int r) {
 
 bool Comms::step(int r) {
   Rank& rank = *ranks_[static_cast<size_t>(r)];
-  const bool hears = council_.first && step_ >= council_.due[static_cast<size_t>(r)];
+  const bool hears = council_.first && pace_.steps() >= council_.due[static_cast<size_t>(r)];
   if (hears) rank.life.hear(*council_.first);
   if (rank.over(rounds_.size())) return false;
   if (!rank.begun) begin_round(r);
@@ -302,34 +302,22 @@ void Comms::check_ends() {
 }
 
 Outcome Comms::run() {
-  constexpr uint64_t kMost = 2'000'000, kCalmAfter = 6000;
-  constexpr int kQuiet = 50;
-  int quiet = 0;
   const auto all_over = [&] {
     return std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& rank) { return rank->over(rounds_.size()); });
   };
-  for (; !all_over() && outcome_.wrong.empty() && step_ < kMost; ++step_) {
-    if (step_ == trouble_at_) make_trouble();
-    const bool calm = step_ >= kCalmAfter;
-    if (calm) network_->calm();
-    const uint64_t before = network_->events();
-    bool moved = false;
-    network_->move();
+  while (!all_over() && outcome_.wrong.empty()) {
+    if (pace_.steps() == trouble_at_) make_trouble();
     council_.answer();
-    for (int i = 0; i < (calm ? number_ : 1); ++i) {
-      const int r = calm ? i : dice_.between(0, number_ - 1);
-      if (calm || dice_.chance(ranks_[static_cast<size_t>(r)]->eagerness)) moved |= step(r);
-    }
+    pace_.step(*network_, [&](int rank) { return step(rank); });
     if (!network_->complaint().empty()) complain(-1, network_->complaint());
-    moved |= network_->events() != before;
-    quiet = moved || !calm || (council_.first && step_ < council_.due[0] + 200) ? 0 : quiet + 1;
-    if (quiet < kQuiet) continue;
+    if (council_.still_to_come()) pace_.stir();
+    if (!pace_.over()) continue;
     if (trouble_ != Trouble::Mismatch || council_.first) break;  // a hang
     for (const auto& rank : ranks_)  // the timeout has passed
       if (!rank->over(rounds_.size())) rank->underway.report_timeout();
-    quiet = 0;
+    pace_.stir();
   }
-  outcome_.steps = step_;
+  outcome_.steps = pace_.steps();
   check_ends();
   if (outcome_.wrong.empty() && trouble_ == Trouble::None) outcome_.wrong = network_->left_over();
   outcome_.what = concat(number_, " ranks on ", places_.hosts.back() + 1, " hosts");

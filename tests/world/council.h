@@ -1,5 +1,6 @@
 // council: the control planes of a world's communicator. What one rank tells reaches the others some steps later, as the seed says.
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -16,13 +17,15 @@ struct Council {
   std::optional<Cause> first;
   std::vector<uint64_t> due;            // by rank: the step in which it hears
   std::vector<const Underway*> ranks;
-  std::optional<Inquiry> asked;         // answered in the next step: a rank that asks is in the middle of something
+  std::optional<Inquiry> asked;         // answered before the next step: a rank that asks is in the middle of something
 
   void spread(const Cause& cause) {
     if (first) return;
     first = cause;
     for (uint64_t& when : due) when = step + dice.below(200);
   }
+  // Some rank has yet to hear.
+  bool still_to_come() const { return first && step <= *std::max_element(due.begin(), due.end()); }
   void answer() {
     if (!asked) return;
     std::vector<Answer> answers;

@@ -37,8 +37,6 @@ Places draw_places(Dice& dice) {
   return {hosts, host == 0 ? Topology::flat(number) : Topology::synthetic(concat("host:", host + 1, " core:", sizes)).value()};
 }
 
-unsigned draw_eagerness(Dice& dice) { return dice.one_of(std::vector<unsigned>{100, 100, 50, 10}); }
-
 Call draw_call(Dice& dice, const Places& places) {
   const int number = places.ranks();
   Call call;

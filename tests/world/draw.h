@@ -14,8 +14,6 @@ struct Places {
   int ranks() const { return static_cast<int>(hosts.size()); }
 };
 Places draw_places(Dice& dice);
-// Percent of its turns that a rank takes.
-unsigned draw_eagerness(Dice& dice);
 // A collective with an algorithm that can serve it.
 Call draw_call(Dice& dice, const Places& places);
 std::string text_of(const Call& call);

@@ -5,6 +5,7 @@
 
 #include "lib/sched/select.h"
 #include "tests/world/draw.h"
+#include "tests/world/pace.h"
 
 namespace tutti::test::world {
 namespace {
@@ -24,7 +25,6 @@ class World {
     std::vector<LaneCount> lanes;
     size_t round = 0;
     bool begun = false, failed = false;
-    unsigned eagerness = 100;  // percent of its turns that it takes
   };
 
   void make_plans();
@@ -46,6 +46,7 @@ class World {
   Dice dice_;
   const Places places_;
   const int number_ = places_.ranks();
+  Pace pace_{dice_, number_};
   std::unique_ptr<Network> network_;
   std::vector<Call> calls_;
   std::vector<size_t> rounds_;     // which of calls_ each round makes: the same call may come again, as in a training loop
@@ -60,7 +61,6 @@ class World {
 
 World::World(uint64_t seed, const Options& options) : options_(options), dice_(seed, 2), places_(draw_places(dice_)) {
   ranks_.resize(static_cast<size_t>(number_));
-  for (Rank& rank : ranks_) rank.eagerness = draw_eagerness(dice_);
   network_ = std::make_unique<Network>(seed, places_.hosts, options.planted);
   const int calls = dice_.between(1, 3);
   for (int i = 0; i < calls; ++i) calls_.push_back(draw_call(dice_, places_));
@@ -214,30 +214,18 @@ bool World::step(int r) {
 }
 
 Outcome World::run() {
-  constexpr uint64_t kMost = 2'000'000, kCalmAfter = 6000;
-  constexpr int kQuiet = 50;
-  int quiet = 0;
-  for (; !all_ended() && outcome_.wrong.empty(); ++outcome_.steps) {
-    if (outcome_.steps == cut_at_) {
+  while (!all_ended() && outcome_.wrong.empty()) {
+    if (pace_.steps() == cut_at_) {
       const int one = dice_.between(0, number_ - 1);
       network_->cut(one, (one + dice_.between(1, number_ - 1)) % number_);
     }
-    const bool calm = outcome_.steps >= kCalmAfter;
-    if (calm) network_->calm();
-    const uint64_t before = network_->events();
-    bool moved = false;
-    network_->move();
-    for (int i = 0; i < (calm ? number_ : 1); ++i) {
-      const int r = calm ? i : dice_.between(0, number_ - 1);
-      if (calm || dice_.chance(ranks_[static_cast<size_t>(r)].eagerness)) moved |= step(r);
-    }
+    pace_.step(*network_, [&](int rank) { return step(rank); });
     if (!network_->complaint().empty()) complain(-1, network_->complaint());
-    moved |= network_->events() != before;
-    quiet = moved || !calm ? 0 : quiet + 1;
-    if (quiet < kQuiet && outcome_.steps < kMost) continue;
+    if (!pace_.over()) continue;
     check_waiting();
     break;
   }
+  outcome_.steps = pace_.steps();
   outcome_.cut = std::any_of(ranks_.begin(), ranks_.end(), [](const Rank& rank) { return rank.failed; });
   if (outcome_.wrong.empty() && !outcome_.cut) {
     outcome_.wrong = network_->left_over();
