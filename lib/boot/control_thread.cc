@@ -46,7 +46,7 @@ bool ControlPlane::run_once() {
   const bool all_sent = !connection_ || connection_->unsent_bytes() == 0;
   {
     Lock lock(mutex_);
-    if (stopping_) return false;
+    if (stopping_ && orders_.empty()) return false;  // an abort ordered just before is still sent
     if (leaving_ && all_sent && orders_.empty() && !leave_sent_) {
       leave_sent_ = true;
       changed_.notify_all();

@@ -99,6 +99,32 @@ TEST_CASE("abort, then gone at once: the others hear the abort, not a death") {
   }
 }
 
+// The aborts come 0 to 99 us after the thread of the control plane has started: often while it is between taking its orders and looking
+// whether to end.
+TEST_CASE("abort as soon as a rank has joined, then gone: the others hear the abort") {
+  const Settings settings = loopback();
+  for (int round = 0; round < 400; ++round) {
+    Crew crew(2);
+    const int origin = round % 2;
+    const UniqueId id = make_unique_id(settings).value();
+    REQUIRE(crew.each([&](int rank) {
+      auto control = Control::join(settings, id, rank, 2, crew.watches[static_cast<size_t>(rank)].callbacks(), kNoCancel);
+      if (!control.ok()) return false;
+      if (rank != origin) {
+        crew.controls[static_cast<size_t>(rank)] = std::move(control.value());
+        return true;
+      }
+      for (const int64_t end = now_ns() + round % 100 * 1000; now_ns() < end;) {
+      }
+      control.value()->abort({Code::RemoteError, origin, "enough"});
+      return true;
+    }));
+    Watch& other = crew.watches[static_cast<size_t>(1 - origin)];
+    REQUIRE(other.aborted(2));
+    REQUIRE(other.cause().text == "enough");
+  }
+}
+
 TEST_CASE("leaving is no failure") {
   const Settings settings = loopback();
   SECTION("of processes that exit at once") {
