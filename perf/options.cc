@@ -35,10 +35,10 @@ std::vector<Value> chosen(const std::string& text, const char* const (&names)[kN
 }
 
 // nccl-tests' flags about devices: taken, so that a script runs unchanged, and said to do nothing.
-struct Deaf {
+struct DeviceFlag {
   const char *flags, *about;
 };
-constexpr Deaf kDeaf[] = {
+constexpr DeviceFlag kDeviceFlags[] = {
     {"-G,--cudagraph", "CUDA graphs"},
     {"-C,--report_cputime", "time of a launch apart from its end"},
     {"-S,--report_timestamps", "timestamps in lines"},
@@ -119,8 +119,8 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
       "pin rank i to core i, or not (default: unless the launcher has)");
 
   int ignored = 0;
-  std::vector<CLI::Option*> deaf;
-  for (const Deaf& row : kDeaf) deaf.push_back(app.add_option(row.flags, ignored)->group(""));
+  std::vector<CLI::Option*> device_options;
+  for (const DeviceFlag& row : kDeviceFlags) device_options.push_back(app.add_option(row.flags, ignored)->group(""));
 
   const auto check = [&] {
     o.types = chosen<tuttiDataType_t>(type, kTypeNames, "-d");
@@ -138,9 +138,9 @@ Parsed parse_options(const Collective& collective, int argc, char** argv) {
   };
   if (const std::optional<int> end = parse_arguments(app, std::string(collective.name) + "_perf", argc, argv, check))
     return {std::nullopt, *end};
-  for (size_t i = 0; i < deaf.size(); ++i)
-    if (deaf[i]->count())
-      std::cerr << collective.name << "_perf: " << kDeaf[i].flags << " (" << kDeaf[i].about
+  for (size_t i = 0; i < device_options.size(); ++i)
+    if (device_options[i]->count())
+      std::cerr << collective.name << "_perf: " << kDeviceFlags[i].flags << " (" << kDeviceFlags[i].about
                 << ") has no meaning on host memory: ignored\n";
   o.average = static_cast<Average>(average);
   o.blocking = blocking != 0;

@@ -13,7 +13,7 @@
  *    root. Every message says which call it belongs to. The first message of another call ends in tuttiInvalidUsage, with a text
  *    that says what each rank called. No later call takes the data of that message.
  *  - A communicator is used by one thread at a time. Different communicators are independent. tuttiCommAbort(),
- *    tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
+ *    tuttiCommRevoke(), tuttiCommGetAsyncError() and tuttiGetLastError() may be called from any thread at any time.
  *  - A count of zero is legal everywhere and moves nothing, but it is a call like any other: all ranks make it.
  *  - Communicators and streams do not survive fork(): in the child every call on their handles returns tuttiInvalidArgument. What the
  *    child does, and when it exits, does not affect the parent's communicators.
@@ -116,8 +116,11 @@ typedef struct {
   size_t size;          /* sizeof(tuttiConfig_t), by the initializer: lets the struct grow at its end */
   unsigned int magic;   /* TUTTI_CONFIG_MAGIC, by the initializer */
   unsigned int version; /* TUTTI_VERSION_CODE, by the initializer */
-  int blocking;         /* 1 (default): init returns when the communicator is ready. 0: init returns at once; poll
-                           tuttiCommGetAsyncError() until it no longer says tuttiInProgress */
+  int blocking;         /* 1 (default): init, split and finalize return when the work is done. 0: they start it, return
+                           tuttiInProgress at once (inside a group, too: they do not wait for GroupEnd), and it goes on in
+                           the background; poll tuttiCommGetAsyncError() until it no longer says tuttiInProgress. Until
+                           then other calls than GetAsyncError, GetLastError, Revoke, Abort and Destroy are answered with
+                           tuttiInvalidUsage. Abort and Destroy end an init or a split; Destroy waits for a finalize */
   int timeoutMs;        /* an operation without progress for so long is an error; default: TUTTI_TIMEOUT */
   const char* commName; /* a name for logs and errors; copied; default: none */
 } tuttiConfig_t;
@@ -167,8 +170,9 @@ TUTTI_API tuttiResult_t tuttiCommInitAll(tuttiComm_t* comms, int ndev, const int
 
 /* Splits a communicator: ranks that give the same color (>= 0) form a new one, ordered by key, then by rank in `comm`.
  * TUTTI_SPLIT_NOCOLOR: this rank takes part in the call, and *newcomm becomes NULL. Collective over all ranks of comm, which
- * must have no other call in flight. config may be NULL (the parent's settings); its `blocking` is not looked at, the call
- * always blocks. Ranks of other colors cannot join the new communicator: its secret is encrypted for each of its members.
+ * must have no other call in flight. Members that config leaves unset are taken from the parent; config NULL: all of them. If the parent was
+ * made with blocking == 0, this call returns tuttiInProgress; poll the parent. Until the split has ended *newcomm is NULL, and the variable
+ * must live. A failure is the parent's; if *newcomm is not NULL all the same, it is a communicator, and has to be destroyed. Ranks of other colors cannot join the new communicator: its secret is encrypted for each of its members.
  * Errors: InvalidArgument (color), RemoteError (a rank died, or did not call; the text names the rank and says what it does instead),
  * InvalidUsage, SystemError. If a rank fails before it has joined the others of its color, `comm` fails, too. */
 TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tuttiComm_t* newcomm, tuttiConfig_t* config);
@@ -176,8 +180,8 @@ TUTTI_API tuttiResult_t tuttiCommSplit(tuttiComm_t comm, int color, int key, tut
 /* Completes all queued operations and leaves the other ranks: their later death or exit is no error here.
  * It checks that every message was received, and that all ranks made the same number of collective calls. If two ranks differ, the one
  * that leaves later gets InvalidUsage; the text names the ranks and the difference. Over UCX a message that nobody receives may end in
- * RemoteError instead (see tuttiCommDestroy). Once rank 0 has left, a rank compares its calls only with the ranks that left before
- * that. If the communicator has failed, nothing is checked. Only CommDestroy and CommAbort may follow. */
+ * RemoteError instead (see tuttiCommDestroy). If the communicator has failed, nothing is checked. Only CommDestroy and CommAbort may follow.
+ * A communicator with blocking == 0: returns tuttiInProgress; GetAsyncError later reports what was found, or CommDestroy, if it comes first. */
 TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
 
 /* Finalizes if that was not done, then frees the communicator. The handle is invalid afterwards; using it again is
@@ -186,6 +190,11 @@ TUTTI_API tuttiResult_t tuttiCommFinalize(tuttiComm_t comm);
  * tuttiCommFinalize. The communicator is freed even if an error is returned.
  * Not inside a group that has collected calls on it: they would find it gone. */
 TUTTI_API tuttiResult_t tuttiCommDestroy(tuttiComm_t comm);
+
+/* Ends what is in flight on this communicator, here and on all other ranks, and every later call on it, with tuttiInvalidUsage:
+ * "rank r revoked the communicator". Only CommDestroy and CommAbort may follow. Does not wait. revokeFlags must be 0. From any thread.
+ * Errors: InvalidArgument, InvalidUsage (finalized), the communicator's failure if there is one already. */
+TUTTI_API tuttiResult_t tuttiCommRevoke(tuttiComm_t comm, int revokeFlags);
 
 /* Ends everything on this communicator here and on all other ranks: operations in flight return tuttiRemoteError (on this
  * rank: tuttiInvalidUsage "aborted"), and nothing touches user memory once this call returns. Frees the handle. If another thread is
@@ -197,8 +206,9 @@ TUTTI_API tuttiResult_t tuttiCommAbort(tuttiComm_t comm);
 TUTTI_API tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count);
 TUTTI_API tuttiResult_t tuttiCommUserRank(tuttiComm_t comm, int* rank);
 
-/* *asyncError: the first error of the communicator, tuttiInProgress while a non-blocking init runs, else tuttiSuccess. This call and
- * tuttiGetLastError still work after another thread's CommAbort. Does not wait. Any thread. */
+/* *asyncError: the first error of the communicator, tuttiInProgress while something goes on in the background
+ * (config->blocking) or another thread finalizes, else tuttiSuccess. This call and tuttiGetLastError still work after another thread's CommAbort. Does not wait. Any
+ * thread. */
 TUTTI_API tuttiResult_t tuttiCommGetAsyncError(tuttiComm_t comm, tuttiResult_t* asyncError);
 
 /* ---------------------------------------------------------------- collectives

@@ -103,6 +103,7 @@ tuttiResult_t tuttiCommFinalize(tuttiComm_t comm) { return result(front::finaliz
 
 tuttiResult_t tuttiCommDestroy(tuttiComm_t comm) { return result(front::destroy(handle(comm), kCaller<"tuttiCommDestroy">)); }
 
+tuttiResult_t tuttiCommRevoke(tuttiComm_t comm, int flags) { return result(front::revoke(handle(comm), flags, kCaller<"tuttiCommRevoke">)); }
 tuttiResult_t tuttiCommAbort(tuttiComm_t comm) { return result(front::abort(handle(comm), kCaller<"tuttiCommAbort">)); }
 
 tuttiResult_t tuttiCommCount(tuttiComm_t comm, int* count) {

@@ -5,7 +5,9 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <mutex>
 
 namespace tutti {
@@ -76,6 +78,17 @@ void Descriptor::reset() {
   List::all().remove(*this);
   ::close(fd_);
   fd_ = -1;
+}
+
+void wait_for_any(std::span<pollfd> entries, int64_t timeout_ns) {
+  constexpr int64_t kSecond = 1'000'000'000, kNapNs = 1'000'000;
+  timeout_ns = std::max<int64_t>(timeout_ns, 0);
+  const timespec timeout{timeout_ns / kSecond, static_cast<long>(timeout_ns % kSecond)};
+  if (ppoll(entries.data(), entries.size(), &timeout, nullptr) >= 0) return;
+  const bool refused = errno != EINTR;
+  const timespec nap{0, static_cast<long>(std::min(timeout_ns, kNapNs))};
+  if (refused) nanosleep(&nap, nullptr);
+  for (pollfd& entry : entries) entry.revents = refused && entry.fd >= 0 ? entry.events : short{0};
 }
 
 }  // namespace tutti

@@ -3,6 +3,10 @@
 // Its number is never 0, 1 or 2: if a program has closed these, its output could end up in our sockets. fork() closes every descriptor in
 // the child: a child that kept a connection open would hide its parent's death from the other ranks.
 #pragma once
+#include <poll.h>
+
+#include <cstdint>
+#include <span>
 #include <utility>
 
 namespace tutti {
@@ -30,5 +34,9 @@ class Descriptor {
   int fd_ = -1;
   Descriptor *before_ = nullptr, *after_ = nullptr;  // neighbours in the list of open descriptors
 };
+
+// poll(). If the process may have fewer descriptors than there are entries (it has lowered RLIMIT_NOFILE since they were opened), poll() refuses:
+// then this function returns within a millisecond and reports every event that is asked for. Callers must use non-blocking reads and writes.
+void wait_for_any(std::span<pollfd> entries, int64_t timeout_ns);
 
 }  // namespace tutti

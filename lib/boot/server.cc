@@ -1,7 +1,6 @@
 // server: see server.h.
 #include "lib/boot/server.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -109,7 +108,7 @@ void Server::wait_for_events() {
   for (const auto& peer : peers_)
     fds.push_back({peer->connection.fd(), static_cast<short>(POLLIN | (peer->connection.unsent_bytes() ? POLLOUT : 0)), 0});
   const int64_t left_ms = wake <= now ? 0 : (wake - now + kMs - 1) / kMs;
-  poll(fds.data(), fds.size(), static_cast<int>(std::min<int64_t>(left_ms, 60'000)));
+  wait_for_any(fds, std::min<int64_t>(left_ms, 60'000) * kMs);
 
   if (fds[0].revents) bell_.hush();
   now = now_ns();
@@ -225,7 +224,7 @@ void Server::flush() {
       fds.push_back({connection.fd(), static_cast<short>(POLLIN | (connection.unsent_bytes() ? POLLOUT : 0)), 0});
       ++i;
     }
-    if (!fds.empty()) poll(fds.data(), fds.size(), static_cast<int>((std::max<int64_t>(end - now_ns(), 0) + kMs - 1) / kMs));
+    if (!fds.empty()) wait_for_any(fds, end - now_ns());
   }
   peers_.clear();
 }

@@ -21,7 +21,7 @@ Comm::Comm(CommOptions options, Settings settings)
       underway_(options_, settings_, links_, life_, ops_) {}
 
 Comm::~Comm() {
-  if (init_thread_.joinable()) init_thread_.join();
+  if (background_.joinable()) background_.join();
   for (const auto& transport : links_.transports) transport->quiesce();
   links_.control.reset();  // its thread reports failures, which wake transports: it ends first
 }
@@ -32,30 +32,54 @@ Status Comm::check(const Settings& settings) {
   return settings.about(Setting::Fault, check_faults(settings.text(Setting::Fault)));
 }
 
-Status Comm::init() {
-  life_.start_meeting();
+// What ends with a failure fails the communicator. Returns the first failure, which may have come before.
+Status Comm::guard(const Work& work) noexcept {
   Status status;
   try {
-    status = connect();
+    status = work();
   } catch (const std::exception&) {
     status = Status::out_of_memory();
   }
-  if (!status.ok()) {
-    life_.fail({status.code(), -1, status.text()});
-    status = life_.failure();  // the first one, which may have come before this one
-  }
-  life_.finish_connecting(links_.transports);
+  if (status.ok()) return status;
+  life_.fail({status.code(), -1, status.text()});
+  return life_.failure();
+}
+
+// The phase of life_ lets nobody else in here until `end` has run.
+Status Comm::start(const char* thread_name, Work work, std::function<void()> end) noexcept {
+  if (background_.joinable()) background_.join();
+  Status started = start_thread(&background_, thread_name, [this, work = std::move(work), end] {
+    (void)guard(work);
+    end();
+  });
+  if (started.ok()) return fail(Code::InProgress, "");
+  life_.fail({started.code(), -1, started.text()});
+  end();
+  return started;
+}
+
+Status Comm::init(bool in_background) {
+  life_.start_meeting();
+  const auto make = [this] { return connect(); };
+  const auto end = [this] { life_.finish_connecting(links_.transports); };
+  if (in_background) return start("tutti-init", make, end);
+  Status status = guard(make);
+  end();
   return status;
 }
 
-Status Comm::init_in_background() {
-  life_.start_meeting();  // before the thread runs, so that others wait for it
-  Status started = start_thread(&init_thread_, "tutti-init", [this] { (void)init(); });  // state() reports
-  if (!started.ok()) {
-    life_.fail({started.code(), -1, started.text()});
-    life_.finish_connecting({});  // others wait no longer
-  }
-  return started;
+Status Comm::split_in_background(std::function<Status()> work) {
+  if (!life_.start_splitting()) return life_.refusal();
+  return start("tutti-split", std::move(work), [this] { life_.finish_splitting(); });
+}
+
+bool Comm::end_background() noexcept {
+  const bool leaving = life_.leaving();
+  if (leaving)
+    life_.wait_left();
+  else if (life_.state().code() == Code::InProgress)
+    life_.abort();
+  return leaving;
 }
 
 Status Comm::connect() {

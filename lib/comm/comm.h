@@ -8,6 +8,8 @@
 // Threads: one thread at a time runs calls (turns order them: a call on stream NULL waits for queued ones); the control
 // thread only reports failures; abort() may come from anywhere.
 #pragma once
+#include <functional>
+
 #include "lib/base/thread.h"
 #include "lib/comm/links.h"
 #include "lib/comm/ops.h"
@@ -26,12 +28,21 @@ class Comm {
   Comm(const Comm&) = delete;
   Comm& operator=(const Comm&) = delete;
 
-  // Joins the other ranks; blocks. Ends early when abort() is called.
-  Status init();
-  // Runs init() in a thread of this object; state() tells.
-  Status init_in_background();
-  // InProgress until init() has ended, then the communicator's first failure, or success. Any thread.
+  // What runs in the background returns InProgress at once, and goes on in a thread of this object until state() is no longer InProgress. If
+  // it fails, so does the communicator.
+
+  // Joins the other ranks. Ends early when abort() is called.
+  Status init(bool in_background);
+  // Runs `work`, which splits this communicator.
+  Status split_in_background(std::function<Status()> work);
+  // Aborts an init or a split that goes on in the background; waits for a finalize. Returns whether there was one.
+  bool end_background() noexcept;
+  // InProgress during a split in the background; else the first failure; else InProgress until init() has ended, and while finalize() runs;
+  // else success. Any thread.
   Status state() const { return life_.state(); }
+  Status failure() const { return life_.failure(); }
+  // Whether split and finalize return when they have ended.
+  bool blocking() const { return options_.blocking; }
 
   int rank() const { return options_.rank; }
   int ranks() const { return options_.ranks; }
@@ -70,9 +81,11 @@ class Comm {
   // Ends init() with a failure of the parent, or of another rank of this process. Does nothing once the ranks have met. Any thread.
   void end_joining(const Status& failure) noexcept { life_.end_meeting(failure); }
   // Leaves the other ranks. Init must have ended. Errors: messages that others will miss, messages that nobody received, ranks that made
-  // another number of calls.
-  Status finalize() noexcept;
-  // Fails everything here ("aborted") and on the other ranks. Any thread.
+  // another number of calls. After a failure it does not run in the background.
+  Status finalize(bool in_background) noexcept;
+  // Fails everything here and on the other ranks; see Life. Any thread.
+  Status revoke() noexcept { return life_.revoke(); }
+  // Like revoke(), with the text "aborted"; then waits until an init or a split has ended. Any thread.
   void abort() noexcept { life_.abort(); }
 
   // Ops made by the user, see ops.h.
@@ -85,7 +98,11 @@ class Comm {
 
  private:
   Status connect();
-  Status leave();  // finalize(), but it may throw
+  using Work = std::function<Status()>;
+  Status guard(const Work& work) noexcept;
+  Status start(const char* thread_name, Work work, std::function<void()> end) noexcept;
+  Status leave(bool usable) noexcept;
+  Status compare_and_leave(bool usable);
   Status untaken_text(const std::vector<Untaken>& untaken) const;
   Status differing(const Departure& mine, const Departure& other) const;
 
@@ -97,7 +114,7 @@ class Comm {
   Ops ops_;
   Regions regions_;
   Underway underway_;
-  Thread init_thread_;
+  Thread background_;
 };
 
 }  // namespace tutti

@@ -3,12 +3,12 @@
 //
 // When ranks and cores are as many, a waiting rank owns its core and polls it for TUTTI_SPIN_US; when ranks outnumber the
 // cores it yields at once, because the rank it waits for may need this very core.
-#include <poll.h>
 #include <sched.h>
 
 #include <algorithm>
 
 #include "lib/base/clock.h"
+#include "lib/base/descriptor.h"
 #include "lib/comm/underway.h"
 
 namespace tutti {
@@ -75,8 +75,7 @@ class Waiter {
     } else {
       int64_t limit_ns = kLongSleepNs;
       for_each_transport([&](Transport& transport) { limit_ns = std::min(limit_ns, transport.may_sleep()); });
-      const timespec limit{0, static_cast<long>(limit_ns)};
-      if (limit_ns > 0) ppoll(polls_.data(), polls_.size(), &limit, nullptr);
+      if (limit_ns > 0) wait_for_any(polls_, limit_ns);
     }
     for_each_transport([](Transport& transport) { transport.disarm(); });
   }

@@ -26,20 +26,27 @@ Status Comm::differing(const Departure& mine, const Departure& other) const {
               " has left after ", done(other));
 }
 
-Status Comm::finalize() noexcept {
+Status Comm::finalize(bool in_background) noexcept {
+  life_.wait_settled();
+  const bool usable = life_.start_leaving();
+  if (in_background && usable) return start("tutti-finalize", [this] { return leave(true); }, [this] { life_.finish_leaving(); });
+  Status left = leave(usable);
+  life_.finish_leaving();
+  return left;
+}
+
+Status Comm::leave(bool usable) noexcept {
   try {
-    return leave();
+    return compare_and_leave(usable);
   } catch (const std::exception&) {
     if (links_.control) (void)links_.control->leave(std::nullopt);  // needs no memory. Without it the others would take this rank for dead
     return Status::out_of_memory();
   }
 }
 
-Status Comm::leave() {
-  life_.wait_connected();
-  const bool first = life_.leave();
+Status Comm::compare_and_leave(bool usable) {
   turns_.wait_idle();
-  const auto counts = [&] { return first && !life_.failed(); };  // after a failure nothing is compared
+  const auto counts = [&] { return usable && !life_.failed(); };  // after a failure nothing is compared
   Status left;
   if (counts()) {
     const Deadline deadline = Deadline::after_s(timeout_s());

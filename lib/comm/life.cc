@@ -11,14 +11,26 @@ Status Life::failure() const {
 }
 
 Status Life::state() const {
-  TUTTI_TRY(failure());
-  return phase_.load(std::memory_order_acquire) < Phase::Ready ? tutti::fail(Code::InProgress, "the communicator is still being initialized") : Status();
+  std::lock_guard lock(mutex_);
+  const Phase phase = phase_.load(std::memory_order_relaxed);
+  if (phase != Phase::Splitting) TUTTI_TRY(failure_);
+  return phase == Phase::Ready || phase == Phase::Left ? Status() : tutti::fail(Code::InProgress, doing(phase));
 }
 
 Status Life::refusal() const {
-  TUTTI_TRY(state());
-  return tutti::fail(Code::InvalidUsage, "the communicator was finalized: only CommDestroy and CommAbort may follow");
+  std::lock_guard lock(mutex_);
+  TUTTI_TRY(failure_);
+  const Phase phase = phase_.load(std::memory_order_relaxed);
+  return phase < Phase::Leaving ? tutti::fail(Code::InvalidUsage, doing(phase), ": poll CommGetAsyncError until it no longer says InProgress")
+                                : finalized();  // if it is Ready by now, it was not when the call was refused
 }
+
+const char* Life::doing(Phase phase) {
+  if (phase < Phase::Ready) return "the communicator is still being initialized";
+  return phase < Phase::Leaving ? "the communicator is still being split" : "the communicator is still being finalized";
+}
+
+Status Life::finalized() { return tutti::fail(Code::InvalidUsage, "the communicator was finalized: only CommDestroy and CommAbort may follow"); }
 
 void Life::start_meeting() { phase_.store(Phase::Meeting, std::memory_order_release); }
 
@@ -38,14 +50,42 @@ void Life::finish_connecting(std::span<const std::unique_ptr<Transport>> transpo
   phase_.notify_all();
 }
 
-void Life::wait_connected() const {
-  for (Phase phase; phase = phase_.load(std::memory_order_acquire), phase == Phase::Meeting || phase == Phase::Connecting;) phase_.wait(phase);
+void Life::wait_settled() const {
+  const auto makes = [](Phase phase) { return phase == Phase::Meeting || phase == Phase::Connecting || phase == Phase::Splitting; };
+  for (Phase phase; phase = phase_.load(std::memory_order_acquire), makes(phase);) phase_.wait(phase);
 }
 
-bool Life::leave() {
+bool Life::start_splitting() {
   std::lock_guard lock(mutex_);
-  return phase_.exchange(Phase::Left, std::memory_order_acq_rel) == Phase::Ready && failure_.ok();
+  if (!usable()) return false;
+  phase_.store(Phase::Splitting, std::memory_order_release);
+  return true;
 }
+
+void Life::finish_splitting() {
+  {
+    std::lock_guard lock(mutex_);
+    phase_.store(Phase::Ready, std::memory_order_release);
+  }
+  phase_.notify_all();
+}
+
+bool Life::start_leaving() {
+  std::lock_guard lock(mutex_);
+  const bool was_usable = usable();
+  if (phase_.load(std::memory_order_relaxed) < Phase::Leaving) phase_.store(Phase::Leaving, std::memory_order_release);
+  return was_usable;
+}
+
+void Life::finish_leaving() {
+  {
+    std::lock_guard lock(mutex_);
+    phase_.store(Phase::Left, std::memory_order_release);
+  }
+  phase_.notify_all();
+}
+
+void Life::wait_left() const { phase_.wait(Phase::Leaving, std::memory_order_acquire); }
 
 void Life::keep(const Status& failure) noexcept {
   if (!failure_.ok()) return;
@@ -82,6 +122,16 @@ void Life::fail(const Cause& cause) noexcept {
   if (!told_) tell(failure_.code(), cause.rank, failure_.text());
 }
 
+Status Life::revoke() noexcept {
+  const Status revoked = tutti::fail(Code::InvalidUsage, "rank ", rank_, " revoked the communicator");
+  std::lock_guard lock(mutex_);
+  TUTTI_TRY(failure_);
+  if (phase_.load(std::memory_order_relaxed) >= Phase::Leaving) return finalized();
+  keep(revoked);
+  tell(revoked.code(), rank_, revoked.text());
+  return {};
+}
+
 void Life::end_meeting(const Status& failure) noexcept {
   std::lock_guard lock(mutex_);
   if (phase_.load(std::memory_order_relaxed) <= Phase::Meeting) keep(failure);
@@ -105,7 +155,7 @@ void Life::abort() noexcept {
     keep(tutti::fail(Code::InvalidUsage, "the communicator was aborted on this rank (", rank_, ")"));
   }
   tell_others();  // also ends an all-gather in which the ranks connect
-  wait_connected();
+  wait_settled();
   tell_others();  // the ranks may have met after the first time
 }
 

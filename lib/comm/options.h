@@ -12,6 +12,7 @@ struct CommOptions {
   bool alone_by_id = false;  // the only rank, but of an id, whose rendezvous waits for it
   bool by_init_all = false;  // made by CommInitAll: one thread may drive all ranks
   bool split = false;        // made by CommSplit
+  bool blocking = true;      // split and finalize return when they have ended
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
   uint32_t number = 0;       // the same on all ranks; known once they have met

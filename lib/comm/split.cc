@@ -62,6 +62,7 @@ CommOptions child_alone(const CommOptions& parent, int color) {
   CommOptions options;
   options.split = true;
   options.timeout_s = parent.timeout_s;
+  options.blocking = parent.blocking;
   options.name = parent.name;
   options.ranks = color >= 0 ? 1 : 0;
   return options;
@@ -109,7 +110,7 @@ Result<CommOptions> split_comm(const CommOptions& parent, const Settings& settin
   Result<std::vector<std::string>> ids = control.all_gather(sealed, deadline, what);
   if (!ids.ok()) return ids.status();
   if (order.size() < 2) return options;
-  if (!none.ok()) return fail(none.code(), what, ": this rank could not open a rendezvous for the new communicator: ", none.text());
+  if (!none.ok()) return fail(none.code(), what, ": rank ", parent.rank, ": no rendezvous for the new communicator: ", none.text());
   if (first) return options;
   const Result<UniqueId> id = unseal_id(ids.value()[static_cast<size_t>(order[0].second)], pair, members[0].open, static_cast<size_t>(options.rank));
   if (!id.ok()) return fail(id.status().code(), what, ": rank ", order[0].second, ": ", id.status().text());

@@ -153,11 +153,13 @@ TEST_CASE("questions about a communicator refuse what is none, and NULL", "[bad]
     REFUSED(tuttiCommFinalize(comm), "tuttiCommFinalize", "comm");
     REFUSED(tuttiCommDestroy(comm), "tuttiCommDestroy", "comm");
     REFUSED(tuttiCommAbort(comm), "tuttiCommAbort", "comm");
+    REFUSED(tuttiCommRevoke(comm, 0), "tuttiCommRevoke", "comm");
     REFUSED(tuttiCommSplit(comm, 0, 0, &child, nullptr), "tuttiCommSplit", "comm");
     CHECK(child == nullptr);
   }
   CHECK(number == -5);
   CHECK(state == tuttiNumResults);
+  for (int flags : {1, -1}) REFUSED(tuttiCommRevoke(pair.comms[0], flags), "tuttiCommRevoke", "revokeFlags is", std::to_string(flags).c_str());
   REFUSED(tuttiCommCount(pair.comms[0], nullptr), "tuttiCommCount", "count is NULL");
   REFUSED(tuttiCommUserRank(pair.comms[0], nullptr), "tuttiCommUserRank", "rank is NULL");
   REFUSED(tuttiCommGetAsyncError(pair.comms[0], nullptr), "tuttiCommGetAsyncError", "asyncError is NULL");
@@ -191,6 +193,7 @@ TEST_CASE("after Finalize only Destroy and Abort may follow", "[bad]") {
     ENDS_WITH(tuttiInvalidUsage, tuttiBarrier(comm, nullptr), "finalized");
     ENDS_WITH(tuttiInvalidUsage, tuttiSend(&value, 1, tuttiInt, 0, comm, nullptr), "finalized");
     ENDS_WITH(tuttiInvalidUsage, tuttiCommSplit(comm, 0, 0, &child, nullptr), "finalized");
+    ENDS_WITH(tuttiInvalidUsage, tuttiCommRevoke(comm, 0), "finalized");
     CHECK(child == nullptr);
     CHECK(tuttiCommFinalize(comm) == tuttiSuccess);  // twice does no harm
   }

@@ -235,24 +235,48 @@ TEST_CASE("ranks of one host open no network", "[life]") {
   CHECK(outcome.ok());
 }
 
-TEST_CASE("a start that does not block", "[life]") {
-  conform("blocking = 0", processes(3), [](Rank& rank) -> uint64_t {
-    tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
-    config.blocking = 0;
-    config.commName = "polled";
-    tuttiComm_t comm = nullptr;
-    rank.check(tuttiCommInitRankConfig(&comm, rank.ranks, rank.id(), rank.rank, &config), "init", tuttiInProgress);
-    expect(comm != nullptr, "the handle");
-    tuttiResult_t state = tuttiInProgress;
-    while (state == tuttiInProgress) {
-      rank.check(tuttiCommGetAsyncError(comm, &state), "tuttiCommGetAsyncError");
-      sched_yield();
-    }
-    rank.check(state, "the end of init");
-    const uint64_t played = exercise(rank, comm, 1);
-    destroy(rank, comm);
-    return played;
-  });
+TEST_CASE("init, split and finalize that do not block", "[life]") {
+  for (int threads : {1, 3}) {
+    conform("blocking = 0", processes(3, threads), [](Rank& rank) -> uint64_t {
+      const auto poll = [&](tuttiComm_t comm, const char* what) {
+        tuttiResult_t state = tuttiInProgress;
+        while (state == tuttiInProgress) {
+          rank.check(tuttiCommGetAsyncError(comm, &state), "tuttiCommGetAsyncError");
+          sched_yield();
+        }
+        rank.check(state, what);
+      };
+      tuttiConfig_t config = TUTTI_CONFIG_INITIALIZER;
+      config.blocking = 0;
+      config.commName = "polled";
+      tuttiComm_t comm = nullptr, half = nullptr, rest = nullptr, blocking = nullptr;
+      rank.check(tuttiCommInitRankConfig(&comm, rank.ranks, rank.id(), rank.rank, &config), "init", tuttiInProgress);
+      expect(comm != nullptr, "the handle");
+      poll(comm, "the end of init");
+      uint64_t played = exercise(rank, comm, 1);
+
+      rank.check(tuttiCommSplit(comm, 0, -rank.rank, &half, nullptr), "split", tuttiInProgress);
+      poll(comm, "the end of a split");
+      expect(half != nullptr, "the child's handle");
+      rank.check(tuttiCommSplit(comm, rank.rank == 1 ? TUTTI_SPLIT_NOCOLOR : 3, 0, &rest, nullptr), "split with NOCOLOR", tuttiInProgress);
+      poll(comm, "the end of a split with NOCOLOR");
+      expect((rest == nullptr) == (rank.rank == 1), "NOCOLOR");
+      config.blocking = 1;
+      rank.check(tuttiCommSplit(half, 0, 0, &blocking, &config), "split of a child", tuttiInProgress);
+      poll(half, "the end of the split of a child");
+      played += exercise(rank, comm, 2) + exercise(rank, half, 3) + exercise(rank, blocking, 4);
+      if (rest) exercise(rank, rest, 5);
+
+      rank.check(tuttiCommFinalize(blocking), "finalize of a child that blocks");
+      for (const tuttiComm_t it : {half, comm}) {
+        rank.check(tuttiCommFinalize(it), "finalize", tuttiInProgress);
+        if (it == half) poll(it, "the end of finalize");  // the other one is destroyed at once
+      }
+      for (const tuttiComm_t it : {blocking, rest, half, comm})
+        if (it) destroy(rank, it);
+      return played;
+    });
+  }
 }
 
 TEST_CASE("one thread makes several ranks in a group", "[life]") {

@@ -219,6 +219,14 @@ bool Driver::init_blocking(const Step& step, const tuttiUniqueId& id) {
   return false;
 }
 
+std::pair<tuttiResult_t, std::string> Driver::await(int comm, int rank) {
+  const tuttiComm_t it = handle(comm, rank);
+  tuttiResult_t state = tuttiInProgress, asked = tuttiSuccess;
+  while ((asked = tuttiCommGetAsyncError(it, &state)) == tuttiSuccess && state == tuttiInProgress) usleep(300);
+  if (asked == tuttiSuccess) return {state, tuttiGetLastError(it)};
+  return {asked, tuttiGetLastError(nullptr)};
+}
+
 bool Driver::init_in_background(const Step& step, const tuttiUniqueId& id) {
   const std::string name = comm_name(step.comm);
   bool all = true;
@@ -237,15 +245,13 @@ bool Driver::init_in_background(const Step& step, const tuttiUniqueId& id) {
     return false;
   }
   for (const int rank : plan_.ranks) {
-    tuttiResult_t state = tuttiInProgress, asked = tuttiSuccess;
-    std::string sentence;
+    std::pair<tuttiResult_t, std::string> end;
     {
       const Inside inside(*this, "the init of " + name + " in the background");
-      while ((asked = tuttiCommGetAsyncError(handle(step.comm, rank), &state)) == tuttiSuccess && state == tuttiInProgress) usleep(300);
-      sentence = asked == tuttiSuccess ? tuttiGetLastError(handle(step.comm, rank)) : tuttiGetLastError(nullptr);
+      end = await(step.comm, rank);
     }
-    if (asked == tuttiSuccess && state == tuttiSuccess) continue;
-    failed(step.comm, rank, asked == tuttiSuccess ? state : asked, sentence);
+    if (end.first == tuttiSuccess) continue;
+    failed(step.comm, rank, end.first, end.second);
     all = false;
   }
   return all;
@@ -257,6 +263,7 @@ bool Driver::split(const Step& step) {
   std::vector<tuttiComm_t> made(ranks.size(), nullptr);
   const auto child_of = [&](int rank) { return step.children[static_cast<size_t>(world_.place_in(step.comm, rank))]; };
   tuttiResult_t result = tuttiSuccess;
+  std::string sentence;
   try {
     const Inside inside(*this, "CommSplit of " + comm_name(step.comm));
     drain();
@@ -267,11 +274,16 @@ bool Driver::split(const Step& step) {
       tuttiConfig_t config = config_of(name);
       result = tuttiCommSplit(handle(step.comm, ranks[i]), child < 0 ? TUTTI_SPLIT_NOCOLOR : child,
                               child < 0 ? 0 : world_.place_in(child, ranks[i]), &made[i], &config);
+      if (result == tuttiInProgress && plan_.non_blocking) result = tuttiSuccess;
     }
     if (ranks.size() > 1)
       if (const tuttiResult_t all = tuttiGroupEnd(); result == tuttiSuccess) result = all;
+    if (result != tuttiSuccess) sentence = tuttiGetLastError(nullptr);
+    for (const int rank : ranks)
+      if (const auto end = await(step.comm, rank); result == tuttiSuccess) std::tie(result, sentence) = end;
   } catch (const Failure& failure) {
     result = failure.result;
+    sentence = tuttiGetLastError(nullptr);
   }
   for (size_t i = 0; i < ranks.size(); ++i) {
     const int child = child_of(ranks[i]);
@@ -280,7 +292,7 @@ bool Driver::split(const Step& step) {
     if ((child >= 0) != (made[i] != nullptr)) note(Event::What::Wrong, step.comm, ranks[i], result, "CommSplit gave a communicator, or none, against its color");
   }
   if (result == tuttiSuccess) return true;
-  failed(step.comm, ranks[0], result, tuttiGetLastError(nullptr));
+  failed(step.comm, ranks[0], result, sentence);
   return false;
 }
 
@@ -308,9 +320,8 @@ void Driver::end_one(int comm, int rank, uint64_t way) {
   const auto& aborted_ns = log_.aborted_ns[comm][rank];  // set if another thread aborts: then the handle may be invalid
   const bool was_aborted = aborted_ns > 0;
   Log::note_time((way == 0 ? log_.aborted_ns : log_.left_ns)[comm][rank]);
-  const auto left = [&](tuttiResult_t result) {
+  const auto left = [&](tuttiResult_t result, const std::string& sentence) {
     if (result == tuttiSuccess) return;
-    const std::string sentence = tuttiGetLastError(nullptr);
     if (result != tuttiInvalidArgument)
       failed(comm, rank, result, sentence);
     else if (!was_aborted && (way == 0 || aborted_ns == 0))
@@ -321,18 +332,21 @@ void Driver::end_one(int comm, int rank, uint64_t way) {
     tuttiResult_t state = tuttiSuccess;
     (void)tuttiCommGetAsyncError(it, &state);
     const bool joins = state == tuttiInProgress;  // init_in_background() has not waited for it, since another rank's init had failed
+    std::string sentence;
     {
       const Inside inside(*this, "CommFinalize of " + comm_name(comm));
       result = tuttiCommFinalize(it);
+      sentence = tuttiGetLastError(nullptr);
+      if (result == tuttiInProgress && !joins && plan_.non_blocking) std::tie(result, sentence) = await(comm, rank);
     }
-    if (result != tuttiInProgress || !joins) left(result);
+    if (result != tuttiInvalidUsage || !joins) left(result, sentence);
     way = 1;
   }
   {
     const Inside inside(*this, std::string(way == 0 ? "CommAbort of " : "CommDestroy of ") + comm_name(comm));
     result = way == 0 ? tuttiCommAbort(it) : tuttiCommDestroy(it);
   }
-  left(result);
+  left(result, tuttiGetLastError(nullptr));
   int ranks = 0;
   if (tuttiCommCount(it, &ranks) != tuttiInvalidArgument) note(Event::What::Broken, comm, rank, tuttiSuccess, "the communicator is still there");
   hold(comm, rank, nullptr);

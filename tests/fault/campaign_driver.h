@@ -62,6 +62,8 @@ class Driver {
   bool init(const Step& step);
   bool init_blocking(const Step& step, const tuttiUniqueId& id);
   bool init_in_background(const Step& step, const tuttiUniqueId& id);
+  // Waits until nothing goes on in the background. Returns how it ended.
+  std::pair<tuttiResult_t, std::string> await(int comm, int rank);
   bool split(const Step& step);
   bool finish(const Step& step);
   bool calls(const Step& step, int index);

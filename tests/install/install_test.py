@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # install: what a packager and a user see: the tree is installed into a fresh prefix, a C99 program is built against it by
-# pkg-config and by CMake and run, and the library exports exactly the calls that tutti.h declares, and the front's for other doors.
+# pkg-config and by CMake and run, so are the examples by pkg-config, and the library exports exactly the calls that tutti.h declares, and
+# the front's for other doors. Every installed program says its version (programs.py) and those in bin have man pages (pages.py).
 #
 # Run by meson test with: source root, build root, C compiler, C++ compiler, and whether the build has a sanitizer. Exit
 # status 77 (skipped): no cmake.
@@ -12,6 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.dont_write_bytecode = True
+from pages import check_pages  # noqa: E402
+from programs import check_programs  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 STRICT = ['-Wall', '-Wextra', '-Werror', '-pedantic']
@@ -54,7 +59,8 @@ class Install:
 def check_contents(install):
     """Nothing but the library, its header and what finds them."""
     allowed = re.compile(r'libtutti\.so(\.[0-9.]+)?|tutti\.h|tutti\.pc|tutti-config(-version)?\.cmake|'
-                         r'tutti-(run|info|plan|topo|sim|cluster)|transport-\w+\.so|(network|output|supervisor|system)\.py|\w+_perf')
+                         r'tutti-(run|info|plan|topo|sim|cluster)|transport-\w+\.so|(network|output|supervisor|system)\.py|\w+_perf|'
+                         r'tutti(-\w+)?\.[17]')
     for path in install.destination.rglob('*'):
         demand(path.is_dir() or allowed.fullmatch(path.name), f'{path} was installed; who asked for it?')
     run([install.only('**/bin/tutti-cluster'), '--help'])  # finds its modules
@@ -147,6 +153,41 @@ def check_pkg_config(install, cc, sanitizer, work):
     program = work / 'smoke-pkg-config'
     run([*cc, '-std=c99', *STRICT, *sanitizer, HERE / 'smoke.c', '-o', program, *flags])
     print(run([program], env=install.environment), end='')
+    return flags
+
+
+def mpi_flags():
+    """The flags of an MPI whose headers are here, or None. They are not held to STRICT."""
+    for package in ['ompi-c', 'mpich']:
+        found = subprocess.run(['pkg-config', '--cflags', '--libs', package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                               check=False)
+        if found.returncode == 0:
+            return ['-isystem' + flag[2:] if flag.startswith('-I') else flag for flag in found.stdout.split()]
+    return None
+
+
+def check_examples(install, source, cc, cxx, sanitizer, flags, work):
+    """Each example compiles in a copy of its folder, as its user compiles it. All but the one with MPI run."""
+    folder = work / 'examples'
+    shutil.copytree(source / 'examples', folder)
+    files = sorted([*folder.glob('*.c'), *folder.glob('*.cc')])
+    demand(len(files) > 1, f'{source / "examples"} has only {files}')
+    launcher = list(install.destination.glob('**/bin/tutti-run'))
+    for file in files:
+        compiler = [*cc, '-std=c99'] if file.suffix == '.c' else [*cxx, '-std=c++17']
+        needs_mpi = file.stem == 'mpi'
+        mpi = mpi_flags() if needs_mpi else []
+        if mpi is None:
+            print('no MPI with headers (packages libopenmpi-dev, libmpich-dev): mpi.c is not tried')
+            continue
+        program = folder / file.stem
+        run([*compiler, *STRICT, *sanitizer, file, '-o', program, *flags, *mpi])
+        demand(f'-o {file.stem} ' in file.read_text(), f'{file.name} does not say how it is built')
+        if launcher and not needs_mpi:
+            run([launcher[0], '-n', '2', program], env=install.environment)
+        if file.stem == 'hello':
+            alone = subprocess.run([program], env=install.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            demand(alone.returncode == 1 and 'tutti-run -n 4 ./hello' in alone.stdout, f'hello without a launcher says:\n{alone.stdout}')
 
 
 def check_cmake(install, cc, sanitizer, work):
@@ -190,9 +231,12 @@ def main():
         try:
             install = Install(build, work / 'root')
             check_contents(install)
+            check_programs(install, source, demand)
+            check_pages(install, demand, sanitizer)
             check_symbols(install, source)
             check_header(install, cc, cxx, work)
-            check_pkg_config(install, cc, sanitizer, work)
+            flags = check_pkg_config(install, cc, sanitizer, work)
+            check_examples(install, source, cc, cxx, sanitizer, flags, work)
             check_hardening(install, sanitizer)
             check_thread_locals(install, sanitizer)
             check_modules(install, work)

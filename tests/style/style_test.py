@@ -9,7 +9,7 @@
 #  - every source file opens with a comment that says what lives there;
 #  - no source file is longer than 400 lines without a reason in LONG_FILES;
 #  - README.md has at most 150 lines;
-#  - every relative link in README.md and docs/*.md names a file and an anchor that exist.
+#  - every relative link in the pages at the top and in docs/*.md names a file and an anchor that exist.
 # Before that it plants offences in a tree of its own and demands that each is found: a check that cannot fail checks nothing.
 import pathlib
 import re
@@ -40,6 +40,8 @@ ROOMS = {
     'tools/launch': ['include/tutti', 'tools/tool.h', 'tools/failure.h'],
     'tools': ['include/tutti', 'lib', 'tools/launch'],
     'perf': ['include/tutti', 'lib', 'tools'],
+    # What a user of the installed library sees. A header of its own folder is included by its bare name.
+    'examples': ['include/tutti'],
     # A door in a library of its own, and its test, which links no second engine.
     'tests/door': DOOR + ['include/tutti', 'tests/catch.h'],
     'tests': ['include/tutti', 'lib', 'algorithms', 'transports', 'perf', 'tools'],
@@ -67,7 +69,7 @@ MOST_README_LINES = 150
 
 DOORS = ['lib/api/tutti.cc']
 
-SOURCE_DIRS = ['include', 'lib', 'algorithms', 'transports', 'perf', 'tools', 'tests']
+SOURCE_DIRS = ['include', 'lib', 'algorithms', 'transports', 'perf', 'tools', 'examples', 'tests']
 SUFFIXES = {'.h', '.cc', '.c', '.py', '.sh'}
 LINK = re.compile(r'\]\(([^)\s]*)[^)]*\)|^\[[^\]]+\]:\s+(\S+)', re.MULTILINE)
 COMMENT = re.compile(r'//.*')
@@ -100,13 +102,16 @@ def include_offences(path, text):
     room, _ = found
     offences = []
     for quote, name in INCLUDE.findall(text):
-        own_header = name.startswith(('lib/', 'algorithms/', 'transports/', 'include/', 'perf/', 'tools/', 'tests/'))
+        own_header = name.startswith(tuple(top + '/' for top in SOURCE_DIRS))
+        if room == 'examples' and own_header:
+            offences.append(f'{path}: includes {name}, which an installed program does not see')
+            continue
         if name == 'tutti/tutti.h':  # as an installed program sees it
             own_header, name = True, 'include/tutti/tutti.h'
         if own_header:
             if not inside(name, ROOMS[room]) and room_of(name) != found:
                 offences.append(f'{path}: includes {name}, which {room} must not see')
-        elif quote == '"':
+        elif quote == '"' and not (room == 'examples' and '/' not in name):
             offences.append(f'{path}: includes "{name}"; write the path from the root of the tree')
         for vendor, rooms in VENDORS.items():
             if not own_header and re.fullmatch(vendor, name) and not inside(path, rooms):
@@ -171,7 +176,7 @@ def check(root, long_files):
         offences += form_offences(path, text, long_files)
         if file.suffix in {'.h', '.cc', '.c'}:
             offences += include_offences(path, text)
-    pages = [page for page in [root / 'README.md', *sorted((root / 'docs').glob('*.md'))] if page.exists()]
+    pages = [*sorted(root.glob('*.md')), *sorted((root / 'docs').glob('*.md'))]
     for page in pages:
         offences += page_offences(root, page.relative_to(root).as_posix(), page.read_text(encoding='utf-8'))
     offences += [f'LONG_FILES names {path}, which is not there' for path in long_files if not (root / path).exists()]
@@ -188,6 +193,7 @@ GOOD = {
     'lib/api/front/group.cc': '// group\n#include "lib/api/front/entry.h"\n#include "lib/comm/comm.h"\n',
     'lib/api/tutti.cc': '// tutti\n#include "include/tutti/tutti.h"\n#include "lib/api/front/front.h"\nconst char kName[] = "tuttiSend";\n',
     'tools/info.cc': '// info\n#include "include/tutti/tutti.h"\n#include "lib/base/settings.h"\n#include <CLI/CLI.hpp>\n',
+    'examples/hello.c': '/* hello */\n#include <tutti/tutti.h>\n#include "check.h"\n',
     'README.md': '# Tutti\n[limits](docs/limits.md#what-it-doesnt-do-1), [here](#tutti), [code](tools/info.cc), [web](https://x.y/z#w)\n'
                  + '\n' * (MOST_README_LINES - 2),
     'docs/limits.md': "# What it doesn't do\n## What it doesn't do\n[home](../README.md#tutti)\n```sh\n# a comment\n```\n",
@@ -199,7 +205,7 @@ BAD = {
     'lib/sched/check.cc': '// check\n#include "lib/transport/transport.h"\n',
     'lib/exec/execution.cc': '// execution\n#include "algorithms/rows.h"\n',
     'lib/exec/wire.cc': '// wire\n  #  include "transports/shm/shm.h"\n',
-    'lib/boot/hub.cc': '// hub\n#include "lib/comm/comm.h"\n',
+    'lib/boot/node.cc': '// node\n#include "lib/comm/comm.h"\n',
     'algorithms/tree.cc': '// tree\n#include "lib/base/clock.h"\n',
     'algorithms/star.cc': '// star\n#include <cstdlib>\n',
     'transports/ucx/ucx.cc': '// ucx\n#include "transports/shm/arena.h"\n',
@@ -214,12 +220,17 @@ BAD = {
     'lib/comm/call.cc': '// call\nconst char kHint[] = "call tuttiCommDestroy";\n',
     'perf/main.cc': '// perf\n#include "transports/shm/shm.h"\n',
     'tools/plan.cc': '// plan\n#include "plan.h"\n',
+    'examples/bye.c': '/* bye */\n#include "lib/base/status.h"\n',
+    'examples/path.c': '/* path */\n#include "examples/check.h"\n',
+    'examples/tree.c': '/* tree */\n#include "include/tutti/tutti.h"\n',
+    'tests/unit/hello.cc': '// hello\n#include "examples/check.h"\n',
     'tests/door/door.cc': '// door\n#include "lib/base/status.h"\n',
     'tests/unit/plan.cc': '// plan\n#include <catch2/catch.hpp>\n',
     'lib/garden/gnome.cc': '// in no room\n',
     'lib/base/silent.cc': '#include <string>\n',
     'lib/base/long.cc': '// long\n' + 'int x;\n' * MOST_LINES,
     'README.md': '# Tutti\n' + '\n' * MOST_README_LINES,
+    'CHANGELOG.md': '[gone](docs/gone.md)\n',
     'docs/file.md': '[gone](gone.md)\n',
     'docs/reference.md': '[gone][1]\n\n[1]: ../gone.md\n',
     'docs/anchor.md': '[gone](limits.md#gone)\n',

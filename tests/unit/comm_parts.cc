@@ -1,5 +1,6 @@
 // comm_parts: parts of a communicator by themselves: its life, and the regions that its transports hear of.
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "lib/comm/life.h"
@@ -78,11 +79,26 @@ TEST_CASE("a life goes from its making to its end") {
   life.finish_connecting(transports.all);
   CHECK(life.usable());
   CHECK(life.state().ok());
-  CHECK(life.leave());
+  CHECK(life.start_splitting());
+  CHECK_FALSE(life.start_splitting());
   CHECK_FALSE(life.usable());
+  CHECK(life.state().code() == Code::InProgress);
+  CHECK(life.refusal().code() == Code::InvalidUsage);
+  life.finish_splitting();
+  CHECK(life.usable());
+  CHECK(life.start_leaving());
+  CHECK(life.leaving());
+  CHECK_FALSE(life.usable());
+  CHECK(life.state().code() == Code::InProgress);
+  CHECK(life.refusal().code() == Code::InvalidUsage);
+  CHECK_FALSE(life.start_leaving());
+  CHECK_FALSE(life.start_splitting());
+  life.finish_leaving();
+  life.wait_left();
   CHECK(life.state().ok());
   CHECK(life.refusal().code() == Code::InvalidUsage);
-  CHECK_FALSE(life.leave());
+  CHECK_FALSE(life.start_leaving());
+  CHECK_FALSE(life.leaving());
   CHECK(told.texts.empty());
 }
 
@@ -107,7 +123,10 @@ TEST_CASE("the first failure counts, is told once, and wakes who sleeps") {
   CHECK(life.failed());
   CHECK(life.state().text() == "rank 3 died");
   for (const size_t i : {0, 1}) CHECK(transports.at(i).woken == 1);
-  CHECK_FALSE(life.leave());
+  CHECK_FALSE(life.start_splitting());
+  CHECK_FALSE(life.start_leaving());
+  life.finish_leaving();
+  CHECK(life.refusal().text() == "rank 3 died");
 }
 
 TEST_CASE("a failure before the ranks have met is told when they have") {
@@ -144,17 +163,56 @@ TEST_CASE("a parent ends the meeting of its child, but not the child") {
   }
 }
 
-TEST_CASE("abort works in every phase") {
-  Told told;
-  Life life(2);
-  const int phase = GENERATE(0, 1, 2);
-  if (phase >= 1) {
-    life.start_meeting();
-    REQUIRE(life.start_connecting(told).ok());
-    life.finish_connecting({});
+// A life in one of its phases: made, ready, splitting, leaving, left.
+struct Phases {
+  explicit Phases(int phase) {
+    if (phase >= 1) {
+      life.start_meeting();
+      REQUIRE(life.start_connecting(told).ok());
+      life.finish_connecting({});
+    }
+    if (phase == 2) CHECK(life.start_splitting());
+    if (phase >= 3) CHECK(life.start_leaving());
+    if (phase == 4) life.finish_leaving();
   }
-  if (phase == 2) CHECK(life.leave());
-  life.abort();
+  Told told;
+  Life life{2};
+};
+
+TEST_CASE("revoke works until a rank leaves, and is told") {
+  const int phase = GENERATE(0, 1, 2, 3, 4);
+  Phases phases(phase);
+  const Status revoked = phases.life.revoke();
+  if (phase >= 3) {
+    CHECK(revoked.code() == Code::InvalidUsage);
+    CHECK(revoked.text().find("was finalized") != std::string::npos);
+    CHECK(phases.told.texts.empty());
+    return;
+  }
+  CHECK(revoked.ok());
+  if (phase == 2) {  // the split may still write a handle
+    CHECK(phases.life.state().code() == Code::InProgress);
+    phases.life.finish_splitting();
+  }
+  CHECK(phases.life.state().code() == Code::InvalidUsage);
+  CHECK(phases.life.state().text() == "rank 2 revoked the communicator");
+  if (phase >= 1) CHECK(phases.told.texts == std::vector<std::string>{"rank 2 revoked the communicator"});
+  CHECK(phases.life.revoke().text() == "rank 2 revoked the communicator");
+  CHECK(phases.told.texts.size() == (phase >= 1 ? 1 : 0));
+}
+
+TEST_CASE("abort works in every phase") {
+  const int phase = GENERATE(0, 1, 2, 3, 4);
+  Phases phases(phase);
+  Life& life = phases.life;
+  Told& told = phases.told;
+  std::thread splits;
+  if (phase == 2) splits = std::thread([&] {
+    while (!life.failed()) std::this_thread::yield();
+    life.finish_splitting();
+  });
+  life.abort();  // returns when the split has ended
+  if (splits.joinable()) splits.join();
   CHECK(life.state().code() == Code::InvalidUsage);
   CHECK(life.state().text().find("was aborted on this rank (2)") != std::string::npos);
   if (phase >= 1) CHECK(told.texts.at(0) == "rank 2 aborted the communicator");

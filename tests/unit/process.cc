@@ -2,7 +2,12 @@
 // under which this runs too, may not wipe memory as Linux does.)
 #include "lib/base/process.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "lib/api/front/handles.h"
+#include "lib/base/clock.h"
+#include "lib/base/descriptor.h"
 #include "tests/catch.h"
 #include "tests/unit/child.h"
 
@@ -40,6 +45,29 @@ TEST_CASE("a handle of the parent is none in a child") {
   const uintptr_t handle = table->insert(&object);
   CHECK(in_child([&] { return !table->acquire(handle) && !table->enter(handle) && !table->remove(handle); }));
   CHECK(table->remove(handle) == &object);
+}
+
+TEST_CASE("waiting for descriptors works beyond the number that the process may have") {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  std::vector<pollfd> entries(16, pollfd{ends[0], POLLIN, 0});
+  entries[3].fd = -1;
+  const auto waited_ms = [&] {
+    const int64_t begin = now_ns();
+    wait_for_any(entries, 30'000'000);
+    return (now_ns() - begin) / 1'000'000;
+  };
+  CHECK(waited_ms() >= 30);
+  CHECK(entries[0].revents == 0);
+  REQUIRE(in_child([&] {
+    const rlimit few{8, 8};
+    if (setrlimit(RLIMIT_NOFILE, &few) != 0 || waited_ms() >= 30) return false;
+    return entries[0].revents == POLLIN && entries[3].revents == 0;
+  }));
+  REQUIRE(write(ends[1], "x", 1) == 1);
+  CHECK(waited_ms() < 30);
+  CHECK(entries[0].revents == POLLIN);
+  for (const int end : ends) close(end);
 }
 
 }  // namespace tutti

@@ -71,7 +71,7 @@ Status run_init(Setup& setup) {
     // The handle is out already: a watchdog may abort through it, but must not free it under this call.
     const CommGuard guard(setup.handle);
     if (setup.parent && guard) setup.parent->set_joining_child(guard.get());
-    status = guard ? guard->init() : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
+    status = guard ? guard->init(false) : fail(Code::InvalidUsage, "the communicator was aborted while it was being made");
     if (setup.parent) setup.parent->set_joining_child(nullptr);
     if (setup.parent && !status.ok() && !(guard && guard->has_joined())) fail_split(*setup.parent, status);
   }
@@ -104,11 +104,32 @@ Status run_split(Setup& setup) {
   if (!options.ok()) return options.status();
   if (options.value().ranks == 0) return {};
   if (setup.timeout_s > 0) options.value().timeout_s = setup.timeout_s;
+  if (setup.blocking) options.value().blocking = *setup.blocking;
   if (!setup.name.empty()) options.value().name = setup.name;
   Result<Setup> child = prepare_init(setup.caller, setup.out, std::move(options.value()), parent->settings());
   if (!child.ok()) return child.status();
   child.value().parent = parent.get();
   return run_init(child.value());
+}
+
+// The caller sees the child's handle when the child is ready, and only if the parent has not failed.
+Status run_split_in_background(Setup& setup) {
+  const HandleOut out = setup.out;
+  uintptr_t made = 0;
+  setup.out = &made;
+  Status status = run_split(setup);
+  if (made == 0) return status;
+  const CommGuard parent(setup.handle);
+  if (status = parent ? parent->failure() : bad_comm(setup.caller); status.ok()) {
+    write_handle(out, made);
+    return status;
+  }
+  if (const CommGuard child(CommHandle{made}); child) {
+    child->abort();
+    (void)child->finalize(false);
+  }
+  (void)leave_table(CommHandle{made});
+  return status;
 }
 
 void drop_split(Setup& setup) {
@@ -160,14 +181,13 @@ Code init_rank(HandleOut comm, int ranks, const void* id, int rank, const Config
     options.ranks = ranks;
     options.timeout_s = timeout_s(config);
     if (config.name) options.name = config.name;
+    options.blocking = config.blocking != 0;
     Result<Setup> setup = prepare_init(caller, comm, std::move(options), settings.value());
     if (!setup.ok()) return setup.status();
     if (config.blocking != 0) return dispatch({std::move(setup.value())});
-    if (Status started = setup.value().comm->init_in_background(); !started.ok()) {
-      drop_init(setup.value());
-      return started;
-    }
-    return fail(Code::InProgress, "");
+    Status started = setup.value().comm->init(true);
+    if (started.code() != Code::InProgress) drop_init(setup.value());
+    return started;
   });
 }
 
@@ -222,15 +242,17 @@ Code split(CommHandle comm, int color, int key, HandleOut new_comm, const Config
     setup.color = color;
     setup.key = key;
     setup.timeout_s = timeout_s(config);
+    if (config.blocking != Config::kUnset) setup.blocking = config.blocking != 0;
     if (config.name) setup.name = config.name;
-    return dispatch({std::move(setup)});
+    if (guard->blocking()) return dispatch({std::move(setup)});
+    return guard->split_in_background([setup = std::move(setup)]() mutable { return run_split_in_background(setup); });
   });
 }
 
 Code finalize(CommHandle comm, const Caller& caller) noexcept {
   return enter_on(comm, caller, [&](Comm& object) -> Status {
-    if (Status state = object.state(); state.code() == Code::InProgress) return state;
-    TUTTI_TRY(object.finalize());
+    if (object.state().code() == Code::InProgress) return object.refusal();
+    TUTTI_TRY(object.finalize(!object.blocking()));
     return object.state();
   });
 }
@@ -241,8 +263,9 @@ Code destroy(CommHandle comm, const Caller& caller) noexcept {
     {
       const CommGuard guard(comm);
       if (!guard) return ended_by_abort(comm) ? Status() : bad_comm(caller);
-      if (guard->state().code() == Code::InProgress) guard->abort();
-      left = guard->finalize();
+      const bool finalized = guard->end_background();
+      left = guard->finalize(false);
+      if (finalized && left.ok()) left = guard->state();  // what the finalize in the background has found
     }
     // Null if another thread aborts the communicator and has removed it first.
     const std::unique_ptr<Comm> object = leave_table(comm);
@@ -256,12 +279,19 @@ Code abort(CommHandle comm, const Caller& caller) noexcept {
       const CommGuard guard(comm);
       if (!guard) return ended_by_abort(comm) ? Status() : bad_comm(caller);
       guard->abort();
-      (void)guard->finalize();
+      (void)guard->finalize(false);
       remember_failure(comm, guard->state());
     }
     // Null if another thread destroys the communicator, because its call has failed, and has removed it first.
     const std::unique_ptr<Comm> object = leave_table(comm, true);
     return {};
+  });
+}
+
+Code revoke(CommHandle comm, int flags, const Caller& caller) noexcept {
+  return enter_on(comm, caller, [&](Comm& object) -> Status {
+    if (flags != 0) return fail(Code::InvalidArgument, caller.door->names.revoke_flags, " is ", flags, ", must be 0");
+    return object.revoke();
   });
 }
 

@@ -44,6 +44,7 @@ struct Names {
   const char* config = "config";
   const char* blocking = "config->blocking";
   const char* timeout = "config->timeoutMs";
+  const char* revoke_flags = "revokeFlags";
   const char* count = "count";
   const char* async_error = "asyncError";
   const char* version = "version";
@@ -113,6 +114,7 @@ Code init_all(HandleOut comms, int ranks, const int* devices, const Caller& call
 Code split(CommHandle comm, int color, int key, HandleOut new_comm, const Config& config, const Caller& caller) noexcept;
 Code finalize(CommHandle comm, const Caller& caller) noexcept;
 Code destroy(CommHandle comm, const Caller& caller) noexcept;
+Code revoke(CommHandle comm, int flags, const Caller& caller) noexcept;
 Code abort(CommHandle comm, const Caller& caller) noexcept;
 Code get_count(CommHandle comm, int* count, const Caller& caller) noexcept;
 Code get_rank(CommHandle comm, int* rank, const Caller& caller) noexcept;

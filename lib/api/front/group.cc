@@ -100,6 +100,7 @@ Status run_calls(Group& group, const Caller& caller) {
   // In use until submitted: a handle may have been destroyed since the call was collected.
   std::vector<std::unique_ptr<CommGuard>> comms;
   std::vector<std::unique_ptr<StreamGuard>> stream_guards;
+  comms.reserve(group.calls.size());
   for (size_t i = 0; i < group.calls.size(); ++i) {
     comms.push_back(std::make_unique<CommGuard>(group.handles[i].comm));
     Comm* comm = comms.back()->get();
@@ -135,7 +136,9 @@ Status end_group(const Caller& caller) {
   }
   if (!group.setups.empty())
     if (const Setup* failed = run_setups(group.setups); failed) return named(failed->caller, failed->status);
-  return group.calls.empty() ? Status() : named(caller, run_calls(group, caller));
+  if (group.calls.empty()) return {};
+  Status status = run_calls(group, caller);
+  return status.ok() ? Status() : named(caller, std::move(status));
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ struct Setup {
   CommHandle handle{};       // init: the new one's; split: the parent's
   UniqueId id{};             // init: the communicator's
   int color = 0, key = 0;
-  double timeout_s = 0;
+  double timeout_s = 0;          // 0: the parent's
+  std::optional<bool> blocking;  // none: the parent's
   std::string name;
   Status status;
 };
