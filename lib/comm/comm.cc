@@ -73,13 +73,13 @@ Status Comm::split_in_background(std::function<Status()> work) {
   return start("tutti-split", std::move(work), [this] { life_.finish_splitting(); });
 }
 
-bool Comm::end_background() noexcept {
-  const bool leaving = life_.leaving();
-  if (leaving)
+Status Comm::end_background() noexcept {
+  if (life_.leaving()) {
     life_.wait_left();
-  else if (life_.state().code() == Code::InProgress)
-    life_.abort();
-  return leaving;
+    return found_;
+  }
+  if (life_.state().code() == Code::InProgress) life_.abort();
+  return {};
 }
 
 Status Comm::connect() {

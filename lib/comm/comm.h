@@ -35,8 +35,8 @@ class Comm {
   Status init(bool in_background);
   // Runs `work`, which splits this communicator.
   Status split_in_background(std::function<Status()> work);
-  // Aborts an init or a split that goes on in the background; waits for a finalize. Returns whether there was one.
-  bool end_background() noexcept;
+  // Aborts an init or a split that goes on in the background; waits for a finalize, and returns what that has found.
+  Status end_background() noexcept;
   // InProgress during a split in the background; else the first failure; else InProgress until init() has ended, and while finalize() runs;
   // else success. Any thread.
   Status state() const { return life_.state(); }
@@ -114,6 +114,7 @@ class Comm {
   Ops ops_;
   Regions regions_;
   Underway underway_;
+  Status found_;  // by a finalize in the background; written before Life says Left
   Thread background_;
 };
 

@@ -28,8 +28,9 @@ Status Comm::differing(const Departure& mine, const Departure& other) const {
 
 Status Comm::finalize(bool in_background) noexcept {
   life_.wait_settled();
+  life_.wait_left();  // if another thread is at it
   const bool usable = life_.start_leaving();
-  if (in_background && usable) return start("tutti-finalize", [this] { return leave(true); }, [this] { life_.finish_leaving(); });
+  if (in_background && usable) return start("tutti-finalize", [this] { return found_ = leave(true); }, [this] { life_.finish_leaving(); });
   Status left = leave(usable);
   life_.finish_leaving();
   return left;

@@ -263,9 +263,9 @@ Code destroy(CommHandle comm, const Caller& caller) noexcept {
     {
       const CommGuard guard(comm);
       if (!guard) return ended_by_abort(comm) ? Status() : bad_comm(caller);
-      const bool finalized = guard->end_background();
-      left = guard->finalize(false);
-      if (finalized && left.ok()) left = guard->state();  // what the finalize in the background has found
+      left = guard->end_background();
+      Status also = guard->finalize(false);
+      if (left.ok()) left = std::move(also);
     }
     // Null if another thread aborts the communicator and has removed it first.
     const std::unique_ptr<Comm> object = leave_table(comm);
