@@ -22,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 
-KNOWN = {'apt-get', 'cat', 'cc', 'cd', 'dpkg-buildpackage', 'export', 'ldconfig', 'meson', 'mpicc', 'mpiexec', 'mpirun', 'ninja', 'pkg-config', 'srun', 'torchrun'}
+KNOWN = {'apt-get', 'cat', 'cc', 'cd', 'dpkg-buildpackage', 'export', 'ldconfig', 'meson', 'mpicc', 'mpiexec', 'mpirun', 'ninja', 'pkg-config',
+         'srun', 'torchrun'}
 PLACEHOLDERS = {'./app'}
 CHEAP = {'tutti-info', 'tutti-plan', 'tutti-sim', 'tutti-topo'}
 PEERS = re.compile(r'build/perf/\w+_perf_(openmpi|mpich|gloo)')  # where these libraries are installed
