@@ -282,7 +282,7 @@ TEST_CASE("nothing is left behind") {
       return !Control::join(known, make_unique_id(known).value(), 0, 2, {}, kNoCancel).ok();
     };
     if (!live(0)) return false;  // descriptors that libraries open once and keep
-    const auto at_rest = [] { return count_entries("/proc/self/task") <= idle_threads(); };
+    const auto at_rest = [] { return library_threads() == 0; };
     if (!eventually(5, at_rest)) return false;
     const int descriptors = count_entries("/proc/self/fd");
     for (int round = 1; round < 5; ++round)

@@ -50,14 +50,9 @@ inline bool eventually(double seconds, const std::function<bool()>& condition) {
 // Entries of a directory of /proc/self: descriptors, threads.
 int count_entries(const char* directory);
 
-// Threads of a process at rest, at most: a sanitizer may have one of its own.
-inline int idle_threads() {
-#ifdef __SANITIZE_THREAD__
-  return 2;
-#else
-  return 1;
-#endif
-}
+// This process's threads that the library has started; those of them that run.
+int library_threads();
+int running_library_threads();
 
 // The callbacks of one rank, and what came of them.
 class Watch {
@@ -150,24 +145,29 @@ struct Board {
     std::atomic<int> code{0}, guilty{-2};
     char text[1024] = {};
   };
-  std::atomic<int> go{0};  // raised by the test
+  std::atomic<bool> forked{false};  // all ranks
+  std::atomic<int> go{0};           // raised by the test
   Row rows[kRanks];
 };
 
 class Processes {
  public:
   using Body = std::function<bool(int rank, Board& board)>;
+  // Forks while the library's threads in this process sleep: a sanitizer's allocator does not survive a fork() beside a thread that allocates.
+  // So the ranks, which wake a rendezvous here, begin when all are forked.
   Processes(int ranks, const Body& body) {
     void* page = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     board_ = new (page) Board;
+    eventually(5, [] { return running_library_threads() == 0; });
     for (int rank = 0; rank < ranks; ++rank) {
       const pid_t pid = fork();
       if (pid == 0) {
-        const bool good = body(rank, *board_);
+        const bool good = eventually(60, [&] { return board_->forked.load(); }) && body(rank, *board_);
         _exit(good ? 0 : 1);
       }
       pids_.push_back(pid);
     }
+    board_->forked = true;
   }
   ~Processes() {
     for (size_t i = 0; i < pids_.size(); ++i) {

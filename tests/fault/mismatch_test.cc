@@ -232,9 +232,15 @@ TEST_CASE("a call that a rank leaves out is reported at the latest when the rank
       board->take(rank.rank, tuttiCommDestroy(comm));
       rank.raise_flag(1);
     });
-    // Rank 1 leaves first and reports the message that it has not received. Over shared memory rank 0 reports it, too.
+    // Rank 1 leaves first and reports the message that it has not received. Over shared memory rank 0 reports it, too. Over a network the message
+    // may still be on its way; then rank 0, which leaves later, compares the numbers of calls.
+    const bool network = std::getenv("TUTTI_TRANSPORTS");
+    if (network && board->slots[1].result == tuttiSuccess) {
+      check_failure(*board.get(), 0, tuttiInvalidUsage, {"ranks made different calls", "rank 0 made 6 collective calls", "rank 1 has left after 5"});
+      continue;
+    }
     for (int rank : {0, 1})
-      if (rank == 1 || !std::getenv("TUTTI_TRANSPORTS"))
+      if (rank == 1 || !network)
         check_failure(*board.get(), rank, tuttiInvalidUsage,
                       {"rank 0 called Broadcast (float32, root 0, count 8) [collective #6]", "rank 1 has left without receiving"});
   }
