@@ -1,10 +1,13 @@
 // boot: how ranks find one another, prove that they belong together, and hear of one another's failures.
 //
 // UniqueId = the address of a rendezvous (a listening TCP socket) + a 32-byte secret + a checksum. join() goes through two
-// authenticated servers of the same kind: the rendezvous in the process that made the id introduces the ranks and closes;
-// rank 0's hub then lives as long as the communicator. Each rank keeps one connection to the hub, watched by a control
-// thread: all-gather of small blobs, abort broadcast, questions about who lags behind. A connection that breaks without
-// leave() is a dead rank, and every rank hears of it at once.
+// authenticated servers of the same kind: the rendezvous in the process that made the id introduces the ranks and closes. Then
+// every rank serves its children in a tree that follows hosts, as long as the communicator lives: all-gather of small blobs, abort broadcast,
+// questions about who lags behind. A connection that breaks without leave() is a dead rank, and every rank hears of it at once. The
+// control plane survives any rank, rank 0 included: when one leaves or dies, the others still hear of one another.
+// Each rank has a control thread and 3 descriptors (a listener, a bell, the connection to its parent; rank 0: 2), and one more for each child:
+// 4 on its host at most, and 4 on other hosts if it is the lowest rank of its host. When ranks leave or die, the first
+// one that remains takes over their children. It has about 12 at most, and refers the others to these.
 // Nothing here touches the data path.
 #pragma once
 #include <array>
@@ -57,21 +60,27 @@ struct Cause {
   std::string text;  // a whole sentence
 };
 
-// What a rank is doing, asked by its control thread from the hub when some other rank's operation timed out.
+// What a rank is doing, asked by its control thread when some other rank's operation timed out.
 struct Activity {
   uint64_t entered;   // number of the last collective this rank has entered (1, 2, ...; 0: none yet)
   uint64_t finished;  // number of the last collective finished
   std::string text;   // e.g. "in AllReduce (float32, sum, count 1024) [collective #17], waiting for rank 2"
   std::string call = {};  // the collective it is in, as it should read on every rank; "" if in none
   int waits_for = -1;     // the peer of the only Send or Recv that it is in, -1 if there is not just one
-  std::string then = {};  // the collective whose number the hub asked for, as it should read on every rank; "" if not known
+  std::string then = {};  // the collective whose number was asked for, as it should read on every rank; "" if not known
 };
 
 // What a rank has done when it leaves.
 struct Departure {
   uint64_t calls = 0;     // collective calls
   std::string last = {};  // the last of them, as it should read on every rank
-  int rank = -1;          // set by the hub
+  int rank = -1;          // set on the way
+};
+
+// The ranks that go on after a failure.
+struct Generation {
+  std::vector<int> ranks;  // their old numbers, in order: each one's place is its new number
+  UniqueId id{};           // by which they meet
 };
 
 // One rank's side of the control plane of one communicator. Methods are for the communicator's thread unless said otherwise.
@@ -99,21 +108,30 @@ class Control {
   // Tells every rank, this one included (through on_abort), that the communicator has failed. Any thread; does not wait.
   virtual void abort(const Cause& cause) = 0;
 
-  // An operation of this rank passed its deadline. The hub asks all ranks what they are doing, finds who lags behind
+  // An operation of this rank passed its deadline. The root of the tree asks all ranks what they are doing, finds who lags behind
   // collective number `entered` (0: point to point; then `suspects` are to blame), or who does not answer within a second,
   // or who called something else (then: InvalidUsage), and broadcasts an abort whose text names them. Any thread; does not wait:
   // on_abort will be called.
   virtual void report_timeout(uint64_t entered, const std::vector<int>& suspects, const std::string& text) = 0;
 
-  // This rank has received a message of another call than its own. The hub asks all ranks what they called as collective `number`, and
+  // This rank has received a message of another call than its own. The root asks all ranks what they called as collective `number`, and
   // broadcasts an abort. The abort's text says which ranks called what, and ends with `which`. If the answers do not differ, the abort is
   // `seen`. Any thread; does not wait: on_abort will be called.
   virtual void report_mismatch(uint64_t number, const std::string& which, const Cause& seen) = 0;
 
   // Leaves: from now on this rank's disappearance is no failure, and no abort is reported to it. `mine`: what this rank has done, if the
   // communicator has not failed. Returns a rank that left after a different number of collective calls, if this rank knows of one. Of two
-  // such ranks the one that leaves later hears of the other. Once rank 0 has left, a rank hears only of those that left before that.
+  // such ranks the one that leaves later hears of the other.
+  // Returns when this rank's children in the tree have another parent: within 2 s, even if ranks do not answer.
   virtual std::optional<Departure> leave(const std::optional<Departure>& mine = {}) = 0;
+
+  // After a failure: agrees with the other ranks on those that go on, and gives all of them the same list and the same new id. All ranks that
+  // are still there call it. Those that are dead, have left, or do not call before `deadline` (the earliest of all counts) are not in the
+  // list. It takes up to 6 s longer if ranks stop answering meanwhile. May be called again: then only ranks of the last list take part.
+  // Errors: InvalidUsage (there was no failure, or this rank has left), RemoteError (the others have agreed without this rank; no
+  // agreement in time). The rendezvous of the id is in the process of one of the ranks. Where a network is cut, each side takes the other for
+  // dead, and both go on.
+  virtual Result<Generation> regenerate(Deadline deadline) = 0;
 };
 
 }  // namespace tutti

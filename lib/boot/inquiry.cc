@@ -26,6 +26,7 @@ std::string collective_calls(uint64_t calls) {
 
 std::string blame(int rank, const Answer& answer, const std::string& deed) {
   switch (answer.kind) {
+    case Answer::Kind::Unreached:
     case Answer::Kind::Silent: return concat("rank ", rank, " does not answer (stopped or swapped out?)");
     case Answer::Kind::Left: return concat("rank ", rank, " has left the communicator", collective_calls(answer.activity.entered));
     default: return concat("rank ", rank, deed, " (rank ", rank, ": ", answer.activity.text, ")");
@@ -98,7 +99,7 @@ std::optional<uint64_t> stuck_collective(const Inquiry& inquiry, const std::vect
   const uint64_t asked = inquiry.entered > 0 ? inquiry.entered : UINT64_MAX;
   uint64_t first = asked;
   for (const Answer& answer : answers) {
-    if (answer.kind == Answer::Kind::Silent) return {};
+    if (answer.kind != Answer::Kind::Given && answer.kind != Answer::Kind::Left) return {};
     if (answer.kind == Answer::Kind::Given && answer.activity.finished < answer.activity.entered) first = std::min(first, answer.activity.finished + 1);
   }
   if (first == asked) return {};
@@ -115,12 +116,20 @@ Cause conclude(const Inquiry& inquiry, const std::vector<Answer>& answers) {
   if (std::optional<Cause> cause = ring(inquiry, answers)) return *cause;
   const auto at = [&](int rank) -> const Answer& { return answers[static_cast<size_t>(rank)]; };
   std::vector<int> guilty;
+  bool unreached = false;
   for (int rank = 0; rank < static_cast<int>(answers.size()); ++rank) {
     const bool suspect = std::find(inquiry.suspects.begin(), inquiry.suspects.end(), rank) != inquiry.suspects.end();
     const bool lags =
         inquiry.entered == 0 ? suspect : at(rank).kind == Answer::Kind::Silent || at(rank).activity.entered < inquiry.entered;
-    if (lags) guilty.push_back(rank);
+    const bool hidden = at(rank).kind == Answer::Kind::Unreached;
+    unreached = unreached || (lags && hidden);
+    if (lags && !hidden) guilty.push_back(rank);
   }
+  // A rank that could not be asked is not blamed if a silent rank stands before it: that one is.
+  for (int rank = 0; unreached && rank < static_cast<int>(answers.size()); ++rank)
+    if (at(rank).kind == Answer::Kind::Silent && std::find(guilty.begin(), guilty.end(), rank) == guilty.end()) guilty.push_back(rank);
+  for (int rank = 0; unreached && guilty.empty() && rank < static_cast<int>(answers.size()); ++rank)
+    if (at(rank).kind == Answer::Kind::Unreached) guilty.push_back(rank);
   const auto weight = [&](int rank) {
     const Answer& answer = at(rank);
     const int kind = answer.kind == Answer::Kind::Silent ? 0 : answer.kind == Answer::Kind::Left ? 1 : 2;

@@ -10,7 +10,12 @@ namespace tutti {
 
 // What became of the question to one rank.
 struct Answer {
-  enum class Kind : uint8_t { Given, Silent, Left } kind = Kind::Silent;
+  enum class Kind : uint8_t {
+    Given,
+    Silent,
+    Left,
+    Unreached,  // the question has not come to it: another rank, which is silent, stands between
+  } kind = Kind::Silent;
   Activity activity{};
 };
 

@@ -14,8 +14,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/boot/hub.h"
 #include "lib/boot/rendezvous.h"
+#include "lib/boot/server.h"
+#include "lib/boot/tree.h"
 #include "lib/boot/unique_id.h"
 
 namespace tutti {
@@ -29,12 +30,13 @@ constexpr int kBrokenTries = 10;
 
 class Joiner {
  public:
-  Joiner(const Settings& settings, const IdContent& id, int rank, int ranks, const std::atomic<bool>& cancel)
+  Joiner(const Settings& settings, const IdContent& id, int rank, int ranks, const std::atomic<bool>& cancel, const Open& open)
       : settings_(settings),
         id_(id),
         rank_(rank),
         ranks_(ranks),
         cancel_(cancel),
+        open_(open),
         timeout_s_(settings.seconds(Setting::InitTimeout)),
         deadline_(Deadline::after_s(timeout_s_)),
         verdict_deadline_(Deadline::after_s(timeout_s_ + kVerdictS)) {}
@@ -50,18 +52,26 @@ class Joiner {
   Result<Frame> await(Connection& connection, const std::string& name, bool* closed);
   Status wait(int fd, short events, const Deadline& deadline);
   std::string gone(const std::string& name) const;
+  Cause given_up(const Status& why) const;
   Status give_up(Connection& connection, Status why) const;
-  Status open_hub(const Connection& connection, Hello* hello);
+  Status open_node(const Connection& connection, Hello* hello);
   Status meet(Hello* hello);
-  Result<Joined> enter(const Hello& hello);
+  Result<Joined> enter();
+  Status blame(const Status& why);
 
   const Settings& settings_;
   const IdContent id_;
   const int rank_, ranks_;
   const std::atomic<bool>& cancel_;
+  const Open& open_;
   const double timeout_s_;
   const Deadline deadline_, verdict_deadline_;
-  std::unique_ptr<Server> rendezvous_, hub_;
+  std::unique_ptr<Server> rendezvous_;
+  bool opened_ = false;
+  Roster roster_{ranks_};
+  Seat parent_{}, root_{};
+  size_t children_ = 0;
+  bool refused_ = false;  // nobody listened where the last call() went
   std::optional<Identity> host_;  // the rank in whose process the server lives, once the server has said so
 };
 
@@ -116,6 +126,7 @@ Joiner::Dial Joiner::dial(const Address& address, const Key& key, const std::str
 }
 
 Result<Connection> Joiner::call(const Address& address, const Key& key, const std::string& name, bool patient) {
+  refused_ = false;
   for (int tries = 1;; ++tries) {
     std::optional<Connection> connection;
     Status why;
@@ -123,6 +134,7 @@ Result<Connection> Joiner::call(const Address& address, const Key& key, const st
       case Dial::Done: return std::move(*connection);
       case Dial::Failed: return why;
       case Dial::Refused:
+        refused_ = true;
         if (!patient)
           return fail(Code::RemoteError, "nobody is at ", name, " any more: it has ended, or its process has");
         break;
@@ -143,12 +155,15 @@ std::string Joiner::gone(const std::string& name) const {
   return concat(who, " died while the ranks were joining: its connection closed");
 }
 
+Cause Joiner::given_up(const Status& why) const {
+  const bool aborted = cancel_.load(std::memory_order_acquire);
+  return {aborted ? Code::RemoteError : why.code(), rank_, concat(to_text(own_identity(rank_)), " gave up while the ranks were joining: ", why.text())};
+}
+
 // Tells the server why this rank does not go on. The server tells the others.
 Status Joiner::give_up(Connection& connection, Status why) const {
   if (!connection.authenticated() || connection.link() != Connection::Link::Open) return why;
-  const bool aborted = cancel_.load(std::memory_order_acquire);
-  connection.send(Kind::GaveUp,
-                  Writer().cause({aborted ? Code::RemoteError : why.code(), rank_, concat(to_text(own_identity(rank_)), " gave up while the ranks were joining: ", why.text())}).bytes());
+  connection.send(Kind::GaveUp, Writer().cause(given_up(why)).bytes());
   finish_writing(connection, Deadline::after_s(kLastWordS));
   return why;
 }
@@ -167,6 +182,7 @@ Result<Frame> Joiner::await(Connection& connection, const std::string& name, boo
         host_ = Reader(frame->payload).identity();
         continue;
       }
+      if (frame->kind == Kind::Seats && roster_.take(frame->payload)) continue;
       if (frame->kind != Kind::Failure) return std::move(*frame);
       const Cause cause = Reader(frame->payload).cause();
       return Status(cause.code, cause.text);
@@ -178,24 +194,22 @@ Result<Frame> Joiner::await(Connection& connection, const std::string& name, boo
   }
 }
 
-// Rank 0's hub listens where TUTTI_SOCKET_IFNAME says, else at the address from which the rendezvous can be reached.
-Status Joiner::open_hub(const Connection& connection, Hello* hello) {
+// A rank listens where TUTTI_SOCKET_IFNAME says, else at the address from which the rendezvous can be reached.
+Status Joiner::open_node(const Connection& connection, Hello* hello) {
   Result<Address> address =
       settings_.text(Setting::SocketIfname).empty() ? local_address(connection.fd()) : choose_interface(settings_);
   if (!address.ok()) return address.status();
-  hello->hub = address.value().family == Address::kUnix ? fresh_unix_address() : address.value();
-  hello->hub.port = 0;
-  Result<Descriptor> listener = listen_at(&hello->hub, settings_.ports());
+  hello->address = address.value().family == Address::kUnix ? fresh_unix_address() : address.value();
+  hello->address.port = 0;
+  Result<Descriptor> listener = listen_at(&hello->address, settings_.ports());
   if (!listener.ok()) return listener.status();
-  hello->hub_salt = random_nonce();
-  Result<std::unique_ptr<Server>> hub =
-      make_hub(std::move(listener.value()), hub_key(id_.secret, hello->hub_salt), ranks_, deadline_.left_ns());
-  if (!hub.ok()) return hub.status();
-  hub_ = std::move(hub.value());
-  return hub_->start("tutti-hub");
+  hello->salt = random_nonce();
+  TUTTI_TRY(open_(std::move(listener.value()), id_.secret, hello->salt));
+  opened_ = true;
+  return {};
 }
 
-// Fills in *hello where the hub is.
+// Gets to know the parent and the root; the root gets to know all.
 Status Joiner::meet(Hello* hello) {
   const std::string name = concat("the rendezvous at ", to_text(id_.address));
   if (id_.well_known && rank_ == 0) {
@@ -209,15 +223,20 @@ Status Joiner::meet(Hello* hello) {
   }
   hello->who = own_identity(rank_);
   hello->ranks = ranks_;
+  hello->host = host_identity();
   hello->process = process_token();
   for (;;) {
     host_.reset();
     Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, id_.well_known);
     if (!connection.ok()) return connection.status();
-    const Status opened = rank_ == 0 && !hub_ ? open_hub(connection.value(), hello) : Status();
+    const Status opened = opened_ ? Status() : open_node(connection.value(), hello);
     hello->left_ms = deadline_.left_ns() / 1'000'000;
+    if (!opened.ok()) hello->failure = given_up(opened);
     connection.value().send(Kind::Hello, pack(*hello));
-    if (!opened.ok()) return give_up(connection.value(), opened);
+    if (!opened.ok()) {
+      finish_writing(connection.value(), Deadline::after_s(kLastWordS));
+      return opened;
+    }
     bool closed = false;
     const Result<Frame> frame = await(connection.value(), name, &closed);
     if (!frame.ok()) {
@@ -226,29 +245,41 @@ Status Joiner::meet(Hello* hello) {
       return frame.status();
     }
     Reader in(frame.value().payload);
-    hello->hub = in.address();
-    hello->hub_salt = in.key();
-    host_ = in.identity();
-    if (frame.value().kind != Kind::Introduction || !in.ok())
+    parent_ = in.seat();
+    root_ = in.seat();
+    children_ = in.u32();
+    if (frame.value().kind != Kind::Introduction || !in.ok() || (rank_ == 0 && !roster_.complete()))
       return fail(Code::InternalError, name, " sent a message that makes no sense");
     return {};
   }
 }
 
-Result<Joined> Joiner::enter(const Hello& hello) {
-  const std::string name = concat("rank 0's hub at ", to_text(hello.hub));
-  Result<Connection> connection = call(hello.hub, hub_key(id_.secret, hello.hub_salt), name, false);
-  if (!connection.ok()) return connection.status();
-  connection.value().send(Kind::Member, Writer().identity(hello.who).bytes());
+// The parent cannot be reached. If nobody listens there it has ended, since all were there when the rendezvous introduced them. The root tells
+// the others. If the root has ended, too, that is the cause.
+Status Joiner::blame(const Status& why) {
+  if (cancel_.load(std::memory_order_acquire) || why.code() != Code::RemoteError) return why;
+  const auto ended = [](const Seat& seat) { return concat(to_text(seat.who), kEnded, "nobody is at ", to_text(seat.address), " any more"); };
+  const Cause cause{Code::RemoteError, parent_.who.rank, refused_ ? ended(parent_) : concat(to_text(own_identity(rank_)), ": ", why.text())};
+  const Status blamed(cause.code, cause.text);
+  if (parent_.who.rank == root_.who.rank || deadline_.passed()) return blamed;
+  Result<Connection> connection = call(root_.address, node_key(id_.secret, root_.salt), to_text(root_.who), false);
+  if (!connection.ok()) return refused_ ? fail(Code::RemoteError, ended(root_)) : blamed;
+  host_ = root_.who;  // whose connection it is
+  connection.value().send(Kind::Member, Writer().identity(own_identity(rank_)).bytes());
+  connection.value().send(Kind::GaveUp, Writer().cause(cause).bytes());
   bool closed = false;
-  const Result<Frame> frame = await(connection.value(), name, &closed);
-  if (!frame.ok()) return frame.status();
-  Reader in(frame.value().payload);
-  Identity rank0 = in.identity();
-  const uint32_t number = in.u32();
-  if (frame.value().kind != Kind::Welcome || !in.ok())
-    return fail(Code::InternalError, name, " sent a message that makes no sense");
-  return Joined{std::move(connection.value()), std::move(rank0), number, std::move(hub_)};
+  const Result<Frame> answer = await(connection.value(), to_text(root_.who), &closed);
+  return answer.ok() ? blamed : answer.status();
+}
+
+Result<Joined> Joiner::enter() {
+  if (rank_ == 0) return Joined{std::nullopt, -1, children_, std::move(roster_), deadline_.left_ns()};
+  const std::string name = concat(to_text(parent_.who), " at ", to_text(parent_.address));
+  Result<Connection> connection = call(parent_.address, node_key(id_.secret, parent_.salt), name, false);
+  if (!connection.ok()) return blame(connection.status());
+  roster_.introduce(root_);
+  roster_.introduce(parent_);
+  return Joined{std::move(connection.value()), parent_.who.rank, children_, std::move(roster_), deadline_.left_ns()};
 }
 
 Result<Joined> Joiner::join() {
@@ -257,7 +288,7 @@ Result<Joined> Joiner::join() {
   // Those who still come to rank 0's rendezvous hear why there is nothing to join; an aborted call does not wait for them.
   if (!met.ok() && rendezvous_ && !cancel_.load(std::memory_order_acquire)) rendezvous_->wait();
   if (!met.ok()) return met;
-  return enter(hello);
+  return enter();
 }
 
 // The rendezvous ends when all ranks have come: here, when this one has.
@@ -265,7 +296,7 @@ void Joiner::retire() {
   const std::string name = concat("the rendezvous at ", to_text(id_.address));
   Result<Connection> connection = call(id_.address, rendezvous_key(id_.secret), name, false);
   if (!connection.ok()) return;
-  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}, process_token()}));
+  connection.value().send(Kind::Hello, pack({own_identity(rank_), ranks_, deadline_.left_ns() / 1'000'000, {}, {}, {}, process_token()}));
   bool closed = false;
   (void)await(connection.value(), name, &closed);
 }
@@ -278,17 +309,14 @@ void retire_unique_id(const Settings& settings, const UniqueId& id) {
   const Result<IdContent> content = decode_id(id);
   if (!content.ok() || content.value().well_known) return;
   const std::atomic<bool> cancel{false};
-  Joiner(settings, content.value(), 0, 1, cancel).retire();
+  Joiner(settings, content.value(), 0, 1, cancel, {}).retire();
 }
 
-Result<Joined> join_ranks(const Settings& settings, const UniqueId& id, int rank, int ranks,
-                          const std::atomic<bool>& cancel) {
-  if (ranks < 2 || ranks > kMaxRanks)
-    return fail(Code::InvalidArgument, "the number of ranks is ", ranks, "; it must be in 2..", kMaxRanks);
-  if (rank < 0 || rank >= ranks) return fail(Code::InvalidArgument, "rank ", rank, " is not in 0..", ranks - 1);
+Result<Joined> join_ranks(const Settings& settings, const UniqueId& id, int rank, int ranks, const std::atomic<bool>& cancel,
+                          const Open& open) {
   Result<IdContent> content = decode_id(id);
   if (!content.ok()) return content.status();
-  return Joiner(settings, content.value(), rank, ranks, cancel).join();
+  return Joiner(settings, content.value(), rank, ranks, cancel, open).join();
 }
 
 }  // namespace tutti

@@ -7,6 +7,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/boot/roster.h"
+#include "lib/boot/tree.h"
 
 namespace tutti {
 namespace {
@@ -41,6 +43,8 @@ class Rendezvous final : public Service {
   struct Guest {
     Peer* peer;
     Identity who;
+    Seat seat{};
+    Key host{};
   };
   void welcome(Peer& peer, const Hello& hello);
   void note(Peer& peer) { peer.connection.send(Kind::Noted, Writer().identity(host_).bytes()); }
@@ -57,9 +61,6 @@ class Rendezvous final : public Service {
   std::vector<Guest> guests_;
   std::vector<bool> told_;  // by rank
   Identity host_;  // the rank whose process this is; rank -1: not known yet
-  Identity rank0_;
-  Address hub_{};
-  Nonce hub_salt_{};
 };
 
 void Rendezvous::on_frame(Peer& peer, const Frame& frame) {
@@ -79,7 +80,7 @@ void Rendezvous::welcome(Peer& peer, const Hello& hello) {
     for (const Guest& other : guests_) note(*other.peer);
   }
   note(peer);
-  const Guest guest{&peer, hello.who};
+  const Guest guest{&peer, hello.who, {hello.who, hello.address, hello.salt}, hello.host};
   if (failed_) return tell(guest);
   const auto same =
       std::find_if(guests_.begin(), guests_.end(), [&](const Guest& other) { return other.who.rank == hello.who.rank; });
@@ -98,23 +99,35 @@ void Rendezvous::welcome(Peer& peer, const Hello& hello) {
     return give_up({Code::InvalidUsage, hello.who.rank,
                     concat("rank ", hello.who.rank, " was given twice: to pid ", other.pid, " on ", other.host,
                            " and to pid ", hello.who.pid, " on ", hello.who.host)});
+  if (hello.failure) return give_up(*hello.failure);
   const int64_t left_ms = std::clamp<int64_t>(hello.left_ms, 0, kLongestWaitMs);
   const int64_t deadline_ns = now_ns() + left_ms * 1'000'000;
   if (deadline_ns < deadline_ns_) {
     deadline_ns_ = deadline_ns;
     patience_s_ = std::round(static_cast<double>(left_ms) / 100) / 10;
   }
-  if (hello.who.rank == 0) {
-    rank0_ = hello.who;
-    hub_ = hello.hub;
-    hub_salt_ = hello.hub_salt;
-  }
   if (static_cast<int>(guests_.size()) == ranks_) introduce();
 }
 
 void Rendezvous::introduce() {
-  const std::string payload = Writer().address(hub_).text(view_of(hub_salt_)).identity(rank0_).bytes();
-  for (const Guest& guest : guests_) guest.peer->connection.send(Kind::Introduction, payload);
+  std::vector<const Guest*> by_rank(guests_.size());
+  for (const Guest& guest : guests_) by_rank[static_cast<size_t>(guest.who.rank)] = &guest;
+  std::vector<Key> hosts;
+  for (const Guest* guest : by_rank) hosts.push_back(guest->host);
+  const Tree tree = plan_tree(hosts);
+  std::vector<Seat> seats;
+  for (const int rank : tree.order) seats.push_back(by_rank[static_cast<size_t>(rank)]->seat);
+  for (const std::string& piece : pack_seats(seats)) by_rank[0]->peer->connection.send(Kind::Seats, piece);
+  std::vector<uint32_t> children(guests_.size());
+  for (const int parent : tree.parent)
+    if (parent >= 0) ++children[static_cast<size_t>(parent)];
+  for (const Guest* guest : by_rank) {
+    const auto rank = static_cast<size_t>(guest->who.rank);
+    const int parent = std::max(tree.parent[rank], 0);
+    const std::string payload =
+        Writer().seat(by_rank[static_cast<size_t>(parent)]->seat).seat(by_rank[0]->seat).u32(children[rank]).bytes();
+    guest->peer->connection.send(Kind::Introduction, payload);
+  }
   finished_ = true;
   deadline_ns_ = kNever;  // on_clock() may follow, and must not fail a rendezvous that is complete
 }
@@ -169,10 +182,13 @@ std::string pack(const Hello& hello) {
       .identity(hello.who)
       .u32(static_cast<uint32_t>(hello.ranks))
       .u64(static_cast<uint64_t>(hello.left_ms))
-      .address(hello.hub)
-      .text(view_of(hello.hub_salt))
+      .address(hello.address)
+      .text(view_of(hello.salt))
+      .text(view_of(hello.host))
       .u64(hello.process[0])
       .u64(hello.process[1])
+      .u32(hello.failure.has_value())
+      .cause(hello.failure.value_or(Cause{}))
       .bytes();
 }
 
@@ -181,9 +197,13 @@ bool unpack(const std::string& bytes, Hello* hello) {
   hello->who = in.identity();
   hello->ranks = static_cast<int>(in.u32());
   hello->left_ms = static_cast<int64_t>(in.u64());
-  hello->hub = in.address();
-  hello->hub_salt = in.key();
+  hello->address = in.address();
+  hello->salt = in.key();
+  hello->host = in.key();
   for (uint64_t& part : hello->process) part = in.u64();
+  const bool failed = in.u32() != 0;
+  Cause failure = in.cause();
+  if (failed) hello->failure = std::move(failure);
   return in.ok() && hello->ranks >= 1 && hello->ranks <= kMaxRanks && hello->who.rank >= 0 && hello->who.rank < hello->ranks;
 }
 

@@ -1,10 +1,12 @@
-// rendezvous: the service that introduces the ranks of one communicator to rank 0's hub, then ends.
+// rendezvous: the service that introduces the ranks of one communicator to one another, then ends.
 //
-// It collects a Hello from every rank; with the last one it tells all of them where the hub is. If that cannot come true
-// (a rank given twice, different rank counts, a rank that died, gave up or did not come in time), everyone who came hears why, and
-// for a while also everyone who still comes. It tells all ranks whose process it lives in, so that they can name that rank if it dies.
+// It collects a Hello from every rank; with the last one it plans the tree (tree.h), gives rank 0 the seats of all, and tells each rank
+// its parent. If that cannot come true (a rank given twice, different rank counts, a rank that died, gave up or did not come in time),
+// everyone who came hears why, and for a while also everyone who still comes. It tells all ranks whose process it lives in, so that they
+// can name that rank if it dies.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "lib/base/process.h"
 #include "lib/boot/server.h"
@@ -17,9 +19,11 @@ struct Hello {
   Identity who;
   int ranks = 0;
   int64_t left_ms = 0;  // until its own deadline
-  Address hub{};        // rank 0's
-  Nonce hub_salt{};     // rank 0's
+  Address address{};    // where it listens for its children
+  Nonce salt{};
+  Key host{};  // the same for all ranks of a host
   ProcessToken process{};
+  std::optional<Cause> failure{};  // why this rank cannot join after all
 };
 std::string pack(const Hello& hello);
 bool unpack(const std::string& bytes, Hello* hello);

@@ -17,7 +17,6 @@ namespace {
 constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kHandshakeNs = 5000 * kMs;
 constexpr int64_t kFlushNs = 1000 * kMs;
-constexpr size_t kMaxUnproved = 1024;  // as many as ranks may come at once
 constexpr int kMaxAccepted = 64;       // before the open connections are read again
 constexpr int64_t kSlowNs = 200 * kMs;  // an honest client needs two round trips
 constexpr int64_t kNoAcceptNs = 50 * kMs;
@@ -67,7 +66,7 @@ void Server::run() {
     serve();
   } catch (const std::exception&) {
     try {
-      service_->on_exhausted(Status::out_of_memory());
+      service_->on_no_memory();
     } catch (const std::exception&) {
       // There is no memory for a last message. The peers take the end of their connections for a death.
     }
@@ -107,6 +106,7 @@ void Server::wait_for_events() {
   fds.push_back({paused ? -1 : listener_.get(), POLLIN, 0});
   for (const auto& peer : peers_)
     fds.push_back({peer->connection.fd(), static_cast<short>(POLLIN | (peer->connection.unsent_bytes() ? POLLOUT : 0)), 0});
+  service_->add_waits(fds);
   const int64_t left_ms = wake <= now ? 0 : (wake - now + kMs - 1) / kMs;
   wait_for_any(fds, std::min<int64_t>(left_ms, 60'000) * kMs);
 
@@ -125,6 +125,7 @@ void Server::wait_for_events() {
     }
   }
   drop_peers(now);
+  service_->on_waits();
   if (fds[1].revents && service_->accepting()) accept_some(now);
 }
 
@@ -172,7 +173,6 @@ void Server::run_out(int error, int64_t now) {
   if (unproved_ > 0) return;
   service_->on_exhausted(system_failure(error, "no more connections of ranks can be accepted (", peers_.size(),
                                         " are open; raise the limit with ulimit -n)"));
-  close_listener();
 }
 
 void Server::accept_some(int64_t now) {
@@ -186,7 +186,7 @@ void Server::accept_some(int64_t now) {
       if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM) return;
       return run_out(error, now);
     }
-    if (unproved_ >= kMaxUnproved) (void)make_room(now);
+    if (unproved_ >= service_->most_unproved()) (void)make_room(now);
     prepare_socket(socket.get());
     const Address source = source_of(socket.get(), from);
     peers_.push_back(std::make_unique<Peer>(Peer{Connection(std::move(socket), Connection::Side::Server, key_), now, source}));
@@ -205,6 +205,8 @@ void Server::close_listener() {
 void Server::flush() {
   const int64_t end = now_ns() + kFlushNs;
   std::erase_if(peers_, [](const auto& peer) { return !peer || !peer->connection.authenticated(); });
+  for (const auto& peer : peers_)
+    if (peer->rank < 0) service_->on_leftover(peer->connection);
   std::vector<bool> closing(peers_.size(), false);
   while (!peers_.empty() && now_ns() < end) {
     std::vector<pollfd> fds;

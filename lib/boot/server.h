@@ -1,10 +1,12 @@
 // server: a listening socket, its connections and one thread in poll(); what it is for is the business of its Service.
 //
 // Strangers cannot hurt it: a connection that has not proved the key within 5 s is closed, and until then only the few bytes of a
-// handshake are read from it. There may be 1024 such connections. One more closes the oldest of the source (host or user) that has most
+// handshake are read from it. There may be Service::most_unproved() such connections. One more closes the oldest of the source (host or user) that has most
 // of them. A service sees only peers that have proved the key.
 // When the service is finished, what was sent to the peers is still flushed, for a second at most.
 #pragma once
+#include <poll.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -37,8 +39,17 @@ class Service {
   virtual int64_t wake_ns() const = 0;
   // stop() was called.
   virtual void on_stop(bool in_peace) = 0;
-  // No connection can be accepted any more.
+  // There is no descriptor for another connection. It is tried again soon.
   virtual void on_exhausted(const Status& status) = 0;
+  // There is no memory. The server ends.
+  virtual void on_no_memory() { on_exhausted(Status::out_of_memory()); }
+  // The service may have connections of its own. It writes to them, and adds them to what poll() waits for; afterwards it reads.
+  virtual void add_waits(std::vector<pollfd>&) {}
+  virtual void on_waits() {}
+  // The server ends, and has read nothing from this connection. The service may send last words.
+  virtual void on_leftover(Connection&) {}
+  // Connections that have not proved the key.
+  virtual size_t most_unproved() const { return 1024; }  // as many as ranks may come at once
   virtual bool accepting() const = 0;
   virtual bool finished() const = 0;
 };
@@ -52,6 +63,8 @@ class Server {
   Status start(const char* thread_name);
   // Serves in a thread that nobody waits for, and which owns the server.
   static Status start_detached(std::unique_ptr<Server> server, const char* thread_name);
+  // Makes the service's on_clock() run soon. Any thread.
+  void wake() { bell_.ring(); }
   // Until it has ended by itself.
   void wait();
   // Ends it: the service says its last words, which are flushed; waits for that (a second or so at most).

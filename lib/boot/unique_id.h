@@ -24,12 +24,12 @@ Result<IdContent> decode_id(const UniqueId& id);
 // The content of TUTTI_COMM_ID=host:port[#secret]. `origin` is for the message.
 Result<IdContent> id_from_text(const std::string& text, const std::string& origin);
 
-// The keys of the two servers of an id. Each hub has a salt of its own, so that an id can be used again.
+// The keys of the servers of an id: of its rendezvous, and of each rank. A rank draws a salt, so that an id can be used again.
 inline Key rendezvous_key(const Key& secret) {
   return derive_key(secret, "tutti rendezvous");
 }
-inline Key hub_key(const Key& secret, const Nonce& salt) {
-  return derive_key(secret, "tutti hub", view_of(salt));
+inline Key node_key(const Key& secret, const Nonce& salt) {
+  return derive_key(secret, "tutti node", view_of(salt));
 }
 
 }  // namespace tutti

@@ -115,12 +115,22 @@ Departure Reader::departure() {
 Address Reader::address() {
   Address address;
   address.family = u8();
-  address.port = static_cast<uint16_t>(u32());
+  const uint32_t port = u32();
+  ok_ = ok_ && port <= UINT16_MAX;
+  address.port = static_cast<uint16_t>(port);
   address.scope = u32();
   const std::string ip = text(address.ip.size());
   if (ip.size() != address.ip.size()) ok_ = false;
   std::memcpy(address.ip.data(), ip.data(), ip.size());
   return address;
+}
+
+Seat Reader::seat() {
+  Seat seat;
+  seat.who = identity();
+  seat.address = address();
+  seat.salt = key();
+  return seat;
 }
 
 Key Reader::key() {

@@ -23,12 +23,13 @@ enum class Kind : uint8_t {
   Hello = 1,
   // from the rendezvous
   Noted,         // the Identity in whose process it lives: answers a Hello, and follows when the rank becomes known
-  Introduction,  // where rank 0's hub is
-  // to either server during join: a Cause, why this rank gives up
+  Seats,         // to the root, and from each parent to its children: some of the ranks, in tree order
+  Introduction,  // the seats of the parent and of the root, and the number of children
+  // to the rendezvous, or to the root: a Cause, why this rank gives up
   GaveUp,
-  // from either server: a Cause. During join: join() fails. Later: the communicator has failed.
+  // from the rendezvous: a Cause, why join() fails. Between neighbours in the tree, both ways: a Cause, why the communicator has failed
   Failure,
-  // to the hub
+  // up the tree, from the rank that it concerns to the root
   Member,
   Contribution,
   GatherLate,
@@ -36,14 +37,32 @@ enum class Kind : uint8_t {
   Timeout,
   Mismatch,
   Activity,
+  Unanswered,  // a child of the sender has not answered a Query
   Leave,
-  // from the hub
+  Call,    // a rank wants a next generation
+  Accept,  // of a Proposal
+  Gone,    // a rank has died. Only the agreement on a next generation uses it
+  Vanished,  // a Cause: a rank that has died, unless it has left
+  // to the parent only
+  Attach,  // from a rank whose parent was another one
+  Ping,
+  Moved,     // the sender has another parent now. From a parent that leaves: all its other children have
+  Shunned,   // the same, because the parent does not answer
+  Succeeds,  // the sender is the root now, to the one before it
+  // down the tree, from the root to all
   Welcome,
   Gathered,
-  GatherFailed,
   Query,
-  Parted,  // the ranks that have left after the most and after the fewest collective calls: to each that leaves, and to all when it changes
-  Goodbye,
+  Left,  // ranks that have left
+  Proposal,
+  Undecided,  // there will be no next generation; the text says why
+  Decided,    // the next generation. Up the tree: for a new root that does not know it
+  // from the parent only
+  Adopted,  // answers Attach
+  Refer,    // the same: the sender has children enough, this one of them has to be asked
+  Pong,
+  Goodbye,  // the child must find another parent
+  Repeat,   // to the whole subtree: the way to the root has changed, so what is still open has to be sent again
 };
 
 struct Frame {
@@ -57,6 +76,14 @@ struct Identity {
   uint32_t pid = 0;
   std::string host;
 };
+// Where a rank listens for its children.
+struct Seat {
+  Identity who;
+  Address address{};
+  Nonce salt{};
+};
+// Follows an identity in sentences. A rank that fails while the ranks join may end before the others hear why.
+inline constexpr const char* kEnded = " died or gave up while the ranks were joining: ";
 Identity own_identity(int rank);
 std::string to_text(const Identity& identity);         // "rank 2 (pid 1234 on host x)"
 std::string rank_list(const std::vector<int>& ranks);  // "rank 2", "ranks 2, 3 and 7", "ranks 0, 1, ... and 1000 more"
@@ -76,6 +103,7 @@ class Writer {
   Writer& activity(const Activity& activity);
   Writer& departure(const Departure& departure);
   Writer& address(const Address& address);
+  Writer& seat(const Seat& seat) { return identity(seat.who).address(seat.address).text(view_of(seat.salt)); }
   const std::string& bytes() const { return out_; }
 
  private:
@@ -99,6 +127,7 @@ class Reader {
   Departure departure();
   Address address();
   Key key();
+  Seat seat();
   // Everything was there. Call it after the last field.
   bool ok() const { return ok_; }
 

@@ -62,7 +62,7 @@ Activity Underway::activity(uint64_t number) const {
   return activity;
 }
 
-// A mismatch of a Send and a Recv concerns two ranks, and what came says enough. For a collective the hub asks all ranks: the peer whose
+// A mismatch of a Send and a Recv concerns two ranks, and what came says enough. For a collective the control plane asks all ranks: the peer whose
 // message came need not be the one that is wrong.
 Progress Underway::fail_mismatch(const Execution& execution) {
   const Execution::Mismatch& mismatch = *execution.mismatch();
@@ -144,7 +144,7 @@ void Underway::report_timeout() {
 }
 
 void Underway::give_up() {
-  life_.fail({Code::RemoteError, -1, concat(what_runs(), " made no progress for ", options_.timeout_s, " s, and rank 0 did not say why")});
+  life_.fail({Code::RemoteError, -1, concat(what_runs(), " made no progress for ", options_.timeout_s, " s, and the control plane did not say why")});
 }
 
 Progress Underway::advance_failed() {

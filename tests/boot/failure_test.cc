@@ -161,18 +161,6 @@ TEST_CASE("leaving is no failure") {
     crew.leave_and_destroy();
     for (Watch& watch : crew.watches) CHECK(watch.aborts == 0);
   }
-  SECTION("of rank 0, after which failures are not relayed, but aborts still reach their origin") {
-    Crew crew(3);
-    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
-    crew.controls[0]->leave();
-    crew.controls[0].reset();
-    crew.controls[1].reset();
-    CHECK(!crew.watches[2].aborted(0.2));
-    CHECK(contains(crew.controls[2]->all_gather("x", Deadline::after_s(10), "a test").status().text(), "rank 0 (pid "));
-    crew.controls[2]->abort({Code::RemoteError, 2, "mine"});
-    CHECK(crew.watches[2].aborted(1));
-    crew.controls[2].reset();
-  }
   SECTION("and nothing is reported to who has left") {
     Crew crew(3);
     REQUIRE(crew.join(settings, make_unique_id(settings).value()));
@@ -181,6 +169,35 @@ TEST_CASE("leaving is no failure") {
     REQUIRE(crew.watches[0].aborted(2));
     CHECK(!crew.watches[2].aborted(0.1));
     crew.leave_and_destroy();
+  }
+}
+
+TEST_CASE("when rank 0 has left, failures are relayed as before") {
+  const Settings settings = loopback();
+  SECTION("a death") {
+    Crew crew(4);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    crew.controls[0]->leave();
+    crew.controls[0].reset();
+    CHECK(contains(crew.controls[2]->all_gather("x", Deadline::after_s(10), "a test").status().text(), "rank 0 (pid "));
+    crew.controls[1].reset();
+    for (const size_t rank : {2, 3}) {
+      REQUIRE(crew.watches[rank].aborted(2));
+      CHECK(contains(crew.watches[rank].cause().text, "rank 1 (pid "));
+    }
+    crew.controls.clear();
+  }
+  SECTION("an abort of the only rank that is left") {
+    Crew crew(3);
+    REQUIRE(crew.join(settings, make_unique_id(settings).value()));
+    for (const size_t rank : {0, 1}) {
+      crew.controls[rank]->leave();
+      crew.controls[rank].reset();
+    }
+    crew.controls[2]->abort({Code::RemoteError, 2, "mine"});
+    REQUIRE(crew.watches[2].aborted(1));
+    CHECK(crew.watches[2].cause().text == "mine");
+    crew.controls[2].reset();
   }
 }
 
@@ -288,7 +305,7 @@ TEST_CASE("a stopped process is named when an operation is late") {
     CHECK(row.guilty == victim);
     CHECK(contains(row.text, concat("rank ", victim)));
     CHECK(contains(row.text, "does not answer (stopped or swapped out?)"));
-    // The others: at once if the hub could ask; else when rank 0 is back.
+    // The others: at once if rank 0 could ask; else when it is back.
     processes.signal(victim, SIGCONT);
     for (int rank : {0, 2, 3}) CHECK(processes.ended(rank, 10) == 0);
   }

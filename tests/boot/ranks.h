@@ -143,6 +143,7 @@ struct Board {
     std::atomic<int> joined{0};
     std::atomic<int> aborts{0};
     std::atomic<int> code{0}, guilty{-2};
+    std::atomic<int64_t> at_ns{0};  // of the abort, or of what a test notes
     char text[1024] = {};
   };
   std::atomic<bool> forked{false};  // all ranks
@@ -212,6 +213,7 @@ inline Control::Callbacks callbacks_to(Board::Row& row, Activity activity = {0, 
             row.code = static_cast<int>(cause.code);
             row.guilty = cause.rank;
             std::strncpy(row.text, cause.text.c_str(), sizeof row.text - 1);
+            row.at_ns = now_ns();
             ++row.aborts;
           },
           [activity](uint64_t) { return activity; }};

@@ -22,10 +22,11 @@ struct Pattern {
 const std::vector<Pattern>& patterns() {
   const std::string who = kWho, ranks = kRanks;
   static const auto* const all = new std::vector<Pattern>{
-      {What::Died, std::regex(who + " died")},
-      {What::Died, std::regex("the process that made the unique id \\(pid (())(\\d+) on [^)]*\\) died")},
+      {What::Died, std::regex(who + " died(?! or)")},
+      {What::GaveUp, std::regex(who + " died or gave up")},
+      {What::Died, std::regex("the process that made the unique id \\(pid (())(\\d+) on [^)]*\\) died(?! or)")},
+      {What::Nameless, std::regex("the process that made the unique id \\(pid (())(\\d+) on [^)]*\\) died or gave up")},
       {What::Silent, std::regex(who + " does not answer")},
-      {What::Silent, std::regex("and rank (0) did not say why")},
       {What::Left, std::regex(who + " has left")},
       {What::Lags, std::regex(who + " has not called it")},
       {What::Lags, std::regex(who + " is waited for")},

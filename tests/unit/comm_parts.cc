@@ -20,6 +20,7 @@ class Told final : public Control {
   void report_timeout(uint64_t, const std::vector<int>&, const std::string&) override {}
   void report_mismatch(uint64_t, const std::string&, const Cause&) override {}
   std::optional<Departure> leave(const std::optional<Departure>&) override { return {}; }
+  Result<Generation> regenerate(Deadline) override { return fail(Code::InternalError, ""); }
   std::vector<std::string> texts;
 };
 

@@ -161,7 +161,7 @@ void Comms::open_ranks(uint64_t seed) {
       rank.links.routes.push_back({rank.links.transports[near ? 0 : 1].get(), &network_->endpoint(r, peer)});
     }
     rank.links.topology = places_.topology;
-    rank.links.control = std::make_unique<Seat>(council_);
+    rank.links.control = std::make_unique<WorldControl>(council_);
     rank.life.start_meeting();
     (void)rank.life.start_connecting(*rank.links.control);
     if (const Status opened = rank.underway.open(); !opened.ok()) complain(r, opened.text());

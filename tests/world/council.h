@@ -39,9 +39,9 @@ struct Council {
   }
 };
 
-class Seat final : public Control {
+class WorldControl final : public Control {
  public:
-  explicit Seat(Council& council) : council_(council) {}
+  explicit WorldControl(Council& council) : council_(council) {}
   uint32_t number() const override { return 1; }
   Result<std::vector<std::string>> all_gather(const std::string&, Deadline, const std::string&) override {
     return fail(Code::InternalError, "a world gathers nothing");
@@ -57,6 +57,7 @@ class Seat final : public Control {
     inquiry.seen = seen;
     council_.asked = inquiry;
   }
+  Result<Generation> regenerate(Deadline) override { return fail(Code::InternalError, "a world has no next generation"); }
   std::optional<Departure> leave(const std::optional<Departure>&) override { return {}; }
 
  private:
