@@ -52,6 +52,7 @@ void agree(const Settings& settings, int ranks, const std::vector<int>& first, c
     const Result<Generation> generation = crew.controls[at]->regenerate(Deadline::after_s(10));
     lists[at] = generation.ok() ? text_of(generation.value()) : generation.status().text();
     if (generation.ok() && later.empty() && !meet_again(settings, generation.value(), rank)) lists[at] += " did not meet again";
+    if (generation.ok() && !later.empty()) retire_unique_id(settings, generation.value().id);
     return true;
   });
   const double seconds = static_cast<double>(now_ns() - begin_ns) * 1e-9;

@@ -65,7 +65,7 @@ TEST_CASE("a bad TUTTI_COMM_ID is named, its secret is not") {
 TEST_CASE("a rendezvous to which nobody comes ends and leaves no thread or socket") {
   const Settings settings = loopback("0.5");
   const auto held = [] { return std::pair(library_threads(), count_entries("/proc/self/fd")); };
-  REQUIRE(eventually(20, [] { return library_threads() == 0; }));  // those of earlier tests
+  REQUIRE(eventually(25, [] { return library_threads() == 0; }));  // those of earlier tests
   const auto before = held();
   for (const auto& make : {make_unique_id, make_child_id}) {
     const Result<UniqueId> id = make(settings);
