@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "lib/base/host.h"
+
 namespace tutti {
 namespace {
 std::atomic<int> g_level{0};
@@ -16,9 +18,7 @@ bool log_enabled(LogLevel level) { return static_cast<int>(level) <= g_level.loa
 
 void log_line(LogLevel level, int rank, const std::string& text) {
   static const char* const names[] = {"", "WARN", "INFO", "TRACE"};
-  char host[64] = "?";
-  gethostname(host, sizeof host - 1);
-  std::string line = concat(host, ":", getpid(), ":");
+  std::string line = concat(host_name(), ":", getpid(), ":");
   line += rank < 0 ? "-" : std::to_string(rank);
   line += concat(" tutti ", names[static_cast<int>(level)], " ", text, "\n");
   // One write per line, so that lines of many processes do not mix. Nothing can be done if stderr is gone.

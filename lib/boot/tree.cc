@@ -1,11 +1,9 @@
 // tree: see tree.h.
 #include "lib/boot/tree.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <fstream>
 #include <map>
+
+#include "lib/base/host.h"
 
 namespace tutti {
 
@@ -28,17 +26,6 @@ Tree plan_tree(const std::vector<Key>& hosts) {
   return tree;
 }
 
-Key host_identity() {
-  std::string machine;
-  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), machine);
-  if (machine.empty()) {
-    char host[65] = {};
-    (void)gethostname(host, sizeof host - 1);
-    machine = host;
-  }
-  struct stat network {};
-  (void)stat("/proc/thread-self/ns/net", &network);
-  return hash_text("tutti host", concat(machine, " ", network.st_ino));
-}
+Key host_identity() { return hash_text("tutti host", std::to_string(host_number())); }
 
 }  // namespace tutti

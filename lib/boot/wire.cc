@@ -5,12 +5,12 @@
 
 #include <cstring>
 
+#include "lib/base/host.h"
+
 namespace tutti {
 
 Identity own_identity(int rank) {
-  char host[65] = {};
-  if (gethostname(host, sizeof host - 1) != 0) std::strcpy(host, "?");
-  return {rank, static_cast<uint32_t>(getpid()), host};
+  return {rank, static_cast<uint32_t>(getpid()), host_name()};
 }
 
 std::string to_text(const Identity& identity) {

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "lib/topo/whereabouts.h"
+#include "lib/base/host.h"
 
 namespace tutti {
 namespace {

@@ -16,7 +16,7 @@ namespace tutti {
 
 // What a rank tells the others of its NICs.
 struct RankNics {
-  uint64_t host = 0;       // host_number() of lib/topo/whereabouts.h
+  uint64_t host = 0;       // host_number()
   bool named = false;      // TUTTI_NET_IFNAME is set
   std::vector<Nic> nics;   // that carry messages: 1 to kMostRails, in order of preference
 };

@@ -3,32 +3,19 @@
 #include "lib/topo/whereabouts.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <mutex>
+
+#include "lib/base/host.h"
 
 namespace tutti {
 namespace {
 
 constexpr size_t kMaxCpus = 8192;
-
-// A small file of the kernel's; empty where there is none.
-std::string read_kernel_file(const std::string& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return "";
-  char text[4096];
-  const ssize_t bytes = read(file, text, sizeof text);
-  close(file);
-  return std::string(text, bytes > 0 ? static_cast<size_t>(bytes) : 0);
-}
 
 void trim(CpuMask& mask) {
   while (!mask.empty() && mask.back() == 0) mask.pop_back();
@@ -107,17 +94,6 @@ std::array<int, kInsides> places_of(const CpuMask& cpus) {
   return inside;
 }
 
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
-uint64_t network_number() {
-  struct stat network;
-  return stat("/proc/self/ns/net", &network) == 0 ? network.st_ino : 0;
-}
-
 // As one word of text_of().
 std::string word_of(std::string text) {
   text.erase(std::find_if(text.begin(), text.end(), [](unsigned char c) { return c == '\n' || c == '\0'; }), text.end());
@@ -126,35 +102,13 @@ std::string word_of(std::string text) {
   return text.empty() ? "?" : text;
 }
 
-// The kernel's id of this machine since boot, or the host's name if /proc does not have it. Read once: later this process may have no
-// descriptor left to read it, and the id must not change for that.
-Result<std::string> machine_id() {
-  static std::mutex mutex;
-  static std::string known;
-  const std::lock_guard lock(mutex);
-  if (!known.empty()) return known;
-  constexpr const char* kFile = "/proc/sys/kernel/random/boot_id";
-  errno = 0;
-  const std::string text = read_kernel_file(kFile);
-  if (const int error = errno; text.empty() && (error == EMFILE || error == ENFILE || error == ENOMEM))
-    return system_failure(error, "cannot read ", kFile, ", by which ranks find out that they share a host",
-                          error == ENOMEM ? "" : " (raise the limit with ulimit -n)");
-  known = word_of(text.empty() ? host_name() : text);
-  return known;
-}
-
 }  // namespace
-
-uint64_t host_number() {
-  const Result<std::string> id = machine_id();
-  return std::hash<std::string>()(concat(id.ok() ? id.value() : "?", network_number()));
-}
 
 Result<Whereabouts> whereabouts_here() {
   Whereabouts here;
   Result<std::string> id = machine_id();
   if (!id.ok()) return id.status();
-  here.boot_id = std::move(id.value());
+  here.boot_id = word_of(std::move(id.value()));
   here.network = network_number();
   here.host = word_of(host_name());
   here.cpus = allowed_cpus();

@@ -34,10 +34,6 @@ struct Whereabouts {
 // are no descriptors or no memory.
 Result<Whereabouts> whereabouts_here();
 
-// Processes with different numbers are on different machines or in different network namespaces. Processes with the same number may be on
-// one host. REQUIRES: whereabouts_here() has succeeded before.
-uint64_t host_number();
-
 std::string text_of(const Whereabouts& whereabouts);
 // Refuses what text_of() did not write.
 Result<Whereabouts> parse_whereabouts(std::string_view text);

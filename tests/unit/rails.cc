@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "lib/topo/whereabouts.h"
+#include "lib/base/host.h"
 #include "tests/catch.h"
 
 namespace tutti {
@@ -116,7 +116,7 @@ TEST_CASE("what a rank tells of its NICs comes back as it was, and neither none 
 }
 
 TEST_CASE("this rank's NICs: those that TUTTI_NET_IFNAME names") {
-  REQUIRE(whereabouts_here().ok());
+  REQUIRE(machine_id().ok());
   setenv("TUTTI_NET_IFNAME", "=lo", 1);
   const Result<RankNics> here = rank_nics_here(Settings::load().value(), std::vector<Cluster::Nic>{{"eth0", 8e9}, {"lo", 16e9}});
   unsetenv("TUTTI_NET_IFNAME");

@@ -6,8 +6,8 @@
 #include <cstring>
 
 #include "lib/base/fence.h"
+#include "lib/base/host.h"
 #include "lib/base/log.h"
-#include "lib/topo/whereabouts.h"
 #include "transports/shm/bell.h"
 #include "transports/shm/endpoint.h"
 #include "transports/shm/exchange.h"

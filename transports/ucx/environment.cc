@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "lib/topo/whereabouts.h"
+#include "lib/base/host.h"
 
 namespace tutti::ucx {
 
