@@ -201,11 +201,16 @@ void Node::on_leftover(Connection& connection) {
   if (failure_) connection.send(Kind::Failure, Writer().cause(*failure_).bytes());
 }
 
-// An abort that the root has not answered is told to the neighbours. Without leave(), these take the end of the connections for a death.
+// An abort that the root has not answered is told to the neighbours. Without leave(), these take the end of the connections for a death. If this
+// thread had no time for leave() while its caller waited, it leaves now.
 void Node::on_stop(bool) {
   const int64_t now = now_ns();
   if (stop_by_ns_ == kNever) stop_by_ns_ = now + (welcomed_ ? kSecond : kLastWordsNs);
   for (Order& order : control_.take_orders()) obey(std::move(order));
+  if (leaving_ && !gone_) {
+    if (now < stop_by_ns_) return;
+    say_goodbye();
+  }
   const auto abort = std::find_if(open_.begin(), open_.end(), [](const Order& order) { return order.kind == Kind::Abort; });
   const bool unanswered = !failure_ && abort != open_.end();
   if (unanswered && (parent_ || next_) && now < stop_by_ns_) return;

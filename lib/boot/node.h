@@ -98,6 +98,7 @@ class Node final : public Service, public Descent {
   void blame_silent_children(int64_t now);
   void lose_child(const Child& child, bool lost);
   void leave(int64_t now);
+  void say_goodbye();
   bool alone() const;
   bool may_go(int64_t now);
 

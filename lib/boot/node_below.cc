@@ -180,6 +180,15 @@ void Node::leave(int64_t now) {
   control_.may_go();
 }
 
+// To all children, at the end of all patience.
+void Node::say_goodbye() {
+  if (!acknowledged_) take_left(pack_left(roster_, {rank_}, broken_).front());
+  for (Child& child : children_) {
+    if (!child.goodbye && !child.moved) child.peer->connection.send(Kind::Goodbye, "");
+    child.goodbye = true;
+  }
+}
+
 bool Node::alone() const {
   return std::all_of(children_.begin(), children_.end(), [](const Child& child) { return child.moved; });
 }

@@ -1,5 +1,6 @@
 // succession_test: what becomes of the others when rank 0 or another inner rank of the tree leaves or dies.
 #include <dirent.h>
+#include <sys/ptrace.h>
 
 #include <algorithm>
 #include <fstream>
@@ -131,20 +132,60 @@ TEST_CASE("a rank is killed between calls, or in an all-gather: all others hear 
 
 namespace {
 
-// Its control thread listens, so this rank is about to say Hello, or has done so.
-bool listens() {
+// Of this process. 0: there is none. Once there is one, it listens, and this rank is about to say Hello, or has done so.
+pid_t control_thread() {
   DIR* const tasks = opendir("/proc/self/task");
-  bool found = false;
+  pid_t found = 0;
   while (const dirent* entry = readdir(tasks)) {
     std::string name;
     std::getline(std::ifstream(concat("/proc/self/task/", entry->d_name, "/comm")), name);
-    found = found || name == "tutti-control";
+    if (name == "tutti-control") found = std::atoi(entry->d_name);
   }
   closedir(tasks);
   return found;
 }
 
 }  // namespace
+
+// As on a machine that is too busy.
+TEST_CASE("a rank leaves while its control thread gets no time: nobody takes it for dead") {
+  const Settings settings = loopback();
+  const UniqueId id = make_unique_id(settings).value();
+  constexpr int kLeaver = 1;
+  Processes processes(8, [&](int rank, Board& board) {
+    Board::Row& row = board.rows[rank];
+    auto control = Control::join(settings, id, rank, 8, callbacks_to(row), kNoCancel);
+    if (!control.ok()) return false;
+    row.code = static_cast<int>(control_thread());
+    row.joined = 1;
+    if (!eventually(30, [&] { return board.go >= (rank == kLeaver ? 1 : 2) || row.aborts > 0; })) return false;
+    control.value()->leave();
+    row.guilty = -1;
+    control.value().reset();
+    return row.aborts == 0;
+  });
+  REQUIRE(processes.all_joined(20));
+  Board& board = processes.board();
+  const pid_t thread = board.rows[kLeaver].code;
+  if (ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) != 0) {
+    WARN("not tried: no thread can be stopped here: " << std::strerror(errno));
+  } else {
+    REQUIRE(ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) == 0);
+    REQUIRE(waitpid(thread, nullptr, __WALL) == thread);
+  }
+  board.go = 1;
+  CHECK(eventually(10, [&] { return board.rows[kLeaver].guilty == -1; }));
+  usleep(100'000);  // it waits for its control thread
+  (void)ptrace(PTRACE_DETACH, thread, nullptr, nullptr);
+  CHECK(processes.ended(kLeaver, 10) == 0);
+  usleep(200'000);
+  board.go = 2;
+  for (int rank = 0; rank < 8; ++rank) {
+    if (rank == kLeaver) continue;
+    INFO("rank " << rank << " says: " << board.rows[rank].text);
+    CHECK(processes.ended(rank, 10) == 0);
+  }
+}
 
 TEST_CASE("rank 0 is killed while the ranks join: all others name it") {
   constexpr int kRanks = 8;
@@ -159,7 +200,7 @@ TEST_CASE("rank 0 is killed while the ranks join: all others name it") {
       std::thread killer;
       if (rank == 0)
         killer = std::thread([&] {
-          eventually(10, listens);
+          eventually(10, [] { return control_thread() != 0; });
           usleep(delay_us);  // somewhere in joining, or soon after it
           row.at_ns = now_ns();
           kill(getpid(), SIGKILL);
