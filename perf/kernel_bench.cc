@@ -1,6 +1,7 @@
 // kernel_bench: how fast one core combines, per type, operation and number of sources, against memcpy.
 //
 //   kernel_bench [bytes per buffer]...        default: 64 KiB (second-level cache) and 64 MiB (memory)
+//   kernel_bench --writes                     instead: the ways to write what another core has read
 // Prints GB/s of all bytes that move: every source read once, the destination written once. memcpy reads one and writes
 // one. Each figure is the best of several rounds; buffers are written before each series so that every page is there.
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/dtype/kernels.h"
+#include "perf/write_cost.h"
 #include "tools/tool.h"
 
 namespace {
@@ -88,7 +90,10 @@ int main(int argc, char** argv) {
   CLI::App app{"Prints how fast one core combines, per type, operation and number of sources, against memcpy."};
   app.option_defaults()->always_capture_default();
   tool::take_sizes(app.add_option("bytes", sizes, "bytes per buffer; K, M, G are powers of 1024"), 8);
+  bool writes = false;
+  app.add_flag("--writes", writes, "instead: what it costs to write memory that another core has read, by way");
   return tool::run_tool("kernel_bench", app, argc, argv, [&] {
+    if (writes) return print_write_costs();
     const KernelChoice choice = supported_kernels();
     for (const size_t bytes : sizes) {
       for (int isa = 0; isa < choice.count; ++isa) bench(bytes, *choice.tables[isa]);

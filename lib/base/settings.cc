@@ -36,6 +36,7 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::SpinUs, "TUTTI_SPIN_US", SettingKind::Count, "200", "microseconds a waiting rank polls before it sleeps"},
     {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; must describe as many ranks as the communicator has)"},
     {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file that describes sites, racks, hosts and their links (tutti-topo lint checks it); it names hosts by their host names"},
+    {Setting::ShmWrite, "TUTTI_SHM_WRITE", SettingKind::Words, "auto", "how shared memory is written: ahead, strings, streamed, or auto, by measurement for each peer"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Words, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 

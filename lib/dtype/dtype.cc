@@ -7,9 +7,9 @@
 #include <vector>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <immintrin.h>
 #endif
 
+#include "lib/base/lines.h"
 #include "lib/dtype/kernels.h"
 
 namespace tutti {
@@ -27,11 +27,6 @@ constexpr const char* kOpNames[kOps] = {"sum", "prod", "max", "min"};
 const TypeRow& row_of(Type type) {
   assert(static_cast<int>(type) < kTypes);
   return kTypeRows[static_cast<int>(type)];
-}
-
-const Kernels& kernels() {
-  static const Kernels& chosen = *supported_kernels().tables[0];
-  return chosen;
 }
 
 // Pointers that move along with the blocks; on the stack unless they are many.
@@ -54,13 +49,6 @@ struct SourceList {
   std::vector<const std::byte*> many;
 };
 
-// Orders what was written past the caches before a later release.
-void end_streaming() {
-#if defined(__x86_64__)
-  _mm_sfence();
-#endif
-}
-
 }  // namespace
 
 KernelChoice supported_kernels() {
@@ -79,6 +67,11 @@ KernelChoice supported_kernels() {
   return choice;
 }
 
+const Kernels& best_kernels() {
+  static const Kernels& chosen = *supported_kernels().tables[0];
+  return chosen;
+}
+
 const char* name_of(Type type) {
   return row_of(type).name;
 }
@@ -89,7 +82,7 @@ bool is_float(Type type) {
   return row_of(type).real;
 }
 const char* kernel_isa() {
-  return kernels().isa;
+  return best_kernels().isa;
 }
 
 void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
@@ -99,21 +92,26 @@ void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t c
     if (dst != sources[0]) std::memcpy(dst, sources[0], count * size_of(type));
     return;
   }
-  kernels().combine[static_cast<int>(type)][static_cast<int>(op)](dst, sources.data(), sources.size(), count);
+  best_kernels().combine[static_cast<int>(type)][static_cast<int>(op)](dst, sources.data(), sources.size(), count);
 }
 
 // Block by block, so that the places after the first are written from the first-level cache.
 void combine(std::span<const Destination> to, std::span<const std::byte* const> sources, size_t count, Type type, Op op) {
   assert(!to.empty() && !sources.empty());
-  if (to.size() == 1 && !to[0].streamed) return combine(to[0].at, sources, count, type, op);
+  if (to.size() == 1 && to[0].way == Way::Plain) return combine(to[0].at, sources, count, type, op);
+  const size_t element = size_of(type);
+  if (to.size() == 1 && sources.size() == 1) {
+    if (to[0].at != sources[0]) write(to[0].at, sources[0], count * element, to[0].way);
+    return;
+  }
   constexpr size_t kBlockBytes = 4096, kStreamedBytes = 1024;
   alignas(64) std::byte buffer[kBlockBytes];
-  const Kernels& table = kernels();
-  const CombineKernel kernel = table.combine[static_cast<int>(type)][static_cast<int>(op)];
-  const auto plain = std::find_if(to.begin(), to.end(), [](const Destination& d) { return !d.streamed; });
+  const CombineKernel kernel = best_kernels().combine[static_cast<int>(type)][static_cast<int>(op)];
+  // What nobody else reads first, then what the kernel can write through the caches.
+  auto plain = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.way == Way::Plain; });
+  if (plain == to.end()) plain = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.way != Way::Streamed; });
   // The first block is shorter, so that the others begin where a line of what is streamed begins.
-  const auto streamed = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.streamed; });
-  const size_t element = size_of(type);
+  const auto streamed = std::find_if(to.begin(), to.end(), [](const Destination& d) { return d.way == Way::Streamed; });
   const size_t skew = streamed == to.end() ? 0 : reinterpret_cast<uintptr_t>(streamed->at) % 64 / element;
   // Short blocks where memory is the limit, so that reading and writing alternate closely.
   const size_t block = (streamed == to.end() ? kBlockBytes : kStreamedBytes) / element;
@@ -126,20 +124,15 @@ void combine(std::span<const Destination> to, std::span<const std::byte* const> 
     if (sources.size() > 1) {
       if (plain != to.end()) written = &*plain;
       std::byte* const first = written ? written->at + at : buffer;
+      if (written && written->way != Way::Plain) take_lines(first, std::min(bytes, kLinesAheadBytes));
       kernel(first, from.pointers, sources.size(), now);
       result = first;
     }
-    for (const Destination& destination : to) {
-      if (&destination == written || destination.at + at == result) continue;
-      if (destination.streamed) {
-        table.stream(destination.at + at, result, bytes);
-      } else {
-        std::memcpy(destination.at + at, result, bytes);
-      }
-    }
+    for (const Destination& destination : to)
+      if (&destination != written && destination.at + at != result) write_piece(destination.at + at, result, bytes, destination.way);
     from.advance(bytes);
   }
-  end_streaming();
+  if (streamed != to.end()) end_pieces();
 }
 
 Scale scale_from(const void* scalar, Type type) {
@@ -163,12 +156,12 @@ Scale scale_one_over(int ranks, Type type) {
 }
 
 void scale(std::byte* dst, const std::byte* source, size_t count, const Scale& factor) {
-  kernels().scale[static_cast<int>(factor.type)](dst, source, count, factor);
+  best_kernels().scale[static_cast<int>(factor.type)](dst, source, count, factor);
 }
 
 void divide(std::byte* data, size_t count, Type type, int divisor) {
   assert(divisor > 0 && !is_float(type));
-  kernels().divide[static_cast<int>(type)](data, count, divisor);
+  best_kernels().divide[static_cast<int>(type)](data, count, divisor);
 }
 
 }  // namespace tutti

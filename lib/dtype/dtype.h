@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <span>
 
+#include "lib/dtype/write.h"
+
 namespace tutti {
 
 enum class Type : uint8_t { I8, U8, I32, U32, I64, U64, F16, F32, F64, BF16, F8E4M3, F8E5M2 };  // the C API's numbers
@@ -23,11 +25,11 @@ bool is_float(Type type);
 // dst[i] = sources[0][i] op sources[1][i] op ... in this order. sources.size() >= 1; 1 is a copy.
 void combine(std::byte* dst, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
 
-// The same result at several places, in one pass over the sources. `streamed`: written past the caches, for what is larger than
-// the cache and not read soon. A destination may be equal to any source, but no two destinations to each other.
+// The same result at several places, in one pass over the sources. A destination may be equal to any source, but no two destinations to
+// each other.
 struct Destination {
   std::byte* at;
-  bool streamed = false;
+  Way way = Way::Plain;
 };
 void combine(std::span<const Destination> to, std::span<const std::byte* const> sources, size_t count, Type type, Op op);
 

@@ -40,5 +40,6 @@ struct KernelChoice {
   int count;
 };
 KernelChoice supported_kernels();
+const Kernels& best_kernels();
 
 }  // namespace tutti

@@ -45,7 +45,7 @@ void Execution::combine_run(Instance& instance, const PlanWork& work, const Plan
   // Who reads the result from where it belongs: a Send that is fed does not.
   const bool streamed = operation_.streaming && to.dependents == (payloads_.empty() ? 0 : 1);
   if (!payloads_.empty() || streamed || scaled != SIZE_MAX) {
-    combine_places(work, {at, streamed}, offset_bytes, {from, work.count}, scaled, range.count);
+    combine_places(work, {at, streamed ? Way::Streamed : Way::Plain}, offset_bytes, {from, work.count}, scaled, range.count);
   } else if (work.count > 1 || from[0] != at) {
     combine(at, {from, work.count}, range.count, operation_.type, operation_.op);
   }
@@ -56,7 +56,7 @@ void Execution::combine_places(const PlanWork& work, Destination to, size_t offs
   places_.clear();
   // A message may have landed where it belongs.
   if (work.count > 1 || sources[0] != to.at || scaled != SIZE_MAX) places_.push_back(to);
-  for (const Destination& payload : payloads_) places_.push_back({payload.at + offset_bytes, payload.streamed});
+  for (const Destination& payload : payloads_) places_.push_back({payload.at + offset_bytes, payload.way});
   if (places_.empty()) return;
   if (scaled == SIZE_MAX) return combine(places_, sources, count, operation_.type, operation_.op);
   combine_scaled(places_, sources, scaled, count);
@@ -66,7 +66,7 @@ void Execution::combine_places(const PlanWork& work, Destination to, size_t offs
 void Execution::combine_scaled(std::span<Destination> to, std::span<const std::byte*> from, size_t scaled, size_t count) const {
   constexpr size_t kBlock = 2048;
   alignas(64) std::byte block[kBlock * 8];
-  if (from.size() == 1 && to.size() == 1 && !to[0].streamed) return scale(to[0].at, from[0], count, *operation_.scale);
+  if (from.size() == 1 && to.size() == 1 && to[0].way == Way::Plain) return scale(to[0].at, from[0], count, *operation_.scale);
   const std::byte* input = from[scaled];
   from[scaled] = block;
   for (size_t done = 0; done < count;) {

@@ -140,8 +140,8 @@ class Execution {
   void divide_output(const Instance& instance) const;
   void start_send(Instance& instance, const PlanWork& work, uint32_t group);
   void set_payload(Payload& payload);
-  static void pack(Outgoing& outgoing, std::byte* to);
-  static void pack_combined(Outgoing& outgoing, std::byte* to);
+  static void pack(Outgoing& outgoing, Destination to);
+  static void pack_combined(Outgoing& outgoing, Destination to);
 
   const Extent& extent(const Instance& instance, const PlanWork& work) const {
     return instance.works[static_cast<size_t>(&work - operation_.plan->works.data())];

@@ -1,49 +1,30 @@
 // send: what an execution does for the Sends of a plan: a payload is sent from where it lies, packed, or made on the way.
-#include <algorithm>
-#include <cstring>
-
-#include "lib/base/lines.h"
 #include "lib/exec/execution.h"
 
 namespace tutti {
-namespace {
 
-// A slot was last in its reader's cache.
-void scale_into_slot(std::byte* to, const std::byte* from, size_t count, const Scale& factor) {
-  const size_t element = size_of(factor.type), block = kLinesAheadBytes / element;
-  take_lines(to, std::min(count, block) * element);
-  for (size_t done = 0, now; done < count; done += now) {
-    now = std::min(block, count - done);
-    const size_t next = done + now;
-    take_lines(to + next * element, std::min(block, count - next) * element);
-    scale(to + done * element, from + done * element, now, factor);
-  }
-}
-
-}  // namespace
-
-void Execution::pack(Outgoing& outgoing, std::byte* to) {
+void Execution::pack(Outgoing& outgoing, Destination to) {
   const Payload& payload = static_cast<Payload&>(outgoing);
   const Execution& self = *payload.execution;
   const Ref ref = payload.work->ref;
   self.for_each_block(ref, payload.work->chunks, [&](uint32_t offset, uint32_t run) {
     const Range range = self.locate(*payload.instance, {ref.buffer, ref.chunk + offset}, run);
     const std::byte* from = self.address(*payload.instance, ref.buffer, range.begin);
-    const size_t bytes = range.count * self.element_bytes_;
     if (self.operation_.scale && ref.buffer == Buffer::Input) {
-      scale_into_slot(to, from, range.count, *self.operation_.scale);
-    } else if (bytes > 0) {
-      std::memcpy(to, from, bytes);
+      Destination here = to;
+      self.combine_scaled({&here, 1}, {&from, 1}, 0, range.count);
+    } else if (range.count > 0) {
+      write(to.at, from, range.count * self.element_bytes_, to.way);
     }
-    to += bytes;
+    to.at += range.count * self.element_bytes_;
   });
 }
 
 // The result goes where it belongs and into the payload at once.
-void Execution::pack_combined(Outgoing& outgoing, std::byte* to) {
+void Execution::pack_combined(Outgoing& outgoing, Destination to) {
   Payload& payload = static_cast<Payload&>(outgoing);
   Execution& self = *payload.execution;
-  self.payloads_.push_back({to});
+  self.payloads_.push_back(to);
   self.combine_all(*payload.instance, *payload.combine, *payload.combine);
   self.set_payload(payload);  // for what is still to be posted
 }
@@ -125,7 +106,7 @@ bool Execution::combine_and_send(Instance& instance, const PlanWork& work) {
       other = i;
       continue;
     }
-    payloads_.push_back({to, operation_.streaming});
+    payloads_.push_back({to, operation_.streaming ? Way::Streamed : mapped->way(payload.bytes)});
     claimed_.push_back(i);
   }
   bool done = false;

@@ -42,6 +42,7 @@ class FaultyEndpoint final : public Endpoint, public MappedEndpoint {
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
   void offer(Incoming& incoming) override { inner_.offer(incoming); }
+  Way way(size_t bytes) const override { return mapped_->way(bytes); }
   std::byte* claim(const Wire& wire, size_t bytes) override;
   void deliver(Outgoing& outgoing, const Wire& wire) override;
   bool shows(const void* memory) const override { return mapped_->shows(memory); }

@@ -25,6 +25,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/settings.h"
 #include "lib/base/status.h"
+#include "lib/dtype/dtype.h"
 #include "lib/topo/file.h"
 
 namespace tutti {
@@ -55,7 +56,7 @@ struct Wire {
 struct Outgoing {
   size_t bytes = 0;
   const std::byte* contiguous = nullptr;  // the payload, if it lies in one piece and goes as it is
-  void (*pack)(Outgoing&, std::byte* to) = nullptr;  // else: writes the payload to `to`; called by a post() that says Done
+  void (*pack)(Outgoing&, Destination to) = nullptr;  // else: writes the payload there; called by a post() that says Done
   uint32_t posts_left = 0;   // post() calls still to come
   uint32_t outstanding = 0;  // accepted posts that still read `contiguous`; counted down by the transport's progress()
   uint64_t handle = 0;       // the transport's own; 0 before the first post
@@ -90,6 +91,8 @@ class MappedEndpoint {
   // Where the reader would like this very message to be written, if it has said so; null if not, or if it cannot be written there
   // now. Otherwise the payload has to be written there at once, and deliver() takes the place of post().
   virtual std::byte* claim(const Wire& wire, size_t bytes) = 0;
+  // How it should be written there.
+  virtual Way way(size_t bytes) const = 0;
   virtual void deliver(Outgoing& outgoing, const Wire& wire) = 0;
   // To be called for a lent message before its view is read; then the caller reads it without a pause. False: the sender has failed and has
   // taken its memory back.

@@ -280,13 +280,17 @@ TEST_CASE("names and sizes") {
 }
 
 // The same bits as combine() to one place, whatever the alignment, and nothing written beside the results.
-TEST_CASE("combine writes to several places, past the caches or not, what it writes to one") {
+TEST_CASE("combine writes to several places, in any way, what it writes to one") {
   std::mt19937_64 random(reference::seed());
+  const std::vector<std::vector<Way>> all_ways = {
+      {Way::Ahead}, {Way::Strings}, {Way::Streamed}, {Way::Plain, Way::Plain}, {Way::Streamed, Way::Plain}, {Way::Plain, Way::Streamed},
+      {Way::Streamed, Way::Streamed}, {Way::Plain, Way::Strings}, {Way::Streamed, Way::Ahead}, {Way::Strings, Way::Strings},
+      {Way::Plain, Way::Streamed, Way::Ahead}};
   for (int t = 0; t < kTypes; ++t)
     for (const Op op : {Op::Sum, Op::Prod, Op::Max, Op::Min})
       for (const size_t source_count : {1, 2, 3, 70})
         for (const size_t count : {0, 1, 15, 64, 1000, 4099})
-          for (const unsigned streamed : {0b1u, 0b00u, 0b01u, 0b10u, 0b11u, 0b010u}) {
+          for (const std::vector<Way>& ways : all_ways) {
             const Type type = static_cast<Type>(t);
             const size_t bytes = count * size_of(type);
             std::vector<std::vector<std::byte>> inputs(source_count, std::vector<std::byte>(bytes + 64));
@@ -297,10 +301,10 @@ TEST_CASE("combine writes to several places, past the caches or not, what it wri
             }
             std::vector<std::byte> expected(bytes);
             combine(expected.data(), sources, count, type, op);
-            const size_t places = streamed == 0b1 ? 1 : streamed == 0b010 ? 3 : 2;
+            const size_t places = ways.size();
             std::vector<std::vector<std::byte>> results(places, std::vector<std::byte>(bytes + 192, std::byte{0x5a}));
             std::vector<Destination> to;
-            for (size_t i = 0; i < places; ++i) to.push_back({results[i].data() + random() % 64, (streamed >> i & 1) != 0});
+            for (size_t i = 0; i < places; ++i) to.push_back({results[i].data() + random() % 64, ways[i]});
             combine(to, sources, count, type, op);
             INFO(name_of(type) << ' ' << name_of(op) << ", " << source_count << " sources, count " << count);
             for (size_t i = 0; i < places; ++i) {
@@ -316,8 +320,8 @@ TEST_CASE("combine writes to several places, past the caches or not, what it wri
 TEST_CASE("combine to several places takes one of its sources for a place") {
   std::vector<float> own(5000, 1.5f), other(5000, 2.f), copy(5000);
   const std::byte* const sources[] = {reinterpret_cast<std::byte*>(own.data()), reinterpret_cast<std::byte*>(other.data())};
-  const bool streamed = GENERATE(false, true);
-  const Destination to[] = {{reinterpret_cast<std::byte*>(own.data()), streamed}, {reinterpret_cast<std::byte*>(copy.data())}};
+  const Way way = GENERATE(Way::Plain, Way::Ahead, Way::Strings, Way::Streamed);
+  const Destination to[] = {{reinterpret_cast<std::byte*>(own.data()), way}, {reinterpret_cast<std::byte*>(copy.data())}};
   combine(to, sources, own.size(), Type::F32, Op::Sum);
   CHECK(std::all_of(own.begin(), own.end(), [](float f) { return f == 3.5f; }));
   CHECK(copy == own);

@@ -26,7 +26,7 @@ ROOMS = {
     'lib/dtype': BASE,
     'lib/topo': BASE,
     'lib/sched': BASE + ['lib/topo'],
-    'lib/transport': BASE + ['lib/topo'],
+    'lib/transport': BASE + ['lib/dtype', 'lib/topo'],
     'lib/boot': BASE,
     'lib/exec': BASE + ['lib/dtype', 'lib/sched', 'lib/transport'],
     'lib/comm': BASE + ['lib/dtype', 'lib/topo', 'lib/sched', 'lib/transport', 'lib/boot', 'lib/exec'],

@@ -25,7 +25,7 @@ class Line : public Endpoint, public MappedEndpoint {
         if (outgoing.contiguous)
           std::copy_n(outgoing.contiguous, outgoing.bytes, wanted);
         else
-          outgoing.pack(outgoing, wanted);
+          outgoing.pack(outgoing, {wanted});
         deliver(outgoing, wire);
         return Progress::Done;
       }
@@ -37,7 +37,7 @@ class Line : public Endpoint, public MappedEndpoint {
       if (outgoing.contiguous) {
         std::copy_n(outgoing.contiguous, outgoing.bytes, copy->data());
       } else {
-        outgoing.pack(outgoing, copy->data());
+        outgoing.pack(outgoing, {copy->data()});
       }
     }
     Network::Message& message = network_.add(lane, wire, outgoing.bytes);
@@ -96,6 +96,7 @@ class Line : public Endpoint, public MappedEndpoint {
     if (near_) network_.lane(peer_, rank_, incoming.wire.channel).offered[incoming.wire.number] = &incoming;
   }
   bool shows(const void*) const override { return near_; }
+  Way way(size_t) const override { return Way::Plain; }
   std::byte* claim(const Wire& wire, size_t bytes) override {
     if (!near_ || network_.is_cut(rank_, peer_)) return nullptr;
     Network::Lane& lane = network_.lane(rank_, peer_, wire.channel);

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "lib/base/lines.h"
-#include "lib/dtype/dtype.h"
+#include "lib/base/log.h"
 
 namespace tutti::shm {
 namespace {
@@ -39,12 +39,13 @@ size_t used_of_cell(size_t message_bytes) {
 
 }  // namespace
 
-void ShmEndpoint::open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, int rank, int peer) {
+void ShmEndpoint::open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, const Distance& distance, int rank, int peer) {
   sender_ = &sender;
   peer_ = &peer_arena;
   bell_ = &bell;
   doorbell_ = &peer_arena.header().doorbell;
   mapped_ = mapped;
+  distance_ = distance;
   words_ = &sender.arena->words(static_cast<uint32_t>(peer));
   rank_ = rank;
   peer_rank_ = peer;
@@ -147,7 +148,7 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
 // Where the payload does not simply go into the cell. False: there is no room now.
 [[gnu::noinline]] bool ShmEndpoint::point_to_payload(Lane& lane, Cell& cell, Outgoing& outgoing, uint32_t number) {
   if (outgoing.bytes <= kInlineBytes) {
-    if (outgoing.bytes > 0) outgoing.pack(outgoing, cell.payload);
+    if (outgoing.bytes > 0) outgoing.pack(outgoing, {cell.payload});
   } else if (const Where where = reference(outgoing); where != Where::Slot) {
     const std::byte* const base = where == Where::Heap ? sender_->heap.base : nullptr;
     cell.elsewhere.offset = reinterpret_cast<uint64_t>(outgoing.contiguous) - reinterpret_cast<uint64_t>(base);
@@ -156,7 +157,10 @@ Progress ShmEndpoint::post(Outgoing& outgoing, const Wire& wire) {
     sender_->hold(lane, number, -1, &outgoing);
   } else {
     if (outgoing.bytes > kSmallSlotBytes && !large_writable(lane, number)) return false;
-    if (outgoing.handle == 0 && !sender_->stage(outgoing)) return false;
+    const bool far = distance_.far();
+    if (outgoing.handle == 0 && !sender_->stage(outgoing, distance_)) return false;
+    if (distance_.far() != far) [[unlikely]]
+      log_info(rank_, "shm: messages to rank ", peer_rank_, " are written ", far ? "through" : "past", " the caches from now on");
     const int32_t slot = static_cast<int32_t>(outgoing.handle - 1);
     cell.elsewhere.offset = sender_->pools[slot & 1].offset(static_cast<uint32_t>(slot) >> 1);
     cell.elsewhere.where = Where::Slot;
@@ -182,12 +186,11 @@ std::byte* ShmEndpoint::claim(const Wire& wire, size_t bytes) {
 [[gnu::noinline]] bool ShmEndpoint::put(Outgoing& outgoing, const Wire& wire) {
   std::byte* const to = claim(wire, outgoing.bytes);
   if (!to) return false;
+  const Way how = outgoing.streamed ? Way::Streamed : way(outgoing.bytes);
   if (outgoing.contiguous) {
-    const Destination place{to, outgoing.streamed};
-    const std::byte* const from[] = {outgoing.contiguous};
-    combine({&place, 1}, from, outgoing.bytes, Type::U8, Op::Sum);
+    write(to, outgoing.contiguous, outgoing.bytes, how);
   } else {
-    outgoing.pack(outgoing, to);
+    outgoing.pack(outgoing, {to, how});
   }
   deliver(outgoing, wire);
   return true;

@@ -14,13 +14,14 @@ class ShmEndpoint final : public Endpoint, public MappedEndpoint {
     bool same_process;  // the peer runs in this process: all its memory can be read
   };
   ShmEndpoint() : MappedEndpoint(kLeastDirect) {}
-  void open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, int rank, int peer);
+  void open(Sender& sender, const Bell& bell, Arena& peer_arena, const Mapped& mapped, const Distance& distance, int rank, int peer);
 
   Progress post(Outgoing& outgoing, const Wire& wire) override;
   Progress receive(Incoming& incoming) override;
   void offer(Incoming& incoming) override;
   bool shows(const void* at) const override;
   std::byte* claim(const Wire& wire, size_t bytes) override;
+  Way way(size_t bytes) const override { return distance_.way(bytes); }
   void deliver(Outgoing& outgoing, const Wire& wire) override;
   bool begin(Incoming& incoming) override;
   void release(Incoming& incoming) override;
@@ -60,6 +61,7 @@ class ShmEndpoint final : public Endpoint, public MappedEndpoint {
   PeerWords* words_ = nullptr;  // in my arena
   int rank_ = -1, peer_rank_ = -1;
   Status failure_;
+  Distance distance_;
   Lane lanes_[kLanes];
 };
 

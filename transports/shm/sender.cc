@@ -1,28 +1,14 @@
 // sender: see sender.h.
 #include "transports/shm/sender.h"
 
-#include <algorithm>
 #include <cassert>
-#include <cstring>
 
-#include "lib/base/lines.h"
+#include "lib/base/clock.h"
 
 namespace tutti::shm {
 namespace {
 
-constexpr size_t kWarmSlots = 16;       // small slots in use, from which on one looks which have been read
-constexpr size_t kCopiedAhead = 16384;  // longer copies are by instructions that take lines ahead themselves
-
-// A slot was last in its readers' caches. The first lines of it have been taken.
-void copy_to_slot(std::byte* to, const std::byte* from, size_t bytes) {
-  for (; bytes > kLinesAheadBytes && bytes <= kCopiedAhead; bytes -= kLinesAheadBytes) {
-    take_lines(to + kLinesAheadBytes, std::min(bytes - kLinesAheadBytes, kLinesAheadBytes));
-    std::memcpy(to, from, kLinesAheadBytes);
-    to += kLinesAheadBytes;
-    from += kLinesAheadBytes;
-  }
-  std::memcpy(to, from, bytes);
-}
+constexpr size_t kWarmSlots = 16;  // small slots in use, from which on one looks which have been read
 
 }  // namespace
 
@@ -34,18 +20,23 @@ void SlotPool::open(size_t first_offset, size_t slot_bytes, uint32_t slots) {
   for (uint32_t i = 0; i < slots; ++i) free_[i] = slots - 1 - i;
 }
 
-bool Sender::stage(Outgoing& outgoing) {
+bool Sender::stage(Outgoing& outgoing, Distance& distance) {
   const int size = outgoing.bytes > kSmallSlotBytes;
   // What has been read is soon used again, so that few slots are, and they stay in the caches.
   if (size == 1 || pools[size].used() >= kWarmSlots) reap();
   if (pools[size].empty()) return false;
   const uint32_t slot = pools[size].take();
   std::byte* to = arena->at(pools[size].offset(slot));
-  take_lines(to, std::min(outgoing.bytes, kLinesAheadBytes));
-  if (outgoing.contiguous) {
-    copy_to_slot(to, outgoing.contiguous, outgoing.bytes);
+  // A slot was last in its readers' caches.
+  const Way way = distance.way(outgoing.bytes);
+  if (outgoing.contiguous && distance.due(outgoing.bytes)) {
+    const int64_t begin = now_ns();
+    write(to, outgoing.contiguous, outgoing.bytes, shared_way(outgoing.bytes));
+    distance.took(outgoing.bytes, now_ns() - begin);
+  } else if (outgoing.contiguous) {
+    write(to, outgoing.contiguous, outgoing.bytes, way);
   } else {
-    outgoing.pack(outgoing, to);
+    outgoing.pack(outgoing, {to, way});
   }
   pools[size].refer(slot);  // the caller's own reference, dropped with the last post
   outgoing.handle = (uint64_t{slot} << 1 | static_cast<uint64_t>(size)) + 1;

@@ -5,6 +5,7 @@
 
 #include "lib/base/memory.h"
 #include "transports/shm/arena.h"
+#include "transports/shm/distance.h"
 
 namespace tutti::shm {
 
@@ -75,8 +76,8 @@ struct Sender {
   std::vector<Lane*> holding;   // lanes with holds > 0
   uint32_t references = 0;      // held by all lanes together
 
-  // Takes a slot and fills it. False: none is free now.
-  bool stage(Outgoing& outgoing);
+  // Takes a slot and fills it. `distance` of the first reader. False: none is free now.
+  bool stage(Outgoing& outgoing, Distance& distance);
   // Takes back what has been read by all.
   void reap();
   void hold(Lane& lane, uint32_t message, int32_t slot, Outgoing* reference);

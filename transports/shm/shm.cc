@@ -25,7 +25,8 @@ class Shm final : public Transport {
       : rank_(options.rank),
         ranks_(options.ranks),
         cancel_(options.cancel),
-        layout_(static_cast<uint32_t>(options.ranks), options.largest_message) {}
+        layout_(static_cast<uint32_t>(options.ranks), options.largest_message),
+        settings_(options.settings) {}
 
   Status open();
   const char* name() const override { return "shm"; }
@@ -56,6 +57,8 @@ class Shm final : public Transport {
   const int rank_, ranks_;
   const std::atomic<bool>& cancel_;  // of start-up
   const ArenaLayout layout_;
+  const Settings& settings_;
+  std::optional<Way> fixed_way_;  // that it names
   Token token_{};
   std::unique_ptr<Arena> mine_;
   Key secret_{};
@@ -68,6 +71,10 @@ class Shm final : public Transport {
 };
 
 Status Shm::open() {
+  const std::string& write = settings_.text(Setting::ShmWrite);
+  for (const Way way : {Way::Ahead, Way::Strings, Way::Streamed})
+    if (write == name_of(way)) fixed_way_ = way;
+  if (!fixed_way_ && write != "auto") return settings_.about(Setting::ShmWrite, fail(Code::InvalidArgument, "must be auto, ahead, strings or streamed"));
   if (getrandom(token_.data(), sizeof token_, 0) != sizeof token_) return system_failure(errno, "shm: getrandom");
   Result<std::unique_ptr<Arena>> arena = Arena::create(layout_, token_);
   if (!arena.ok()) return arena.status();
@@ -108,6 +115,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
       return fail(Code::InvalidUsage, "shm: rank ", peer, " runs another version of Tutti");
     std::memcpy(&contacts[peer], addresses[peer].data(), sizeof(Contact));
   }
+  const Distance distance(fixed_way_);
   TUTTI_TRY(exchange_arenas(rank_, contacts, layout_, listener, *mine_, neighbours_, {deadline, cancel_}));
   mine_->close_descriptor();
 
@@ -117,7 +125,7 @@ Status Shm::connect(std::span<const std::string> addresses, Deadline deadline) {
     if (!arenas_[peer]) continue;
     const bool mine = contacts[peer].process == contacts[rank_].process;
     std::byte* const heap = mine ? sender_.heap.base : neighbour.heap ? neighbour.heap->base() : nullptr;
-    endpoints_[peer].open(sender_, bell_, *arenas_[peer], {heap, contacts[peer].heap_bytes, mine}, rank_, peer);
+    endpoints_[peer].open(sender_, bell_, *arenas_[peer], {heap, contacts[peer].heap_bytes, mine}, distance, rank_, peer);
   }
   return {};
 }

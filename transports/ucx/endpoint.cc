@@ -86,7 +86,7 @@ Progress UcxEndpoint::post(Outgoing& outgoing, const Wire& wire) {
   if (!data) {
     if (outgoing.handle == 0) {
       Block* const block = common_->blocks.take();  // its first user is the caller, until the last post
-      outgoing.pack(outgoing, block->bytes.get());
+      outgoing.pack(outgoing, {block->bytes.get()});
       outgoing.handle = reinterpret_cast<uintptr_t>(block);
     }
     data = reinterpret_cast<Block*>(outgoing.handle)->bytes.get();
