@@ -2,6 +2,7 @@
 //
 //   tutti-plan --collective allreduce --algo ring --ranks 8 print --rank 3
 //   tutti-plan --collective allreduce --topo "host:2 core:4" check
+//   tutti-plan --algo tree --ranks 8 draw --svg tree.svg --html tree.html
 //   tutti-plan --topo "host:2 core:4" --explain allreduce 64K
 //   tutti-plan --ranks 4 --cores 2 --explain allreduce 64K
 // Exit codes: 0; 1: the checker refuses the programs; 2: bad arguments.
@@ -13,7 +14,10 @@
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
 #include "lib/topo/assemble.h"
+#include "lib/sched/simulate.h"
 #include "tools/explain.h"
+#include "tools/output.h"
+#include "tools/page/page.h"
 #include "tools/tool.h"
 #include "tools/words.h"
 
@@ -24,7 +28,7 @@ using namespace tutti;
 constexpr int kMostShown = 1024;  // ranks
 
 struct Arguments {
-  std::string collective = "allreduce", algorithm, topology, size = "1M", verb;
+  std::string collective = "allreduce", algorithm, topology, size = "1M", verb, html, svg;
   std::vector<std::string> explain;
   int ranks = -1, root = 0, rank = 0;  // ranks -1: not given
   Cores cores;
@@ -59,6 +63,23 @@ void print(const Arguments& arguments, const std::vector<Program>& programs) {
       std::printf("rank %d: %s", rank, text_of(programs[static_cast<size_t>(rank)]).c_str());
 }
 
+// The programs as the simulator runs them.
+Status draw_run(const Arguments& arguments, const Problem& problem, const Algorithm& algorithm, uint64_t bytes, const std::vector<Program>& programs) {
+  SimulationOptions options;
+  options.most_events = kMostPageEvents;
+  const Result<Simulation> simulation = simulate(problem.topology, programs, blocks_of(problem.collective, problem.ranks), bytes, options);
+  if (!simulation.ok()) return simulation.status();
+  const Run run{concat(name_of(problem.collective), " of ", arguments.size, " by ", algorithm.name),
+                concat(problem.ranks, " ranks", arguments.topology.empty() ? "" : ", ", arguments.topology, "; simulated"), problem.topology, programs,
+                simulation.value()};
+  for (const auto& [option, path] : {std::pair("--html", &arguments.html), std::pair("--svg", &arguments.svg)}) {
+    if (path->empty()) continue;
+    const std::string trouble = tool::write_file(*path, path == &arguments.html ? page_of(run) : svg_of(run));
+    if (!trouble.empty()) return fail(Code::SystemError, option, ": ", trouble);
+  }
+  return {};
+}
+
 // Sets `refused` if the checker refuses the programs. Then the library is wrong, not the arguments.
 Status run(const Arguments& arguments, bool& refused) {
   const Result<Collective> collective =
@@ -87,6 +108,12 @@ Status run(const Arguments& arguments, bool& refused) {
   }
   if (arguments.verb.empty()) return fail(Code::InvalidArgument, "nothing to do: say print, check, draw or --explain");
 
+  for (const auto& [option, path] : {std::pair("--html", &arguments.html), std::pair("--svg", &arguments.svg)}) {
+    if (path->empty()) continue;
+    if (arguments.verb != "draw") return fail(Code::InvalidArgument, option, " is for draw, not for ", arguments.verb);
+    const std::string trouble = tool::cannot_write(*path);
+    if (!trouble.empty()) return fail(Code::InvalidArgument, option, ": ", trouble);
+  }
   const Result<uint64_t> bytes = parse_bytes(arguments.size);
   if (!bytes.ok()) return fail(Code::InvalidArgument, "--size: ", bytes.status().text());
   bool forced = false;
@@ -96,7 +123,9 @@ Status run(const Arguments& arguments, bool& refused) {
   std::vector<Program> programs;
   for (problem.rank = 0; problem.rank < ranks; ++problem.rank) programs.push_back(program_of(*algorithm.value(), problem));
   if (arguments.verb == "print") print(arguments, programs);
-  if (arguments.verb == "draw") std::fputs(draw(programs).c_str(), stdout);
+  const bool to_files = !arguments.html.empty() || !arguments.svg.empty();
+  if (to_files) TUTTI_TRY(draw_run(arguments, problem, *algorithm.value(), bytes.value(), programs));
+  if (arguments.verb == "draw" && !to_files) std::fputs(draw(programs).c_str(), stdout);
   if (arguments.verb == "check") {
     const Status status = check({collective.value(), root, arguments.in_place, !arguments.varying}, programs);
     refused = !status.ok();
@@ -129,6 +158,8 @@ int main(int argc, char** argv) {
   app.add_flag("--mapped", arguments.mapped, "AllReduce of two ranks that reach into each other's buffers: tuttiMemAlloc's, or of one process");
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
+  app.add_option("--html", arguments.html, "draw: write the run over time, as simulated for --size, as a page for a browser to this file");
+  app.add_option("--svg", arguments.svg, "draw: the same as a picture");
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
   return tool::run_tool("tutti-plan", app, argc, argv, [&] {
     bool refused = false;

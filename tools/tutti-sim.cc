@@ -3,7 +3,7 @@
 //
 //   tutti-sim --topo "rack:2 host:4 core:8" --collective allreduce --size 16M
 //   tutti-sim --topo "host:4 core:2" -b 8 -e 64M -f 8 --all
-//   tutti-sim --topo "host:4 core:2" --size 1M --algo ring --links --trace ring.json
+//   tutti-sim --topo "host:4 core:2" --size 1M --algo ring --links --trace ring.json --html ring.html
 // Exit codes: 0; 1: the simulation failed, or the trace could not be written; 2: wrong arguments, or an output file on the command line
 // that cannot be written.
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include "lib/sched/simulate.h"
 #include "tools/explain.h"
 #include "tools/output.h"
+#include "tools/page/page.h"
 #include "tools/tool.h"
 #include "tools/trace.h"
 #include "tools/words.h"
@@ -30,7 +31,7 @@ constexpr size_t kMostEvents = 1'000'000;      // in a trace
 constexpr size_t kMostSizes = 1000;
 
 struct Arguments {
-  std::string collective = "allreduce", topology, algorithm, tile = "128K", trace, least, most;
+  std::string collective = "allreduce", topology, algorithm, tile = "128K", trace, html, least, most;
   std::vector<std::string> sizes;
   int root = 0;
   uint64_t factor = 2;
@@ -165,7 +166,11 @@ class Tool {
         for (const Outcome& outcome : outcomes) places(outcome);
       if (!arguments_.trace.empty()) {
         wrong = false;
-        return trace(outcomes[0]);
+        TUTTI_TRY(trace(outcomes[0]));
+      }
+      if (!arguments_.html.empty()) {
+        wrong = false;
+        TUTTI_TRY(page(bytes, outcomes[0]));
       }
     }
     for (const std::string& note : notes_) std::printf("# %s\n", note.c_str());
@@ -177,7 +182,8 @@ class Tool {
     Outcome outcome{&algorithm, algorithm.price(problem_, bytes), false, tile_bytes, {}};
     const std::vector<Program>* programs = programs_of(algorithm);
     if (!programs) return outcome;
-    SimulationOptions options{tile_bytes, arguments_.window, arguments_.trace.empty() ? 0 : kMostEvents,
+    const size_t events = !arguments_.trace.empty() ? kMostEvents : !arguments_.html.empty() ? kMostPageEvents : 0;
+    SimulationOptions options{tile_bytes, arguments_.window, events,
                               arguments_.cores.number, arguments_.cores.one_machine};
     const uint64_t tile = std::max<uint64_t>(1, tile_bytes / (*programs)[0].largest_message) * (*programs)[0].chunks;
     for (uint64_t covered = tile; messages_ * ((bytes + covered - 1) / covered) > kMostSent; covered *= 2)
@@ -296,6 +302,19 @@ class Tool {
     return {};
   }
 
+  Status page(uint64_t bytes, const Outcome& outcome) {
+    if (!outcome.simulated) return fail(Code::InvalidUsage, "no page: ", notes_.empty() ? "not simulated" : notes_.back());
+    Simulation shown = outcome.simulation;
+    shown.events_cut = shown.events_cut || shown.events.size() > kMostPageEvents;
+    shown.events.resize(std::min(shown.events.size(), kMostPageEvents));
+    const Run run{concat(name_of(problem_.collective), " of ", text_of_bytes(static_cast<double>(bytes)), " by ", outcome.algorithm->name),
+                  concat(topology_.ranks(), " ranks, ", arguments_.topology, "; ", text_of_seconds(shown.seconds), ", simulated"), topology_, programs_, shown};
+    const std::string trouble = tool::write_file(arguments_.html, page_of(run));
+    if (!trouble.empty()) return fail(Code::SystemError, "--html: ", trouble);
+    std::printf("# page of %zu events: %s\n", shown.events.size(), arguments_.html.c_str());
+    return {};
+  }
+
   static constexpr int kMostRanks = 4096;
   const Arguments& arguments_;
   const Topology &topology_, &roomy_;
@@ -324,10 +343,13 @@ Status run(const Arguments& arguments, bool& wrong) {
   if (tile.value() < 64) return fail(Code::InvalidArgument, "--tile ", arguments.tile, " is below 64 bytes");
   const Result<std::vector<uint64_t>> sizes = sizes_of(arguments);
   if (!sizes.ok()) return sizes.status();
-  if (!arguments.trace.empty() && (sizes.value().size() > 1 || arguments.all))
-    return fail(Code::InvalidArgument, "--trace shows one run: give one size, and no --all");
-  const std::string trouble = arguments.trace.empty() ? "" : tool::cannot_write(arguments.trace);
-  if (!trouble.empty()) return fail(Code::InvalidArgument, "--trace: ", trouble);
+  for (const auto& [option, path] : {std::pair("--trace", &arguments.trace), std::pair("--html", &arguments.html)}) {
+    if (path->empty()) continue;
+    if (sizes.value().size() > 1 || arguments.all)
+      return fail(Code::InvalidArgument, option, " shows one run: give one size, and no --all");
+    const std::string trouble = tool::cannot_write(*path);
+    if (!trouble.empty()) return fail(Code::InvalidArgument, option, ": ", trouble);
+  }
   const Result<Topology> roomy = parse_topology(arguments.topology, {static_cast<uint32_t>(ranks), arguments.cores.one_machine});
   if (!roomy.ok()) return roomy.status();
   return Tool(arguments, topology.value(), roomy.value(), collective.value()).run(sizes.value(), tile.value(), wrong);
@@ -358,6 +380,7 @@ int main(int argc, char** argv) {
   add_cores(app, arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
   app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
+  app.add_option("--html", arguments.html, "write what happened as a page for a browser to this file");
   return tool::run_tool("tutti-sim", app, argc, argv, [&] {
     bool wrong = true;
     const Status status = run(arguments, wrong);
