@@ -1,4 +1,4 @@
-"""Puts the page's parts together and writes them as a C++ string: embed.py page.html page.css page.js OUTPUT."""
+# embed: puts the page's parts together and writes them as a C++ string: embed.py page.html page.css page.js OUTPUT.
 import sys
 
 DELIMITER = 'tutti_page'
