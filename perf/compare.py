@@ -37,6 +37,7 @@ sys.dont_write_bytecode = True
 import libraries  # noqa: E402
 import picture  # noqa: E402
 from benchmark import BUILD, add_version, require_writable, run, size_text, write  # noqa: E402
+from progress import Progress  # noqa: E402
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'sendrecv']
 REDUCING = ['all_reduce', 'reduce_scatter', 'reduce']
@@ -97,7 +98,7 @@ def median_of(rounds):
     return {size: statistics.median(one[size] for one in rounds) for size in rounds[0]}
 
 
-def measure(arguments, collective, ranks):
+def measure(arguments, collective, ranks, progress):
     """The figures of one collective between so many ranks, as they are written to JSON."""
     build = arguments.build
     found, left_out = libraries.find(build, collective, ranks, arguments.peers, arguments.registered, arguments.mpich_crowded)
@@ -110,17 +111,22 @@ def measure(arguments, collective, ranks):
         for name, settings in found.items():
             if name in left_out:
                 continue
+            progress.begin(f'{collective}, {ranks} ranks, {name}')
             try:
                 for setting in settings:
                     rounds_us[name][setting.name].append(setting.run(flags, placement, arguments.timeout))
             except (libraries.Unsupported, libraries.Failed) as reason:
                 if name == 'tutti' and isinstance(reason, libraries.Failed):
+                    progress.clear()
                     sys.exit(f'compare: {reason}')
                 left_out[name] = str(reason)
                 failed = failed or isinstance(reason, libraries.Failed)
         if 'tutti' in left_out:
+            progress.end(arguments.rounds - len(parts))
+            progress.clear()
             return None, left_out, failed
         if not rounds_us['tutti']['default'][0]:
+            progress.clear()
             sys.exit(f'compare: {collective}: {arguments.max} is less than one element for each of {ranks} ranks')
         barely = not arguments.in_place and arguments.type == 'float' and (collective not in REDUCING or arguments.op == 'sum')
         mapped = barely and arguments.registered and collective == 'all_reduce'
@@ -131,6 +137,8 @@ def measure(arguments, collective, ranks):
             bare_rounds_us.append(bare_us)
         if mapped:
             mapped_rounds_us.append(mapped_us)
+        progress.end()
+    progress.clear()
     floor_parts_us = {size: {part: statistics.median(one[size][part] for one in parts) for part in parts[0][size]}
                       for size in parts[0]}
     floor_us = {size: max(part.values()) for size, part in floor_parts_us.items()}
@@ -282,9 +290,10 @@ def write_figures(arguments, figures, collective, ranks):
 def main():
     arguments = parse_arguments()
     all_figures, any_failed = [], False
+    progress = Progress('comparing', 'rounds', len(arguments.ranks) * len(arguments.collectives) * arguments.rounds)
     for ranks in arguments.ranks:
         for collective in arguments.collectives:
-            figures, left_out, failed = measure(arguments, collective, ranks)
+            figures, left_out, failed = measure(arguments, collective, ranks, progress)
             any_failed = any_failed or failed
             if failed:
                 print('\n'.join(f'compare: {name}: {reason}' for name, reason in left_out.items()), file=sys.stderr)

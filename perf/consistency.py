@@ -18,6 +18,7 @@ import statistics
 import sys
 
 from benchmark import BUILD, add_version, cores, require, require_writable, run_json, size_of, size_text, write
+from progress import Progress
 
 COLLECTIVES = ['all_reduce', 'all_gather', 'reduce_scatter', 'broadcast', 'reduce', 'alltoall', 'gather', 'scatter', 'barrier']
 MOCKUPS = {
@@ -75,17 +76,20 @@ class Rounds:
                 if collective == 'all_reduce':
                     yield ranks, collective, 'group', ['-m', self.arguments.group]
 
-    def run(self):
+    def run(self, progress):
         a = self.arguments
         for ranks, collective, variant, flags in self.variants():
             last = min(a.max, SMALL) if variant == 'group' else a.max
             if last < a.min:
+                progress.end()
                 continue
+            progress.begin(f'{collective}, {ranks} ranks{variant and ", " + variant}')
             report = run_json([require(a.build, f'{collective}_perf'), '-p', ranks, '-b', a.min, '-e', last, '-f', a.factor, '-n',
                                a.iterations, '-c', 0, '-a', 3, '-J', '-', *flags])
             for row in report['results']:
                 of_size = self.samples.setdefault((ranks, collective, variant), {})
                 of_size.setdefault(self.sizes.asked(row['size']), []).append(row['out_of_place']['p50_us'])
+            progress.end()
 
     def times(self, ranks, collective, variant=''):
         """{size: us}, in the order of sizes"""
@@ -186,10 +190,9 @@ def main():
     available = cores()
     crowded = lambda ranks: ranks > available
     rounds = Rounds(arguments)
-    for number in range(arguments.rounds):
-        if sys.stderr.isatty():
-            print(f'round {number + 1} of {arguments.rounds}', file=sys.stderr)
-        rounds.run()
+    with Progress('measuring', 'runs', arguments.rounds * len(list(rounds.variants()))) as progress:
+        for _ in range(arguments.rounds):
+            rounds.run(progress)
     verdict = judge(rounds, arguments, crowded)
     print_verdict(verdict, arguments, crowded)
     written = not arguments.json or write(arguments.json, json.dumps(

@@ -32,6 +32,7 @@ import tempfile
 sys.dont_write_bytecode = True
 import libraries  # noqa: E402
 from benchmark import BUILD, add_version, require, require_writable, size_of, size_text, write  # noqa: E402
+from progress import Progress  # noqa: E402
 
 HOSTS = 'abcd'
 OPEN_MPI = {'OMPI_MCA_pml': 'ob1', 'OMPI_MCA_btl': 'tcp,vader,self'}
@@ -84,7 +85,8 @@ def setting(arguments, case, place, library, file):
 def measure(arguments, chosen):
     """The rows of the table. Rounds are outermost, so that all libraries and cases meet the same hours."""
     rows = {}
-    with tempfile.TemporaryDirectory() as folder:
+    runs = arguments.rounds * len(arguments.libraries) * sum(len(case.places) for case in chosen)
+    with tempfile.TemporaryDirectory() as folder, Progress('measuring', 'runs', runs) as progress:
         file = pathlib.Path(folder) / 'cluster.txt'
         for _ in range(arguments.rounds):
             for case in chosen:
@@ -92,15 +94,18 @@ def measure(arguments, chosen):
                     ['-b', SMALL[0], '-e', SMALL[1], '-f', SMALL[2], '-n', str(100 * arguments.iterations)]
                 for place in case.places:
                     for library in arguments.libraries:
-                        one_run(rows, case, place, library, setting(arguments, case, place, library, file), flags, arguments.timeout)
+                        progress.begin(f'{case.name}, {place}, {LIBRARIES[library]}')
+                        one_run(rows, case, place, library, setting(arguments, case, place, library, file), flags, arguments.timeout, progress)
+                        progress.end()
     return [row for row in rows.values()]
 
 
-def one_run(rows, case, place, library, how, flags, timeout_s):
+def one_run(rows, case, place, library, how, flags, timeout_s, progress):
     try:
         times_us, reason = how.run(flags, 'out_of_place', timeout_s + 30), None
     except (libraries.Failed, libraries.Unsupported) as failure:
         times_us, reason = {}, str(failure)
+        progress.clear()
         print(f'scaleout: {case.name}, {place}: {reason}', file=sys.stderr, flush=True)
     for size, time_us in times_us.items():
         row = rows.setdefault((case.name, place, size), {'case': case.name, 'place': place, 'bytes': size, 'goal': case.goal,

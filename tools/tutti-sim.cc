@@ -10,13 +10,16 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "lib/base/settings.h"
 #include "lib/sched/select.h"
 #include "lib/sched/simulate.h"
+#include "tools/amounts.h"
 #include "tools/explain.h"
 #include "tools/output.h"
 #include "tools/page/page.h"
+#include "tools/progress.h"
 #include "tools/tool.h"
 #include "tools/trace.h"
 #include "tools/words.h"
@@ -24,6 +27,8 @@
 namespace {
 
 using namespace tutti;
+using tool::text_of_bytes;
+using tool::text_of_seconds;
 
 constexpr uint64_t kMostMessages = 4'000'000;  // of the programs of one tile: above, only the closed form
 constexpr uint64_t kMostSent = 6'000'000;      // in one simulation: above, tiles are made longer
@@ -84,25 +89,6 @@ Result<std::vector<uint64_t>> sizes_of(const Arguments& arguments) {
   return sizes;
 }
 
-std::string text_of_bytes(double bytes) {
-  constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  size_t unit = 0;
-  for (; bytes >= 1024 && unit < 5; ++unit) bytes /= 1024;
-  char text[32];
-  std::snprintf(text, sizeof text, bytes == static_cast<double>(static_cast<long>(bytes)) ? "%.0f %s" : "%.1f %s", bytes,
-                units[unit]);
-  return text;
-}
-
-std::string text_of_seconds(double seconds) {
-  char text[32];
-  if (seconds < 1e-3)
-    std::snprintf(text, sizeof text, "%.2f us", seconds * 1e6);
-  else
-    std::snprintf(text, sizeof text, "%.2f ms", seconds * 1e3);
-  return text;
-}
-
 // As nccl-tests count it: what each rank's link would have to carry at least.
 double bus_factor(Collective collective, double ranks) {
   switch (collective) {
@@ -141,6 +127,8 @@ class Tool {
       for (const Choice& choice : rank_algorithms(problem_, sizes.front())) algorithms.push_back(choice.algorithm);
     }
     header(tile_bytes);
+    std::fflush(stdout);
+    progress_.emplace("simulating", "runs", static_cast<double>(sizes.size() * std::max<size_t>(1, algorithms.size())));
     for (const uint64_t bytes : sizes) {
       if (!arguments_.all) {
         bool forced = false;
@@ -154,13 +142,17 @@ class Tool {
         Result<Outcome> outcome = try_one(*algorithm, bytes, tile_bytes);
         if (!outcome.ok()) {
           wrong = outcome.status().code() == Code::InvalidArgument;
+          progress_->clear();
           return outcome.status();
         }
+        ++runs_done_;
         outcomes.push_back(std::move(outcome.value()));
       }
       std::stable_sort(outcomes.begin(), outcomes.end(),
                        [](const Outcome& a, const Outcome& b) { return a.seconds() < b.seconds(); });
+      progress_->clear();
       for (const Outcome& outcome : outcomes) line(bytes, outcome);
+      std::fflush(stdout);
       if (sizes.size() == 1 && outcomes.size() == 1 && outcomes[0].simulated) levels(outcomes[0].simulation);
       if (arguments_.links)
         for (const Outcome& outcome : outcomes) places(outcome);
@@ -185,6 +177,9 @@ class Tool {
     const size_t events = !arguments_.trace.empty() ? kMostEvents : !arguments_.html.empty() ? kMostPageEvents : 0;
     SimulationOptions options{tile_bytes, arguments_.window, events,
                               arguments_.cores.number, arguments_.cores.one_machine};
+    options.progress = [&](double share) {
+      progress_->at(runs_done_ + share, concat(algorithm.name, ", ", text_of_bytes(static_cast<double>(bytes))));
+    };
     const uint64_t tile = std::max<uint64_t>(1, tile_bytes / (*programs)[0].largest_message) * (*programs)[0].chunks;
     for (uint64_t covered = tile; messages_ * ((bytes + covered - 1) / covered) > kMostSent; covered *= 2)
       options.tile_bytes *= 2;
@@ -209,6 +204,7 @@ class Tool {
       const bool rooted = has_root(problem.collective);
       if (topology_.ranks() > kMostRanks) messages_ = kMostMessages + 1;
       for (problem.rank = 0; problem.rank < problem.ranks && messages_ <= kMostMessages; ++problem.rank) {
+        progress_->at(runs_done_, concat(algorithm.name, ", the programs"));
         programs_.push_back(program_of(algorithm, problem));
         messages_ += programs_.back().targets.size();
         // A look at one rank tells what all send, but for a root.
@@ -324,6 +320,8 @@ class Tool {
   std::vector<Program> programs_;
   uint64_t messages_ = 0;  // of one tile
   std::vector<std::string> notes_;
+  std::optional<tool::Progress> progress_;  // of run()
+  double runs_done_ = 0;
 };
 
 Status run(const Arguments& arguments, bool& wrong) {

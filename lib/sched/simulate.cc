@@ -14,6 +14,7 @@ namespace tutti {
 namespace {
 
 constexpr double kPerSecond = 1e12;
+constexpr uint64_t kWorksBetweenReports = 4096;
 
 struct Cut {
   uint64_t tiles, slice, block;  // bytes
@@ -37,6 +38,7 @@ class Simulator {
     processors_.resize(plans_.size());
     result_.ranks.resize(plans_.size());
     result_.tiles = cut.tiles;
+    for (const RankPlan& plan : plans_) works_in_all_ += plan.works.size() * cut.tiles;
   }
 
   Result<Simulation> run() {
@@ -281,6 +283,8 @@ class Simulator {
   }
 
   void finish(uint32_t rank, const Task& task) {
+    if (++works_done_ % kWorksBetweenReports == 0 && options_.progress)
+      options_.progress(static_cast<double>(works_done_) / static_cast<double>(works_in_all_));
     Core& core = ranks_[rank];
     Instance& instance = core.instances[task.instance];
     const Program& program = *plans_[rank].program;
@@ -326,6 +330,7 @@ class Simulator {
   std::vector<uint32_t> free_;                     // tags
   Picoseconds now_ = 0;
   uint64_t order_ = 0;
+  uint64_t works_done_ = 0, works_in_all_ = 0;  // works times tiles, of all ranks
   Simulation result_;
 };
 

@@ -10,6 +10,7 @@
 // Ranks that share a core take turns; each goes on as long as it has something to do.
 // What is not modelled: caches, other traffic, a limit on how far a rank that only sends may run ahead.
 #pragma once
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct SimulationOptions {
   size_t most_events = 0;         // to be kept for a picture
   uint32_t cores = 0;             // of each host: its ranks share them by turns; 0: one for each rank
   bool one_machine = false;       // the same cores for all hosts
+  std::function<void(double share)> progress = {};  // called now and then with the share that is done, from 0 to 1
 };
 
 // What a rank did, or a payload on its way through a network.

@@ -14,6 +14,8 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / 'progress'))
+from terminal import TAKE_AWAY, on_terminal  # noqa: E402
 from trial import Trial, conclude, expect  # noqa: E402
 
 RANKS = {'a': 2, 'b': 3, 'c': 1, 'd': 2}
@@ -82,8 +84,10 @@ def probe(trial, tool):
     found = trial.folder / 'found.txt'
     made = ''.join(f'rack {rack} uplink=50Mbit\n' for rack in 'rs') + ''.join(
         f'host {host} rack={rack} nic=200Mbit\n' for host, rack in zip('abcd', 'rsrs'))
-    code, out, err = trial.run(made, '--timeout', '100', '--', tool, '--probe', found)
-    expect('the probe runs', code == 0, f'{code}\n{out}{err}')
+    code, out, shown = on_terminal(trial.words(made, '--timeout', '100', '--', tool, '--probe', found), env=trial.environment())
+    expect('the probe runs', code == 0, f'{code}\n{out}{shown}')
+    parts = shown.split(TAKE_AWAY)
+    expect('the probe shows its progress, and takes it away', 'measuring: 5 of 6 pairs of hosts, 83 %, about ' in parts[-2] and parts[-1] == '', shown)
     cluster = json.loads(subprocess.run([tool, '--json', found], stdout=subprocess.PIPE, check=True).stdout)
     rack_of = {host['name']: host['rack'] for host in cluster['hosts']}
     expect('racks are told apart', len(cluster['racks']) == 2 and rack_of['a'] == rack_of['c'] != rack_of['b'] == rack_of['d'], out)

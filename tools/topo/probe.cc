@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "lib/base/clock.h"
 #include "lib/topo/nics.h"
@@ -17,6 +18,7 @@
 #include "tools/failure.h"
 #include "tools/launch/launch.h"
 #include "tools/output.h"
+#include "tools/progress.h"
 #include "tools/tool.h"
 #include "tools/topo/groups.h"
 
@@ -78,6 +80,7 @@ class Probe {
   std::vector<char> buffer_;  // of a rank that speaks for its host
   std::vector<Host> hosts_;
   Measured measured_;
+  std::optional<tool::Progress> progress_;  // of rank 0, while pairs are measured
 };
 
 void Probe::find_hosts() {
@@ -157,9 +160,13 @@ void Probe::measure_pairs() {
   const size_t n = hosts_.size();
   measured_ = {Matrix(n, std::vector<double>(n)), Matrix(n, std::vector<double>(n))};
   const double each = std::min(kMostSeconds, seconds_ / static_cast<double>(n * n));
+  double pairs = 0;
   for (size_t a = 0; a < n; ++a)
     for (size_t b = a + 1; b < n; ++b) {
       meet();
+      // Rank 0 has met the others, so that all pairs before this one are done.
+      if (progress_) progress_->at(pairs, concat(hosts_[a].row.name, " and ", hosts_[b].row.name));
+      ++pairs;
       const bool first = hosts_[a].rank == rank_;
       if (!first && hosts_[b].rank != rank_) continue;
       const size_t me = first ? a : b, other = first ? b : a;
@@ -237,7 +244,9 @@ Cluster Probe::measure() {
     cluster.hosts = rows;
     return cluster;
   }
+  if (rank_ == 0) progress_.emplace("measuring", "pairs of hosts", static_cast<double>(hosts_.size() * (hosts_.size() - 1) / 2));
   measure_pairs();
+  progress_.reset();
   share_figures();
   Cluster cluster = cluster_of(measured_, rows);
   measure_uplinks(cluster);
