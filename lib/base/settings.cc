@@ -37,6 +37,8 @@ constexpr std::array<SettingRow, kSettings> kRows{{
     {Setting::Topo, "TUTTI_TOPO", SettingKind::Text, "", "where ranks sit, instead of what is found: host:2 core:3+1 (for trials; must describe as many ranks as the communicator has)"},
     {Setting::TopoFile, "TUTTI_TOPO_FILE", SettingKind::Text, "", "file that describes sites, racks, hosts and their links (tutti-topo lint checks it); it names hosts by their host names"},
     {Setting::ShmWrite, "TUTTI_SHM_WRITE", SettingKind::Words, "auto", "how shared memory is written: ahead, strings, streamed, or auto, by measurement for each peer"},
+    {Setting::Trace, "TUTTI_TRACE", SettingKind::Text, "", "folder in which every rank writes a trace of its calls (tutti-trace merges them)"},
+    {Setting::FlightRecorder, "TUTTI_FLIGHT_RECORDER", SettingKind::Text, "", "folder in which every rank writes its last calls when a communicator fails; empty: that of TUTTI_TRACE"},
     {Setting::Fault, "TUTTI_FAULT", SettingKind::Words, "", "for tests: seed=N,delay=P,reorder=P,press=P,break=N (P in percent)"},
 }};
 
@@ -159,7 +161,8 @@ namespace {
 
 // A user may give an id with its secret to any setting, by mistake. So all are hidden but file names, where a # is an ordinary character.
 std::string shown_text(Setting setting, const std::string& text) {
-  return setting == Setting::ConfFile || setting == Setting::TopoFile ? text : hide_secret(text);
+  const bool path = setting == Setting::ConfFile || setting == Setting::TopoFile || setting == Setting::Trace || setting == Setting::FlightRecorder;
+  return path ? text : hide_secret(text);
 }
 
 Status refuse(const SettingRow& row, const std::string& written, const std::string& origin, const std::string& why) {

@@ -17,9 +17,9 @@ namespace tutti {
 
 enum class Setting : uint8_t {
   Debug, ConfFile, CommId, SocketIfname, NetIfname, Ports, InitTimeout, Timeout, Transports, Algo, Tile, TilesInFlight, Cache, SpinUs,
-  Topo, TopoFile, ShmWrite, Fault,
+  Topo, TopoFile, ShmWrite, Trace, FlightRecorder, Fault,
 };
-inline constexpr int kSettings = 18;
+inline constexpr int kSettings = 20;
 
 // List: items separated by commas. Words: a List in which upper and lower case are the same. Level: a log level, in any case.
 enum class SettingKind : uint8_t { Text, List, Words, Level, Seconds, Bytes, Count };

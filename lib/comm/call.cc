@@ -64,6 +64,8 @@ CallKind kind_of(uint64_t signature) {
   return static_cast<CallKind>(std::min<uint64_t>(signature >> kKindAt, static_cast<uint64_t>(CallKind::AlltoAllV)));
 }
 
+const char* name_of(CallKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
+
 size_t count_of(uint64_t signature) { return signature & kCountMask; }
 
 std::string describe(uint64_t signature) {

@@ -8,10 +8,7 @@
 // they are the count of the message's two ranks.
 // The call's number travels with the signature. Collectives are numbered on the communicator; sends and receives between two ranks.
 #pragma once
-#include <array>
-#include <atomic>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,27 +47,11 @@ CallKind kind_of(uint64_t signature);
 size_t count_of(uint64_t signature);
 // "AllReduce (float32, sum, count 1024)"
 std::string describe(uint64_t signature);
+const char* name_of(CallKind kind);  // "AllReduce"
 // "Send (float32, count 8) to rank 1", "Recv (float32, count 8) from rank 1"
 std::string describe_single(uint64_t signature, bool sends, int peer);
 // "4, 4, 8", or "4, 4, ..." if there are many.
 std::string list_of(const std::vector<size_t>& counts);
 Collective collective_of(CallKind kind);  // not for PointToPoint
-
-// The signatures of the last collectives that a rank has called, by their numbers.
-class CallHistory {
- public:
-  // Only the thread that makes the calls.
-  void add(uint64_t number, uint64_t signature) { calls_[number % kKept].store(signature, std::memory_order_relaxed); }
-  // Nothing if the call is too old, or has not been made. `last`: the number of the last call. Any thread. If calls are being made
-  // meanwhile, the answer may be that of the call kKept later.
-  std::optional<uint64_t> find(uint64_t number, uint64_t last) const {
-    if (number < 1 || number > last || last - number >= kKept) return std::nullopt;
-    return calls_[number % kKept].load(std::memory_order_relaxed);
-  }
-
- private:
-  static constexpr uint64_t kKept = 128;  // twice as many as messages from one rank can be on their way
-  std::array<std::atomic<uint64_t>, kKept> calls_{};
-};
 
 }  // namespace tutti

@@ -1,6 +1,7 @@
 // comm: see comm.h. How a rank leaves is in leave.cc, how a communicator is split in split.cc, the waiting loop in drive.cc.
 #include "lib/comm/comm.h"
 
+#include "lib/base/log.h"
 #include "lib/comm/split.h"
 #include "lib/transport/faulty.h"
 
@@ -17,13 +18,15 @@ CommOptions with_timeout(CommOptions options, const Settings& settings) {
 Comm::Comm(CommOptions options, Settings settings)
     : options_(with_timeout(std::move(options), settings)),
       settings_(std::move(settings)),
-      life_(options_.rank),
-      underway_(options_, settings_, links_, life_, ops_) {}
+      flight_([this](const std::string& failure) { return last_moments(failure); }),
+      life_(options_.rank, [this](const Status& failure) { flight_.report(failure.text()); }),
+      underway_(options_, settings_, links_, life_, ops_, [this] { report_failure(); }) {}
 
 Comm::~Comm() {
   if (background_.joinable()) background_.join();
   for (const auto& transport : links_.transports) transport->quiesce();
   links_.control.reset();  // its thread reports failures, which wake transports: it ends first
+  flight_.finish();
 }
 
 Status Comm::check(const Settings& settings) {
@@ -86,9 +89,49 @@ Status Comm::connect() {
   if (options_.alone_by_id) retire_unique_id(settings_, options_.id);
   const Control::Callbacks callbacks{[this](const Cause& cause) { life_.hear(cause); },
                                      [this](uint64_t asked) { return life_.has_met() ? underway_.activity(asked) : Activity{0, 0, "joining"}; }};
+  const int64_t began_ns = now_ns();
   TUTTI_TRY(join(options_, settings_, life_, callbacks, links_));
   regions_.open(links_.transports);
-  return underway_.open();
+  start_tracer(began_ns);
+  TUTTI_TRY(underway_.open(tracer_.get()));
+  const std::string& folder = settings_.text(settings_.text(Setting::FlightRecorder).empty() ? Setting::Trace : Setting::FlightRecorder);
+  flight_.open(folder, options_.rank);
+  return {};
+}
+
+// A trace that cannot be written is a warning: it must not stop a job. The warning is shown even if logging is off.
+void Comm::start_tracer(int64_t began_ns) {
+  const std::string& folder = settings_.text(Setting::Trace);
+  if (folder.empty()) return;
+  Result<std::unique_ptr<Tracer>> started = Tracer::start(folder, {options_, links_.clock}, began_ns, links_.crowded);
+  if (started.ok())
+    tracer_ = std::move(started.value());
+  else
+    log_line(LogLevel::Warn, options_.rank, concat("no trace is written (TUTTI_TRACE): ", started.status().text()));
+}
+
+// A program may end as soon as its call has failed: the report has to be there before.
+void Comm::report_failure() noexcept {
+  if (!life_.failed()) return;
+  flight_.report(life_.failure().text());
+  flight_.wait();
+}
+
+// In the thread of the report.
+LastMoments Comm::last_moments(const std::string& failure) const {
+  if (tracer_) tracer_->flush();
+  return {{options_, links_.clock}, failure, underway_.activity(0), underway_.last_calls(), began_};
+}
+
+Status Comm::revoke() noexcept {
+  Status revoked = life_.revoke();
+  report_failure();
+  return revoked;
+}
+
+void Comm::abort() noexcept {
+  life_.abort();
+  report_failure();
 }
 
 Status Comm::run_in_turn(std::span<const Call> calls) {

@@ -4,6 +4,7 @@
 //   Turns     in which order the calls of threads and streams run
 //   Underway  the calls that run now, and those that were made before, kept ready (PreparedCalls)
 //   Ops, Regions   what users have made on it
+//   Flight, Tracer  what is written down of its calls: when it fails, and always if TUTTI_TRACE is set
 //
 // Threads: one thread at a time runs calls (turns order them: a call on stream NULL waits for queued ones); the control
 // thread only reports failures; abort() may come from anywhere.
@@ -11,9 +12,11 @@
 #include <functional>
 
 #include "lib/base/thread.h"
+#include "lib/comm/flight.h"
 #include "lib/comm/links.h"
 #include "lib/comm/ops.h"
 #include "lib/comm/regions.h"
+#include "lib/comm/tracer.h"
 #include "lib/comm/turns.h"
 #include "lib/comm/underway.h"
 
@@ -84,9 +87,9 @@ class Comm {
   // another number of calls. After a failure it does not run in the background.
   Status finalize(bool in_background) noexcept;
   // Fails everything here and on the other ranks; see Life. Any thread.
-  Status revoke() noexcept { return life_.revoke(); }
+  Status revoke() noexcept;
   // Like revoke(), with the text "aborted"; then waits until an init or a split has ended. Any thread.
-  void abort() noexcept { life_.abort(); }
+  void abort() noexcept;
 
   // Ops made by the user, see ops.h.
   int add_op(const void* scalar, Type type, bool read_now) { return ops_.add(scalar, type, read_now); }
@@ -98,6 +101,9 @@ class Comm {
 
  private:
   Status connect();
+  void start_tracer(int64_t began_ns);
+  void report_failure() noexcept;
+  LastMoments last_moments(const std::string& failure) const;
   using Work = std::function<Status()>;
   Status guard(const Work& work) noexcept;
   Status start(const char* thread_name, Work work, std::function<void()> end) noexcept;
@@ -108,11 +114,14 @@ class Comm {
 
   CommOptions options_;
   const Settings settings_;
+  const TickTime began_;
+  Flight flight_;
   Life life_;
   Links links_;
   Turns turns_;
   Ops ops_;
   Regions regions_;
+  std::unique_ptr<Tracer> tracer_;  // null: there is none
   Underway underway_;
   Status found_;  // by a finalize in the background; written before Life says Left
   Thread background_;

@@ -100,6 +100,11 @@ void Life::keep(const Status& failure) noexcept {
   for (const auto& transport : transports_) transport->wake();
 }
 
+// Without the lock: what hears of it may ask this object.
+void Life::report() noexcept {
+  if (on_failure_ && has_met()) on_failure_(failure());
+}
+
 void Life::tell(Code code, int guilty, const std::string& text) noexcept {
   if (!control_) return;
   told_ = true;
@@ -111,24 +116,33 @@ void Life::tell(Code code, int guilty, const std::string& text) noexcept {
 }
 
 void Life::hear(const Cause& cause) noexcept {
-  std::lock_guard lock(mutex_);
-  if (failure_.ok()) told_ = true;
-  keep(Status(cause.code, cause.text));
+  {
+    std::lock_guard lock(mutex_);
+    if (failure_.ok()) told_ = true;
+    keep(Status(cause.code, cause.text));
+  }
+  report();
 }
 
 void Life::fail(const Cause& cause) noexcept {
-  std::lock_guard lock(mutex_);
-  keep(Status(cause.code, cause.text));
-  if (!told_) tell(failure_.code(), cause.rank, failure_.text());
+  {
+    std::lock_guard lock(mutex_);
+    keep(Status(cause.code, cause.text));
+    if (!told_) tell(failure_.code(), cause.rank, failure_.text());
+  }
+  report();
 }
 
 Status Life::revoke() noexcept {
   const Status revoked = tutti::fail(Code::InvalidUsage, "rank ", rank_, " revoked the communicator");
-  std::lock_guard lock(mutex_);
-  TUTTI_TRY(failure_);
-  if (phase_.load(std::memory_order_relaxed) >= Phase::Leaving) return finalized();
-  keep(revoked);
-  tell(revoked.code(), rank_, revoked.text());
+  {
+    std::lock_guard lock(mutex_);
+    TUTTI_TRY(failure_);
+    if (phase_.load(std::memory_order_relaxed) >= Phase::Leaving) return finalized();
+    keep(revoked);
+    tell(revoked.code(), rank_, revoked.text());
+  }
+  report();
   return {};
 }
 
@@ -155,6 +169,7 @@ void Life::abort() noexcept {
     keep(tutti::fail(Code::InvalidUsage, "the communicator was aborted on this rank (", rank_, ")"));
   }
   tell_others();  // also ends an all-gather in which the ranks connect
+  report();
   wait_settled();
   tell_others();  // the ranks may have met after the first time
 }

@@ -7,6 +7,7 @@
 // answer to every later call. There is no way back from it. Abort and revoke are failures with sentences of their own.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -18,7 +19,9 @@ namespace tutti {
 
 class Life {
  public:
-  explicit Life(int rank) : rank_(rank) {}
+  // on_failure: called once this rank has failed, and maybe again later; not for a failure before the ranks have met. Any thread; must not
+  // wait.
+  explicit Life(int rank, std::function<void(const Status&)> on_failure = {}) : rank_(rank), on_failure_(std::move(on_failure)) {}
 
   // Whether calls can be made. If not, refusal() says why.
   bool usable() const { return phase_.load(std::memory_order_acquire) == Phase::Ready && !failed(); }
@@ -74,9 +77,11 @@ class Life {
   static Status finalized();
   // REQUIRES: mutex_ is locked.
   void keep(const Status& failure) noexcept;
+  void report() noexcept;
   void tell(Code code, int guilty, const std::string& text) noexcept;
 
   const int rank_;
+  const std::function<void(const Status&)> on_failure_;
   std::atomic<Phase> phase_{Phase::Made};
   std::atomic<bool> failed_{false};
   mutable std::mutex mutex_;  // guards all below, and changes of phase_

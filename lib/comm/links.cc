@@ -2,10 +2,12 @@
 #include "lib/comm/links.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "lib/base/log.h"
 #include "lib/base/version.h"
 #include "lib/comm/fields.h"
+#include "lib/comm/identity.h"
 #include "lib/comm/seats.h"
 #include "lib/transport/faulty.h"
 
@@ -55,6 +57,9 @@ class Joining {
   Status connect_transport(const TransportKind& kind, std::unique_ptr<Transport> transport, std::span<const std::string> addresses);
   Result<std::vector<std::string>> everyones(const std::string& mine);
   std::string introduction(const Status& placed) const;
+  std::string tracing() const;
+  void hear_tracing(const std::vector<std::string>& all);
+  Status compare_clocks();
   Status hear_introductions(const std::vector<std::string>& introductions);
   Status open_transport(const TransportKind& kind, std::unique_ptr<Transport>& transport, std::string& address);
   bool choose_routes();
@@ -72,6 +77,7 @@ class Joining {
   const size_t tile_bytes_;
   const Deadline deadline_ = Deadline::after_s(settings_.seconds(Setting::InitTimeout));
   Seats seats_;
+  bool some_trace_ = false;  // the same on all ranks
   std::string absent_;  // which ranks lack which transports, and why
 };
 
@@ -115,6 +121,33 @@ std::string Joining::introduction(const Status& placed) const {
   append(all, placed.text());
   append(all, seats_.whereabouts());
   return all;
+}
+
+// This process, and whether the rank traces.
+std::string Joining::tracing() const { return hex(process_number()) + (settings_.text(Setting::Trace).empty() ? "-" : "+"); }
+
+void Joining::hear_tracing(const std::vector<std::string>& all) {
+  some_trace_ = std::any_of(all.begin(), all.end(), [](const std::string& one) { return !one.empty() && one.back() == '+'; });
+  options_.key = hash_of(concat(all[0], options_.number));
+  if (options_.root_key != 0) return;  // from a split
+  options_.root_key = options_.key;
+  options_.root_rank = rank();
+}
+
+// The ranks are on several machines.
+Status Joining::compare_clocks() {
+  constexpr int64_t kMostNs = int64_t{1} << 60;
+  ClockComparison comparison;
+  for (int round = 0; round < ClockComparison::kRounds; ++round) {
+    const int64_t sent_ns = now_ns();
+    const Result<std::vector<std::string>> all = everyones(std::to_string(sent_ns));
+    if (!all.ok()) return all.status();
+    const int64_t come_ns = now_ns(), theirs_ns = std::strtoll(all.value()[0].c_str(), nullptr, 10);
+    if (theirs_ns < 0 || theirs_ns > kMostNs) return fail(Code::InternalError, "rank 0 sent a malformed time");
+    comparison.add(sent_ns, come_ns, theirs_ns);
+  }
+  if (!seats_.clock_of_rank0()) links_.clock = comparison.result();
+  return {};
 }
 
 // Hears everyone's introduction(). Errors are the same on all ranks.
@@ -165,17 +198,23 @@ Status Joining::connect_transports(const Status& placed) {
     append(blob, field_of(opened.code()));
     append(blob, opened.text());
     append(blob, address);
+    append(blob, first ? tracing() : "");
     Result<std::vector<std::string>> blobs = everyones(blob);
     if (!blobs.ok()) return blobs.status();
 
     std::vector<std::vector<std::string>> by_rank;
-    std::vector<std::string> introductions;
+    std::vector<std::string> introductions, tracing;
     for (const std::string& one : blobs.value()) {
       std::vector<std::string>& fields = by_rank.emplace_back(fields_of(one));
-      fields.resize(4);  // where a rank says something else, hear_introductions() says so
+      fields.resize(5);  // where a rank says something else, hear_introductions() says so
       introductions.push_back(fields[0]);
+      tracing.push_back(fields[4]);
     }
-    if (first) TUTTI_TRY(hear_introductions(introductions));
+    if (first) {
+      TUTTI_TRY(hear_introductions(introductions));
+      hear_tracing(tracing);
+      if (some_trace_ && !seats_.one_clock()) TUTTI_TRY(compare_clocks());
+    }
     first = false;
     std::vector<std::string> addresses(by_rank.size());
     std::string lacking;

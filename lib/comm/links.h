@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/base/settings.h"
+#include "lib/comm/clocks.h"
 #include "lib/comm/life.h"
 #include "lib/comm/options.h"
 #include "lib/exec/plan.h"
@@ -21,6 +22,7 @@ struct Links {
   std::vector<std::unique_ptr<Transport>> transports;  // at least one: a rank may send to itself
   std::vector<Route> routes;                           // by rank
   Topology topology = Topology::flat(1);
+  ClockOffset clock;                                   // from this rank's machine to rank 0's; measured if some rank traces
   bool crowded = false;  // waiting and working ranks share this machine's cores
 };
 

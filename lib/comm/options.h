@@ -15,6 +15,10 @@ struct CommOptions {
   bool blocking = true;      // split and finalize return when they have ended
   double timeout_s = 0;      // 0: TUTTI_TIMEOUT
   std::string name;
+  // Known once they have met, and the same on all ranks: this communicator, and the one that it came from by splits, maybe itself; and this
+  // rank's number there.
+  uint64_t key = 0, root_key = 0;
+  int root_rank = 0;
   uint32_t number = 0;       // the same on all ranks; known once they have met
 
   // "communicator 'NAME'", or "communicator 3"

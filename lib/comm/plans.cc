@@ -117,6 +117,7 @@ Result<const Plan*> Plans::make(const Problem& problem, size_t bytes) {
   const bool known = plan != nullptr;
   if (!known) {
     plan = bind_plan(program_of(*algorithm, problem), blocks_of(problem.collective, problem.ranks), routes_);
+    plan->algorithm = algorithm->name;
     if (least_message_bytes(*plan) > tile_bytes_) {
       plan.reset();
       return fail(Code::InvalidUsage, name_of(problem.collective), " by ", algorithm->name, " on ", problem.ranks,

@@ -25,6 +25,8 @@ struct PreparedCall {
   bool may_be_in_place = false, in_place = false;
   uint64_t may_be_mapped = 0, mapped = 0;         // the bit of PreparedCalls::mapped_ that matters to it, and what it was for the plan
   bool runs = false;
+  uint8_t lane = 255;            // of the Tracer, while it runs; 255: none
+  uint32_t record = 0;           // of a Send or Recv: its place in the Recorder
   uint64_t started = 0;          // when it was last, as PreparedCalls::starts_ counts
   PreparedCall* next = nullptr;  // what was started after it then
 

@@ -150,6 +150,7 @@ void Underway::give_up() {
 Progress Underway::advance_failed() {
   if (!status_.ok() && !disputed()) return Progress::Failed;
   const Status failure = life_.failure();
+  note_waiting();
   const std::string was = running_.empty() ? "" : concat(" (rank ", options_.rank, " was in ", what_runs(), ")");
   end(Status(failure.code(), failure.text() + was));
   return Progress::Failed;

@@ -89,6 +89,10 @@ Status Seats::hear(const std::vector<std::string>& all) {
   return {};
 }
 
+bool Seats::one_clock() const {
+  return std::all_of(here_.begin(), here_.end(), [&](const Whereabouts& one) { return one.boot_id == mine_.boot_id; });
+}
+
 std::string Seats::nics() const { return lowest_ ? std::to_string(static_cast<uint64_t>(usual_bps(outward_nics(net_ifname_)))) : ""; }
 
 std::span<const Cluster::Nic> Seats::nics_written() const {

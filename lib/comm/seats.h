@@ -34,6 +34,9 @@ class Seats {
   // Whether some ranks share a host.
   bool any_together() const { return together_; }
   bool same_host(int peer) const { return here_.empty() || here_[peer].same_host(here_[rank_]); }
+  // Whether all ranks are on one machine, which has one clock.
+  bool one_clock() const;
+  bool clock_of_rank0() const { return here_.empty() || here_[0].boot_id == mine_.boot_id; }
   // Whether waiting and working ranks share this machine's cores, so that polling takes time from the one waited for.
   bool crowded() const { return crowded_; }
 

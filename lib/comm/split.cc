@@ -65,6 +65,8 @@ CommOptions child_alone(const CommOptions& parent, int color) {
   options.blocking = parent.blocking;
   options.name = parent.name;
   options.ranks = color >= 0 ? 1 : 0;
+  options.root_key = parent.root_key;
+  options.root_rank = parent.root_rank;
   return options;
 }
 

@@ -2,6 +2,7 @@
 #include "lib/comm/stream.h"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 
 #include "lib/base/float_mode.h"
@@ -15,10 +16,16 @@ Status run_batch(Batch& batch) {
   struct Turns {
     Batch& batch;
     ~Turns() {
-      for (Part& part : batch.parts) part.comm->end_turn_and_tell();
+      for (Part& part : batch.parts) {
+        if (batch.stream != 0) part.comm->underway().set_stream(0, {});
+        part.comm->end_turn_and_tell();
+      }
     }
   } turns{batch};
-  for (Part& part : batch.parts) part.comm->wait_turn(part.ticket);
+  for (Part& part : batch.parts) {
+    part.comm->wait_turn(part.ticket);
+    if (batch.stream != 0) part.comm->underway().set_stream(batch.stream, part.calls);
+  }
   if (batch.parts.size() == 1) return batch.parts[0].comm->run(batch.parts[0].calls);
   const DefaultFloatMode mode;
   try {
@@ -62,10 +69,12 @@ Status queue(const std::shared_ptr<Batch>& batch, const std::vector<Stream*>& st
   std::vector<Stream::Queue> entries(streams.size());  // made before the tickets are taken: after that nothing may fail
   bool waits = false;
   for (size_t i = 0; i < streams.size(); ++i) {
-    if (!streams[i])
+    if (!streams[i]) {
       waits = true;
-    else
-      entries[i].push_back({batch, batch->streams_to_come++ == 0});
+      continue;
+    }
+    if (batch->streams_to_come == 0) batch->stream = streams[i]->number();
+    entries[i].push_back({batch, batch->streams_to_come++ == 0});
   }
   {
     std::lock_guard lock(submission_mutex());
@@ -79,7 +88,14 @@ Status queue(const std::shared_ptr<Batch>& batch, const std::vector<Stream*>& st
   return batch->status;
 }
 
+uint32_t next_stream_number() {
+  static std::atomic<uint32_t> last{0};
+  return ++last;
+}
+
 }  // namespace
+
+Stream::Stream() : number_(next_stream_number()) {}
 
 Status run_entry(const Stream::Entry& entry) noexcept {
   Batch& batch = *entry.batch;

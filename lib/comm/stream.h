@@ -21,6 +21,7 @@ struct Part {
 
 struct Batch {
   std::vector<Part> parts;
+  uint32_t stream = 0;  // that runs it, by its number; 0: stream NULL
   // Guarded by mutex, for batches on streams.
   std::mutex mutex;
   Condition changed;
@@ -49,10 +50,16 @@ class Stream {
   // Does not wait: InProgress, or what synchronize() would return. Any thread.
   virtual Status query() = 0;
 
+  // 1, 2, 3 in this process.
+  uint32_t number() const { return number_; }
+
  protected:
-  Stream() = default;
+  Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
+
+ private:
+  const uint32_t number_;
 };
 
 // For streams: the batch is done when it returns, and the result is how it ended. Waits for the batch's other streams to come, or to end it;

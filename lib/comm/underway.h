@@ -4,18 +4,24 @@
 // rank is doing is also written down for the control thread, which asks when another rank has waited too long.
 #pragma once
 #include <atomic>
+#include <functional>
 #include <span>
 #include <vector>
 
 #include "lib/comm/prepared.h"
+#include "lib/comm/recorder.h"
 
 namespace tutti {
 
+class Tracer;
+
 class Underway {
  public:
-  Underway(const CommOptions& options, const Settings& settings, const Links& links, Life& life, const Ops& ops);
-  // When the links are there, before any call.
-  Status open();
+  // on_end: called when a batch has ended because the communicator has failed.
+  Underway(const CommOptions& options, const Settings& settings, const Links& links, Life& life, const Ops& ops,
+           std::function<void()> on_end = {});
+  // When the links are there, before any call. tracer: hears of all calls; null: there is none.
+  Status open(Tracer* tracer = nullptr);
 
   // Starts the calls of one batch (which stay the caller's); advance() until Done or Failed; then status() is how it ended.
   void load(std::span<const Call> calls);
@@ -25,6 +31,11 @@ class Underway {
   void abandon();
   // load(), then advance() to the end in this thread.
   Status run(std::span<const Call> calls);
+
+  // The next batch is one of this stream; 0: of stream NULL.
+  void set_stream(uint32_t stream, std::span<const Call> calls);
+  // The last calls, by any thread.
+  std::vector<PastCall> last_calls() const;
 
   // For the waiting loop, drive.cc.
   std::span<const std::unique_ptr<Transport>> transports() const { return transports_; }
@@ -46,9 +57,22 @@ class Underway {
   Departure departure() const;
 
  private:
+  // With and without a tracer: two copies of the same code, so that the one without costs nothing.
+  template <bool kTraced>
+  void load_as(std::span<const Call> calls);
+  template <bool kTraced>
+  Progress advance_as(bool& moved);
+  template <bool kTraced>
+  Status run_as(std::span<const Call> calls);
+  void load_traced(std::span<const Call> calls);
+  Progress advance_traced(bool& moved);
+  Status run_traced(std::span<const Call> calls);
+  template <bool kTraced>
   bool start(const Call& call);  // false: it could not be started, status_ says why
   bool fail_start();
-  uint64_t count_in(const Call& call, uint64_t signature);
+  uint64_t count_in(const Call& call, PreparedCall& one);
+  uint64_t count_single(const Call& call, PreparedCall& one);
+  template <bool kTraced>
   bool start_next_collective();
   void end(Status status);
   Progress advance_failed();
@@ -67,11 +91,14 @@ class Underway {
   const CommOptions& options_;
   const Links& links_;
   Life& life_;
+  const std::function<void()> on_end_;
   PreparedCalls prepared_;
   std::span<const std::unique_ptr<Transport>> transports_;  // of links_
   static constexpr uint32_t kMaxTilesInFlight = 16;
   const uint32_t window_;
   const int64_t spin_ns_;
+  Tracer* tracer_ = nullptr;
+  int inline_polls_ = 0;
 
   std::span<const Call> calls_;
   size_t next_call_ = 0;  // next collective to start
@@ -85,7 +112,7 @@ class Underway {
     uint32_t sends = 0, recvs = 0;
   };
   std::vector<SingleCount> singles_;  // by peer
-  CallHistory history_;
+  Recorder history_;
 
   // For the control thread.
   std::atomic<uint64_t> entered_{0}, finished_{0};  // collectives

@@ -129,8 +129,10 @@ void Execution::lay_out(Instance& instance) {
   }
 }
 
-Progress Execution::advance(bool& moved) {
+template <typename AnyWatch>
+inline Progress Execution::advance_watched(bool& moved, AnyWatch& watch) {
   const Plan& plan = *operation_.plan;
+  watch.look();
   bool combined = false;
   for (uint32_t looked = 0; looked < window_ && !combined; ++looked) {
     Instance& instance = instances_[next_instance_];
@@ -138,7 +140,7 @@ Progress Execution::advance(bool& moved) {
     if (instance.works_left == 0) continue;
     for (uint32_t at = 0; at < instance.started_count;) {
       const PlanWork& work = plan.works[instance.started[at]];
-      const Progress progress = work.kind == Work::Kind::Send ? send(instance, work, moved) : receive(instance, work, moved);
+      const Progress progress = work.kind == Work::Kind::Send ? send(instance, work, moved) : receive(instance, work, moved, watch);
       if (progress == Progress::Again) {
         ++at;
         continue;
@@ -146,16 +148,25 @@ Progress Execution::advance(bool& moved) {
       if (progress == Progress::Failed) return Progress::Failed;
       moved = true;
       combined |= work.kind == Work::Kind::Combine;
+      watch.done(plan, instance.started[at], instance.tile, extent(instance, work).count * element_bytes_);
       instance.started[at] = instance.started[--instance.started_count];
       finish(instance, work);
     }
     if (instance.works_left > 0) continue;
     if (operation_.divisor > 1) divide_output(instance);
     ++tiles_done_;
+    watch.tile_done(instance.tile);
     if (next_tile_ < tiling_.tiles) begin(instance, next_tile_++);
   }
   return tiles_done_ == tiling_.tiles ? Progress::Done : Progress::Again;
 }
+
+Progress Execution::advance(bool& moved) {
+  NoWatch none;
+  return advance_watched(moved, none);
+}
+
+Progress Execution::advance(bool& moved, Watch& watch) { return advance_watched(moved, watch); }
 
 // Starts the works that waited for this one alone.
 void Execution::finish(Instance& instance, const PlanWork& work) {
@@ -247,7 +258,8 @@ bool Execution::begin_lent(Instance& instance, const PlanWork& work) {
 }
 
 // A Combine runs when all its messages are there.
-Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved) {
+template <typename AnyWatch>
+inline Progress Execution::receive(Instance& instance, const PlanWork& work, bool& moved, AnyWatch& watch) {
   const PlanSource* const sources = operation_.plan->sources.data() + work.first;
   Receiving* const receivings = instance.receivings.data();
   const size_t bytes = extent(instance, work).count * element_bytes_;
@@ -275,6 +287,7 @@ Progress Execution::receive(Instance& instance, const PlanWork& work, bool& move
     if (!fits(bytes, source, receiving)) [[unlikely]]
       return Progress::Failed;
     receiving.arrived = true;
+    watch.arrived(source.peer);
     lent |= receiving.lent;
     moved = true;
   }

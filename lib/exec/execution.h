@@ -11,6 +11,7 @@
 #include "lib/exec/layout.h"
 #include "lib/exec/plan.h"
 #include "lib/exec/signature.h"
+#include "lib/exec/watch.h"
 
 namespace tutti {
 
@@ -47,6 +48,8 @@ class Execution {
   // Done, Again or Failed. `moved` becomes true if anything happened. It combines in one tile only, even if several are under way,
   // so that the caller can go on with other operations, and with messages that peers have read.
   Progress advance(bool& moved);
+  // The same, and tells `watch` of the steps.
+  Progress advance(bool& moved, Watch& watch);
 
   // What was expected, and what came instead.
   struct Mismatch {
@@ -62,6 +65,7 @@ class Execution {
   bool all_mapped() const { return mapped_flags_ != 0; }
   // Peers whose messages started works are waiting for.
   std::vector<int> waiting_for() const;
+  uint64_t tiles() const { return tiling_.tiles; }
   Operation& operation() { return operation_; }
   const Operation& operation() const { return operation_; }
 
@@ -111,6 +115,8 @@ class Execution {
     uint64_t send_tiles, receive_tiles;
   };
 
+  template <typename AnyWatch>
+  Progress advance_watched(bool& moved, AnyWatch& watch);
   void begin(Instance& instance, uint64_t tile);
   void make_ready(Instance& instance, uint32_t work);
   void lay_out(Instance& instance);
@@ -123,7 +129,8 @@ class Execution {
             operation_.paired ? pair_signature(operation_.input_layout, to.peer) : operation_.signature};
   }
   uint64_t pair_signature(const Layout& layout, int32_t peer) const;
-  Progress receive(Instance& instance, const PlanWork& work, bool& moved);
+  template <typename AnyWatch>
+  Progress receive(Instance& instance, const PlanWork& work, bool& moved, AnyWatch& watch);
   bool fits(size_t expected_bytes, const PlanSource& source, const Receiving& receiving);
   void note_mismatch(int32_t peer, const Mismatch& mismatch);
   bool begin_lent(Instance& instance, const PlanWork& work);

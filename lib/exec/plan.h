@@ -61,6 +61,7 @@ struct Plan {
   std::vector<Lane> lanes;
   uint32_t incomings = 0;
   bool lands = false;                  // some source does
+  const char* algorithm = nullptr;     // whose it is; null: of none
   bool point_to_point = false;         // a single message of a Send or Recv call, no collective
 };
 

@@ -59,7 +59,7 @@ class Install:
 def check_contents(install):
     """Nothing but the library, its header and what finds them."""
     allowed = re.compile(r'libtutti\.so(\.[0-9.]+)?|tutti\.h|tutti\.pc|tutti-config(-version)?\.cmake|'
-                         r'tutti-(run|info|plan|topo|sim|cluster)|transport-\w+\.so|(network|output|supervisor|system)\.py|\w+_perf|'
+                         r'tutti-(run|info|plan|topo|sim|trace|cluster)|transport-\w+\.so|(network|output|supervisor|system)\.py|\w+_perf|'
                          r'tutti(-\w+)?\.[17]')
     for path in install.destination.rglob('*'):
         demand(path.is_dir() or allowed.fullmatch(path.name), f'{path} was installed; who asked for it?')

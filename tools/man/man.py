@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-PAGES = ['tutti-cluster', 'tutti-info', 'tutti-plan', 'tutti-run', 'tutti-sim', 'tutti-topo']
+PAGES = ['tutti-cluster', 'tutti-info', 'tutti-plan', 'tutti-run', 'tutti-sim', 'tutti-topo', 'tutti-trace']
 NAMES = re.compile(r'-[^ ,]+(?:, ?-[^ ,]+)*')
 RANGE = re.compile(r':(?:U?INT|FLOAT) in \[(\S+) - (\S+)\]')
 RELATION = re.compile(r' (Excludes|Needs): ((?:--?[\w-]+[, ]*)+)')
