@@ -79,6 +79,11 @@ void take_sizes(CLI::Option* option, size_t least) {
   option->transform(CLI::Validator(to_bytes, "", "a size"))->type_name("BYTES");
 }
 
+void take_file(CLI::Option* option) {
+  const auto named = [](const std::string& name) { return std::string(name.empty() ? "the name of a file is missing" : ""); };
+  option->check(CLI::Validator(named, "", "a file"))->type_name("FILE");
+}
+
 std::string sentence_of(const std::exception& error) {
   if (dynamic_cast<const Failure*>(&error)) return error.what();
   if (dynamic_cast<const std::bad_alloc*>(&error)) return "out of memory";

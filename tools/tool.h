@@ -27,6 +27,9 @@ std::optional<int> parse_arguments(CLI::App& app, const std::string& program, in
 // The option takes sizes of at least `least` bytes: "64K", "1.5M", "100". K, M, G and T are powers of 1024.
 void take_sizes(CLI::Option* option, size_t least = 0);
 
+// The option takes the name of a file, which must not be empty.
+void take_file(CLI::Option* option);
+
 // The text that a user sees for an exception: a Failure's own, "out of memory" for std::bad_alloc.
 std::string sentence_of(const std::exception& error);
 

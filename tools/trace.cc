@@ -32,7 +32,7 @@ std::string trace_of(const Topology& topology, const Simulation& simulation) {
     const uint32_t place = topology.place_in_all(event.rank, level);
     const double begin_us = event.begin_s * 1e6, end_us = event.end_s * 1e6;
     ++number;
-    if (event.kind == SimulationEvent::Kind::Transfer) {  // several at once: begin and end apart
+    if (event.peer >= 0) {  // a payload; several at once: begin and end apart
       for (const bool ends : {false, true})
         add(text,
             "{\"ph\":\"%s\",\"cat\":\"transfer\",\"id\":%zu,\"name\":\"%d to %d\",\"pid\":%u,\"tid\":%d,\"ts\":%.6f,"

@@ -14,10 +14,11 @@
 #include "lib/sched/print.h"
 #include "lib/sched/select.h"
 #include "lib/topo/assemble.h"
-#include "lib/sched/simulate.h"
 #include "tools/explain.h"
 #include "tools/output.h"
+#include "tools/page/diagram.h"
 #include "tools/page/page.h"
+#include "tools/page/sources.h"
 #include "tools/tool.h"
 #include "tools/words.h"
 
@@ -63,19 +64,26 @@ void print(const Arguments& arguments, const std::vector<Program>& programs) {
       std::printf("rank %d: %s", rank, text_of(programs[static_cast<size_t>(rank)]).c_str());
 }
 
-// The programs as the simulator runs them.
-Status draw_run(const Arguments& arguments, const Problem& problem, const Algorithm& algorithm, uint64_t bytes, const std::vector<Program>& programs) {
-  SimulationOptions options;
-  options.most_events = kMostPageEvents;
-  const Result<Simulation> simulation = simulate(problem.topology, programs, blocks_of(problem.collective, problem.ranks), bytes, options);
-  if (!simulation.ok()) return simulation.status();
-  const Run run{concat(name_of(problem.collective), " of ", arguments.size, " by ", algorithm.name),
-                concat(problem.ranks, " ranks", arguments.topology.empty() ? "" : ", ", arguments.topology, "; simulated"), problem.topology, programs,
-                simulation.value()};
+// The page and the picture of the programs, by steps.
+Status draw_files(const Arguments& arguments, const Problem& problem, const Algorithm& algorithm, const std::vector<Program>& programs) {
+  const size_t boxes = show::size_of(programs);
+  const auto refuse = [&](const char* option, size_t most, const char* advice) {
+    return fail(Code::InvalidArgument, option, ": ", boxes, " works and messages are too many, at most ", most, " can be shown: ", advice);
+  };
+  if (!arguments.svg.empty() && boxes > show::kMostInDiagram) return refuse("--svg", show::kMostInDiagram, "take fewer ranks, or --html");
+  if (boxes > show::kMostOnPage) return refuse("--html", show::kMostOnPage, "take fewer ranks, or tutti-sim --html");
+  show::Timeline timeline = show::timeline_of(problem.topology, programs);
+  timeline.title = concat(name_of(problem.collective), " by ", algorithm.name, ", ", problem.ranks, problem.ranks == 1 ? " rank" : " ranks");
+  timeline.facts = {{"steps", std::to_string(static_cast<int>(timeline.end))},
+                    {"messages", std::to_string(timeline.messages.size())},
+                    {"chunks", std::to_string(programs[0].chunks)},
+                    {"topology", arguments.topology.empty() ? "one host" : arguments.topology}};
   for (const auto& [option, path] : {std::pair("--html", &arguments.html), std::pair("--svg", &arguments.svg)}) {
     if (path->empty()) continue;
-    const std::string trouble = tool::write_file(*path, path == &arguments.html ? page_of(run) : svg_of(run));
+    const bool html = path == &arguments.html;
+    const std::string trouble = tool::write_file(*path, html ? show::page_of(timeline) : show::diagram_of(timeline));
     if (!trouble.empty()) return fail(Code::SystemError, option, ": ", trouble);
+    std::printf("# %s: %s\n", html ? "page" : "picture", path->c_str());
   }
   return {};
 }
@@ -92,6 +100,9 @@ Status run(const Arguments& arguments, bool& refused) {
     return fail(Code::InvalidArgument, "--root ", arguments.root, " is not one of ", ranks, " ranks");
   if (arguments.rank < 0 || arguments.rank >= ranks)
     return fail(Code::InvalidArgument, "--rank ", arguments.rank, " is not one of ", ranks, " ranks");
+  for (const auto& [option, path] : {std::pair("--html", &arguments.html), std::pair("--svg", &arguments.svg)})
+    if (!path->empty() && (!arguments.explain.empty() || (arguments.verb != "draw" && !arguments.verb.empty())))
+      return fail(Code::InvalidArgument, option, " is for draw, not for ", arguments.explain.empty() ? arguments.verb : "--explain");
   const int root = has_root(collective.value()) ? arguments.root : 0;
   if (arguments.mapped && (collective.value() != Collective::AllReduce || ranks != 2 || !topology.value().splits()[0].memory))
     return fail(Code::InvalidArgument, "--mapped is for AllReduce between two ranks of one host: nothing else is chosen by it");
@@ -110,7 +121,6 @@ Status run(const Arguments& arguments, bool& refused) {
 
   for (const auto& [option, path] : {std::pair("--html", &arguments.html), std::pair("--svg", &arguments.svg)}) {
     if (path->empty()) continue;
-    if (arguments.verb != "draw") return fail(Code::InvalidArgument, option, " is for draw, not for ", arguments.verb);
     const std::string trouble = tool::cannot_write(*path);
     if (!trouble.empty()) return fail(Code::InvalidArgument, option, ": ", trouble);
   }
@@ -124,7 +134,7 @@ Status run(const Arguments& arguments, bool& refused) {
   for (problem.rank = 0; problem.rank < ranks; ++problem.rank) programs.push_back(program_of(*algorithm.value(), problem));
   if (arguments.verb == "print") print(arguments, programs);
   const bool to_files = !arguments.html.empty() || !arguments.svg.empty();
-  if (to_files) TUTTI_TRY(draw_run(arguments, problem, *algorithm.value(), bytes.value(), programs));
+  if (to_files) TUTTI_TRY(draw_files(arguments, problem, *algorithm.value(), programs));
   if (arguments.verb == "draw" && !to_files) std::fputs(draw(programs).c_str(), stdout);
   if (arguments.verb == "check") {
     const Status status = check({collective.value(), root, arguments.in_place, !arguments.varying}, programs);
@@ -158,8 +168,8 @@ int main(int argc, char** argv) {
   app.add_flag("--mapped", arguments.mapped, "AllReduce of two ranks that reach into each other's buffers: tuttiMemAlloc's, or of one process");
   app.add_option("--explain", arguments.explain, "collective and size: the choice, its price, the runners-up, and why")
       ->expected(2);
-  app.add_option("--html", arguments.html, "draw: write the run over time, as simulated for --size, as a page for a browser to this file");
-  app.add_option("--svg", arguments.svg, "draw: the same as a picture");
+  tool::take_file(app.add_option("--html", arguments.html, "draw: write the schedule, step by step, as a page for a browser to this file"));
+  tool::take_file(app.add_option("--svg", arguments.svg, "draw: the same as a picture"));
   app.add_option("verb", arguments.verb, "print, check or draw")->check(CLI::IsMember({"print", "check", "draw"}));
   return tool::run_tool("tutti-plan", app, argc, argv, [&] {
     bool refused = false;

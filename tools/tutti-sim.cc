@@ -19,6 +19,7 @@
 #include "tools/explain.h"
 #include "tools/output.h"
 #include "tools/page/page.h"
+#include "tools/page/sources.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
 #include "tools/trace.h"
@@ -174,9 +175,10 @@ class Tool {
     Outcome outcome{&algorithm, algorithm.price(problem_, bytes), false, tile_bytes, {}};
     const std::vector<Program>* programs = programs_of(algorithm);
     if (!programs) return outcome;
-    const size_t events = !arguments_.trace.empty() ? kMostEvents : !arguments_.html.empty() ? kMostPageEvents : 0;
+    const bool paged = !arguments_.html.empty();
+    const size_t events = !arguments_.trace.empty() ? kMostEvents : paged ? show::kMostOnPage : 0;
     SimulationOptions options{tile_bytes, arguments_.window, events,
-                              arguments_.cores.number, arguments_.cores.one_machine};
+                              arguments_.cores.number, arguments_.cores.one_machine, paged ? show::kLoadSlots : 0};
     options.progress = [&](double share) {
       progress_->at(runs_done_ + share, concat(algorithm.name, ", ", text_of_bytes(static_cast<double>(bytes))));
     };
@@ -300,14 +302,24 @@ class Tool {
 
   Status page(uint64_t bytes, const Outcome& outcome) {
     if (!outcome.simulated) return fail(Code::InvalidUsage, "no page: ", notes_.empty() ? "not simulated" : notes_.back());
-    Simulation shown = outcome.simulation;
-    shown.events_cut = shown.events_cut || shown.events.size() > kMostPageEvents;
-    shown.events.resize(std::min(shown.events.size(), kMostPageEvents));
-    const Run run{concat(name_of(problem_.collective), " of ", text_of_bytes(static_cast<double>(bytes)), " by ", outcome.algorithm->name),
-                  concat(topology_.ranks(), " ranks, ", arguments_.topology, "; ", text_of_seconds(shown.seconds), ", simulated"), topology_, programs_, shown};
-    const std::string trouble = tool::write_file(arguments_.html, page_of(run));
+    show::Timeline timeline = show::timeline_of(topology_, programs_, outcome.simulation);
+    const double seconds = outcome.seconds(), algbw = seconds > 0 ? static_cast<double>(bytes) / seconds / 1e9 : 0;
+    const auto rate = [](double GBps) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.3f GB/s", GBps);
+      return std::string(text);
+    };
+    timeline.title = concat(name_of(problem_.collective), " of ", text_of_bytes(static_cast<double>(bytes)), " by ", outcome.algorithm->name,
+                            ", ", topology_.ranks(), topology_.ranks() == 1 ? " rank" : " ranks");
+    timeline.facts = {{"time", text_of_seconds(seconds)},
+                      {"algbw", rate(algbw)},
+                      {"busbw", rate(algbw * bus_factor(problem_.collective, topology_.ranks()))},
+                      {"messages", concat(outcome.simulation.messages, " in ", outcome.simulation.tiles, outcome.simulation.tiles == 1 ? " tile" : " tiles")},
+                      {"topology", arguments_.topology},
+                      {"source", "simulated"}};
+    const std::string trouble = tool::write_file(arguments_.html, show::page_of(timeline));
     if (!trouble.empty()) return fail(Code::SystemError, "--html: ", trouble);
-    std::printf("# page of %zu events: %s\n", shown.events.size(), arguments_.html.c_str());
+    std::printf("# page: %s\n", arguments_.html.c_str());
     return {};
   }
 
@@ -377,8 +389,8 @@ int main(int argc, char** argv) {
   app.add_option("--in-flight", arguments.window, "tiles at once, as TUTTI_TILES_IN_FLIGHT (default 3)");
   add_cores(app, arguments.cores, "cores of each host, shared by its ranks (default: one for each)");
   app.add_flag("--links", arguments.links, "bytes of every link");
-  app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file");
-  app.add_option("--html", arguments.html, "write what happened as a page for a browser to this file");
+  tool::take_file(app.add_option("--trace", arguments.trace, "write what happened as a Chrome trace to this file"));
+  tool::take_file(app.add_option("--html", arguments.html, "write what happened as a page for a browser to this file"));
   return tool::run_tool("tutti-sim", app, argc, argv, [&] {
     bool wrong = true;
     const Status status = run(arguments, wrong);

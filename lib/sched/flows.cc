@@ -5,6 +5,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "lib/sched/loads.h"
+
 namespace tutti {
 namespace {
 
@@ -28,7 +30,10 @@ void Flows::touch(uint32_t index) {
 }
 
 void Flows::serve(Path& path, Picoseconds now) {
-  path.served += path.rate * (static_cast<double>(now - path.since) / kPerSecond);
+  const double bytes = path.rate * (static_cast<double>(now - path.since) / kPerSecond);
+  path.served += bytes;
+  if (loads_ && bytes > 0)
+    for (const uint32_t link : path.links) loads_->add(link, bytes * static_cast<double>(path.flows.size()), path.since, now);
   path.since = now;
 }
 

@@ -17,6 +17,8 @@
 
 namespace tutti {
 
+class Loads;
+
 using Picoseconds = int64_t;
 inline constexpr Picoseconds kNever = std::numeric_limits<Picoseconds>::max();
 // 26 days. Two or three times up to here can be added.
@@ -38,6 +40,9 @@ class Flows {
   Picoseconds next(Picoseconds now);
   // Appends the tags of the flows that are done at `now`, and forgets them.
   void collect(Picoseconds now, std::vector<uint32_t>& done);
+
+  // From now on, what each link carries is added to its row of `loads`, which must outlive this.
+  void watch(Loads& loads) { loads_ = &loads; }
 
   const std::vector<double>& carried() const { return carried_; }  // bytes, per link, of all flows ever started
 
@@ -87,6 +92,7 @@ class Flows {
     return paths_[a].due < paths_[b].due || (paths_[a].due == paths_[b].due && a < b);
   }
 
+  Loads* loads_ = nullptr;
   std::vector<LinkState> links_;
   std::vector<double> carried_;
   std::vector<Path> paths_;

@@ -24,7 +24,9 @@ std::vector<std::vector<uint32_t>> dependencies_of(const Program& program) {
   return dependencies;
 }
 
-// The step at which each work of each rank is done: the longest chain of messages up to it. Relaxed until nothing changes;
+}  // namespace
+
+// The longest chain of messages up to each work. Relaxed until nothing changes;
 // a program that deadlocks stops growing at `limit`.
 std::vector<std::vector<uint32_t>> steps_of(std::span<const Program> programs) {
   using Key = std::tuple<int, int, uint8_t, uint32_t>;  // from, to, channel, message
@@ -62,8 +64,6 @@ std::vector<std::vector<uint32_t>> steps_of(std::span<const Program> programs) {
   }
   return done;
 }
-
-}  // namespace
 
 std::string text_of(Ref ref, uint32_t chunks) {
   return concat(name_of(ref.buffer), "[", ref.chunk, "..", ref.chunk + chunks, ")");

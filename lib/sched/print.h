@@ -2,6 +2,7 @@
 #pragma once
 #include <span>
 #include <string>
+#include <vector>
 
 #include "lib/sched/program.h"
 
@@ -14,6 +15,10 @@ std::string text_of(Ref ref, uint32_t chunks);
 std::string text_of(const Program& program, const Work& work);
 // A line of shape, then one numbered line per work with what it waits for.
 std::string text_of(const Program& program);
+
+// Per rank and work: the step at which it is done, as if every message took one step and all else none. A Send's message arrives one step
+// later.
+std::vector<std::vector<uint32_t>> steps_of(std::span<const Program> programs);
 
 // Who sends which run to whom at which step, over all ranks; a step is a hop of the longest chain of messages before it.
 // One row per sender:

@@ -39,6 +39,10 @@ class Simulator {
     result_.ranks.resize(plans_.size());
     result_.tiles = cut.tiles;
     for (const RankPlan& plan : plans_) works_in_all_ += plan.works.size() * cut.tiles;
+    if (options.load_slots == 0) return;
+    first_rank_row_ = 2 * network.used().size();
+    result_.loads = Loads(first_rank_row_ + plans_.size(), options.load_slots);
+    network.flows().watch(result_.loads);
   }
 
   Result<Simulation> run() {
@@ -199,8 +203,10 @@ class Simulator {
     core.ready.pop_front();
     core.busy = false;
     result_.ranks[rank].busy_s += static_cast<double>(now_ - core.began) / kPerSecond;
-    note(work.kind == Work::Kind::Send ? SimulationEvent::Kind::Send : SimulationEvent::Kind::Combine, rank, -1, task,
-         core.began);
+    if (options_.load_slots > 0)
+      result_.loads.add(first_rank_row_ + rank, static_cast<double>(now_ - core.began) / kPerSecond, core.began, now_);
+    note(work.kind == Work::Kind::Send ? SimulationEvent::Kind::Send : SimulationEvent::Kind::Combine, rank, -1, 0, task,
+         core.began, now_, now_);
     // A Send whose payload is still on its way is done later.
     if (core.instances[task.instance].waiting[task.work] == 0) finish(rank, task);
     if (!core.ready.empty()) return start(rank);
@@ -217,8 +223,12 @@ class Simulator {
     const Message& message = plans_[rank].targets[target];
     Instance& instance = ranks_[rank].instances[task.instance];
     ++result_.messages;
-    if (message.way.memory || bytes == 0)
-      return at(now_ + message.way.latency, Event::Kind::Arrival, message.rank, message.work, instance.tile);
+    if (message.way.memory || bytes == 0) {
+      const Picoseconds arrival = now_ + message.way.latency;
+      note(message.way.memory ? SimulationEvent::Kind::InMemory : SimulationEvent::Kind::Transfer, rank, static_cast<int>(message.rank),
+           message.work, task, now_, now_, arrival);
+      return at(arrival, Event::Kind::Arrival, message.rank, message.work, instance.tile);
+    }
     ++instance.waiting[task.work];
     if (message.connection >= connections_.size()) connections_.resize(message.connection + 1);
     std::deque<uint32_t>& queue = connections_[message.connection];
@@ -262,8 +272,9 @@ class Simulator {
     queue.pop_front();
     if (!queue.empty()) this->transfer(queue.front());
     const bool longer = bytes_of(plans_[transfer.rank].program->works[task.work], instance.tile) > effort::kSegmentBytes;
-    at(now_ + message.way.latency + (longer ? message.way.longer : 0), Event::Kind::Arrival, message.rank, message.work, instance.tile);
-    note(SimulationEvent::Kind::Transfer, transfer.rank, static_cast<int>(message.rank), task, transfer.began);
+    const Picoseconds arrival = now_ + message.way.latency + (longer ? message.way.longer : 0);
+    at(arrival, Event::Kind::Arrival, message.rank, message.work, instance.tile);
+    note(SimulationEvent::Kind::Transfer, transfer.rank, static_cast<int>(message.rank), message.work, task, transfer.began, now_, arrival);
     const bool posting = core.busy && core.ready.front().instance == task.instance && core.ready.front().work == task.work;
     if (--instance.waiting[task.work] == 0 && !posting) {
       finish(transfer.rank, task);
@@ -306,16 +317,18 @@ class Simulator {
     if (core.next_tile < cut_.tiles) begin(rank, instance);
   }
 
-  void note(SimulationEvent::Kind kind, uint32_t rank, int peer, const Task& task, Picoseconds began) {
+  void note(SimulationEvent::Kind kind, uint32_t rank, int peer, uint32_t peer_work, const Task& task, Picoseconds began,
+            Picoseconds ended, Picoseconds arrival) {
     if (options_.most_events == 0) return;
     if (result_.events.size() == options_.most_events) {
       result_.events_cut = true;
       return;
     }
     const uint64_t tile = ranks_[rank].instances[task.instance].tile;
-    result_.events.push_back({kind, static_cast<int32_t>(rank), peer, task.work, static_cast<uint32_t>(tile),
+    result_.events.push_back({kind, static_cast<int32_t>(rank), peer, task.work, static_cast<uint32_t>(tile), peer_work,
                               bytes_of(plans_[rank].program->works[task.work], tile),
-                              static_cast<double>(began) / kPerSecond, static_cast<double>(now_) / kPerSecond});
+                              static_cast<double>(began) / kPerSecond, static_cast<double>(ended) / kPerSecond,
+                              static_cast<double>(arrival) / kPerSecond});
   }
 
   const std::vector<RankPlan> plans_;
@@ -331,6 +344,7 @@ class Simulator {
   Picoseconds now_ = 0;
   uint64_t order_ = 0;
   uint64_t works_done_ = 0, works_in_all_ = 0;  // works times tiles, of all ranks
+  size_t first_rank_row_ = 0;                   // of loads
   Simulation result_;
 };
 

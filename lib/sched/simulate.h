@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/sched/loads.h"
 #include "lib/sched/network.h"
 #include "lib/sched/program.h"
 
@@ -26,16 +27,19 @@ struct SimulationOptions {
   size_t most_events = 0;         // to be kept for a picture
   uint32_t cores = 0;             // of each host: its ranks share them by turns; 0: one for each rank
   bool one_machine = false;       // the same cores for all hosts
+  size_t load_slots = 0;          // of Simulation::loads; even
   std::function<void(double share)> progress = {};  // called now and then with the share that is done, from 0 to 1
 };
 
-// What a rank did, or a payload on its way through a network.
+// What a rank did; or a payload on its way through a network, or in memory, where it lies from the Send on.
 struct SimulationEvent {
-  enum class Kind : uint8_t { Send, Combine, Transfer } kind;
-  int32_t rank, peer;  // peer: of a Transfer, where to; else -1
+  enum class Kind : uint8_t { Send, Combine, Transfer, InMemory } kind;
+  int32_t rank, peer;  // peer: of a payload, where to; else -1
   uint32_t work, tile;
+  uint32_t peer_work;  // of a payload: the Combine that takes it
   uint64_t bytes;
   double begin_s, end_s;
+  double arrival_s;  // of a payload: when the peer learns of it; else end_s
 };
 
 struct Simulation {
@@ -49,6 +53,9 @@ struct Simulation {
   std::vector<LinkUse> links;
   std::vector<SimulationEvent> events;  // at most SimulationOptions::most_events, the first to end
   bool events_cut = false;              // there were more
+  // With SimulationOptions::load_slots: row 2 i has the bytes out of links[i], row 2 i + 1 the bytes into it; behind all links, a row has
+  // the busy seconds of each rank.
+  Loads loads;
 };
 
 // programs: of all ranks, of one problem. blocks, bytes: of the whole message, which is cut as evenly as bytes allow.

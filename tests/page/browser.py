@@ -77,7 +77,7 @@ class Browser:
             self.call('Runtime.evaluate', expression='0')
 
     def value(self, expression):
-        result = self.call('Runtime.evaluate', expression=expression, returnByValue=True)
+        result = self.call('Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True)
         if 'exceptionDetails' in result:
             raise RuntimeError(f'{expression}: {result["exceptionDetails"]["text"]}')
         return result['result'].get('value')
@@ -90,7 +90,9 @@ class Browser:
         return bool(self.value(expression))
 
     def click(self, selector, across=0.5):
-        x, y = self.point(selector, across)
+        self.press(*self.point(selector, across))
+
+    def press(self, x, y):
         for kind in ('mousePressed', 'mouseReleased'):
             self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
 
@@ -110,6 +112,8 @@ class Browser:
             method, params = event.get('method'), event.get('params', {})
             if method == 'Runtime.exceptionThrown':
                 found.append(params['exceptionDetails']['text'])
+            if method == 'Runtime.consoleAPICalled' and params['type'] in ('error', 'assert'):
+                found.append(str(params['args']))
             if method == 'Log.entryAdded' and params['entry']['level'] == 'error':
                 found.append(params['entry']['text'])
             if method == 'Network.requestWillBeSent' and not params['request']['url'].startswith('file://'):

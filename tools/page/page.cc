@@ -1,111 +1,100 @@
-// page: see page.h.
+// page: see page.h. Texts that come again and again are written once, in "texts", and referred to by number.
 #include "tools/page/page.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <map>
+#include <cmath>
 #include <nlohmann/json.hpp>
-#include <tuple>
+#include <unordered_map>
 
-namespace tutti {
+#include "tools/markup.h"
+
+namespace tutti::show {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
-double microseconds(double seconds) { return seconds * 1e6; }
-
-const char* kind_of(const SimulationEvent& event) { return event.kind == SimulationEvent::Kind::Send ? "send" : "combine"; }
-
-std::string name_of(const Run& run, const SimulationEvent& event) {
-  const Program& program = run.programs[static_cast<size_t>(event.rank)];
-  const Work& work = program.works[event.work];
-  std::string peers;
-  size_t others = 0;
-  for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-    const int peer = work.kind == Work::Kind::Send ? program.targets[i].peer : program.sources[i].peer;
-    if (peer < 0) continue;
-    if (++others <= 4) peers += concat(others == 1 ? "" : ", ", peer);
+class Texts {
+ public:
+  size_t number(const std::string& text) {
+    const auto [it, fresh] = known_.try_emplace(text, known_.size());
+    if (fresh) list_.push_back(text);
+    return it->second;
   }
-  if (others > 4) peers += concat(" and ", others - 4, " more");
-  if (work.kind == Work::Kind::Send) return concat("sends to ", peers);
-  if (others == 0) return "copies";
-  return concat(others == work.count && others == 1 ? "receives from " : "combines with ", peers);
+  const Json& list() const { return list_; }
+
+ private:
+  std::unordered_map<std::string, size_t> known_;
+  Json list_ = Json::array();
+};
+
+// To a picosecond, or a millionth of a step.
+double rounded(double time) { return std::round(time * 1e6) / 1e6; }
+
+Json percents(const std::vector<double>& shares) {
+  Json list = Json::array();
+  for (const double share : shares) list.push_back(std::lround(100 * share));
+  return list;
 }
 
-Json links_of(const Run& run) {
-  const Simulation& simulation = run.simulation;
-  std::vector<const LinkUse*> links;
-  for (const LinkUse& use : simulation.links)
-    if (use.out_bytes + use.in_bytes > 0) links.push_back(&use);
-  const auto busy = [&](const LinkUse& use) { return std::max(use.out_bytes, use.in_bytes) / use.link.bandwidth_Bps / simulation.seconds; };
-  std::stable_sort(links.begin(), links.end(), [&](const LinkUse* a, const LinkUse* b) { return busy(*a) > busy(*b); });
-  Json all = Json::array();
-  for (const LinkUse* use : links)
-    all.push_back({{"level", use->level}, {"place", use->place}, {"out", use->out_bytes}, {"in", use->in_bytes}, {"busy", busy(*use)},
-                   {"rate", use->link.bandwidth_Bps * 1e-6}});
-  return all;
-}
-
-Json data_of(const Run& run) {
-  const Topology& topology = run.topology;
-  Json data{{"title", run.title}, {"facts", run.facts}, {"end", microseconds(run.simulation.seconds)}, {"links", links_of(run)}};
-  data["notice"] = run.simulation.events_cut ? concat("Only the first ", run.simulation.events.size(), " events are shown.") : "";
-  for (const Topology::Level& level : topology.levels()) data["levels"].push_back(level.name);
-  for (int rank = 0; rank < topology.ranks(); ++rank) {
-    Json places = Json::array();
-    for (size_t level = 0; level < topology.levels().size(); ++level) places.push_back(topology.place_in_all(rank, level));
-    data["ranks"].push_back({{"name", concat("rank ", rank)}, {"busy", microseconds(run.simulation.ranks[static_cast<size_t>(rank)].busy_s)}, {"places", places}});
+Json ranks_of(const Timeline& timeline, Texts& texts) {
+  Json ranks = Json::array();
+  for (size_t rank = 0; rank < timeline.ranks.size(); ++rank) {
+    Json spans = Json::array();
+    for (const Timeline::Span& span : timeline.ranks[rank].spans)
+      spans.push_back({rounded(span.begin), rounded(span.end), span.kind, span.amount, texts.number(span.name), texts.number(span.note)});
+    ranks.push_back({{"name", "rank " + std::to_string(rank)},
+                     {"place", timeline.ranks[rank].place},
+                     {"spans", std::move(spans)},
+                     {"busy", percents(timeline.ranks[rank].busy)}});
   }
-  Json &spans = data["spans"] = Json::array(), &messages = data["messages"] = Json::array();
-  for (const SimulationEvent& event : run.simulation.events)
-    if (event.kind != SimulationEvent::Kind::Transfer)
-      spans.push_back({event.rank, kind_of(event), name_of(run, event), microseconds(event.begin_s), microseconds(event.end_s), event.bytes, event.tile});
-  for (const Message& message : messages_of(run))
-    messages.push_back({message.from, message.to, microseconds(message.begin_s), microseconds(message.end_s), message.bytes, message.tile, message.network ? 1 : 0});
-  return data;
+  return ranks;
 }
 
 }  // namespace
 
-std::vector<Message> messages_of(const Run& run) {
-  std::vector<Message> messages;
-  std::map<std::tuple<int, int, uint8_t, uint32_t, uint32_t>, const SimulationEvent*> sent;  // from, to, channel, message, tile
-  const auto by_memory = [&](int a, int b) {
-    const size_t level = run.topology.divergence(a, b);
-    return level < run.topology.levels().size() && run.topology.levels()[level].memory;
-  };
-  for (const SimulationEvent& event : run.simulation.events) {
-    if (event.kind == SimulationEvent::Kind::Transfer)
-      messages.push_back({event.rank, event.peer, event.begin_s, event.end_s, event.bytes, event.tile, true});
-    if (event.kind != SimulationEvent::Kind::Send) continue;
-    const Program& program = run.programs[static_cast<size_t>(event.rank)];
-    const Work& work = program.works[event.work];
-    for (uint32_t i = work.first; i < work.first + work.count; ++i)
-      sent[{event.rank, program.targets[i].peer, program.targets[i].channel, program.targets[i].message, event.tile}] = &event;
-  }
-  for (const SimulationEvent& event : run.simulation.events) {
-    if (event.kind != SimulationEvent::Kind::Combine) continue;
-    const Program& program = run.programs[static_cast<size_t>(event.rank)];
-    const Work& work = program.works[event.work];
-    for (uint32_t i = work.first; i < work.first + work.count; ++i) {
-      const Source& source = program.sources[i];
-      if (source.peer < 0 || !by_memory(source.peer, event.rank)) continue;
-      const auto send = sent.find({source.peer, event.rank, source.channel, source.message, event.tile});
-      if (send == sent.end()) continue;
-      const double end_s = std::max(send->second->end_s, event.begin_s);
-      messages.push_back({source.peer, event.rank, send->second->end_s, end_s, event.bytes, event.tile, false});
-    }
-  }
-  return messages;
+std::string json_of(const Timeline& timeline) {
+  Texts texts;
+  Json facts = Json::array(), places = Json::array(), messages = Json::array(), links = Json::array();
+  for (const auto& [name, value] : timeline.facts) facts.push_back({name, value});
+  for (const Timeline::Place& place : timeline.places) places.push_back({{"name", place.name}, {"parent", place.parent}});
+  Json ranks = ranks_of(timeline, texts);
+  for (const Timeline::Message& message : timeline.messages)
+    messages.push_back({message.from, message.to, rounded(message.begin), rounded(message.end), message.network ? 1 : 0, message.amount,
+                        texts.number(message.way), texts.number(message.note)});
+  for (const Timeline::Link& link : timeline.links)
+    links.push_back({{"name", link.name},
+                     {"level", link.level},
+                     {"place", link.place},
+                     {"rank", link.rank},
+                     {"out", link.out},
+                     {"bytesPerSecond", link.bytes_per_s},
+                     {"bytes", link.bytes},
+                     {"load", percents(link.load)}});
+  const Json json = {{"title", timeline.title},
+                     {"facts", facts},
+                     {"unit", timeline.unit == Timeline::Unit::Steps ? "step" : "us"},
+                     {"amount", timeline.amount_unit},
+                     {"end", rounded(timeline.end)},
+                     {"completeUntil", rounded(timeline.complete_until)},
+                     {"slot", rounded(timeline.slot)},
+                     {"kinds", timeline.kinds},
+                     {"texts", texts.list()},
+                     {"places", places},
+                     {"ranks", ranks},
+                     {"messages", messages},
+                     {"links", links}};
+  // File names may be any bytes: they must not throw.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string page_of(const Run& run) {
-  std::string data = data_of(run).dump(-1, ' ', false, Json::error_handler_t::replace);
-  // A name in it must not end the script.
-  for (size_t at = 0; (at = data.find('<', at)) != std::string::npos;) data.replace(at, 1, "\\u003c");
-  std::string page = kPage;
-  constexpr std::string_view kPlace = "@DATA@";
-  return page.replace(page.find(kPlace), kPlace.size(), data);
+std::string page_of(const Timeline& timeline) {
+  std::string json;
+  for (const char c : json_of(timeline)) json += c == '<' ? std::string("\\u003c") : std::string(1, c);  // or "</script>" would end it
+  // Cut at the marks before anything is put in: what users wrote may look like a mark.
+  const std::string page = kPage, title_mark = "{{title}}", data_mark = "{{timeline}}";
+  const size_t title = page.find(title_mark), data = page.find(data_mark, title);
+  const size_t behind_title = title + title_mark.size();
+  return page.substr(0, title) + tool::escaped(timeline.title) + page.substr(behind_title, data - behind_title) + json +
+         page.substr(data + data_mark.size());
 }
 
-}  // namespace tutti
+}  // namespace tutti::show

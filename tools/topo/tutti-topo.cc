@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
   lint_command->add_option("file", lint_file, "topology file")->required();
   CLI::App* show_command = app.add_subcommand("show", "print a topology as a tree, and draw it");
   show_command->add_option("topology", shown, "topology file, or text like \"host:2 core:4\"; without: this machine");
-  show_command->add_option("--svg", picture, "draw it into this file")->type_name("FILE");
+  tool::take_file(show_command->add_option("--svg", picture, "draw it into this file"));
   app.require_subcommand(0, 1);
   return tool::run_tool("tutti-topo", app, argc, argv, [&] {
     if (probe_option->count() > 0) return show::probe(probe_file, seconds);
