@@ -1,6 +1,7 @@
-// mover: see mover.h. Program order: by phase; in a phase sends first, then receives, each by chunk and then by peer, so
-// that runs of several senders to one place follow each other (and fuse to one pass) and every lane is used in the order of
-// its chunks.
+// mover: see mover.h.
+//
+// The order of steps: by phase; in a phase sends, then receives; among those by chunk, then by peer. So runs of several senders to
+// one place follow each other, and fuse.cc makes one pass of them. And each lane carries its chunks in their order.
 #include "algorithms/mover.h"
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 // mover: says how chunks travel, hop by hop, and writes this rank's steps for it.
 //
-// An algorithm names hops: in a phase, a chunk goes from one rank to another and is there reduced with what the rank has
-// (its own Input, and what came in earlier phases) or simply kept. Hops of other ranks are ignored, so an algorithm may name
-// all of them or only its own. What arrives in a phase leaves in a later one. Mover joins neighbouring chunks of one hop
-// into runs (both ends see the same hops, so both make the same runs), decides where a run rests (in Output where this rank
-// has it, else in Scratch) and leaves everything that belongs into Output there.
+// An algorithm names hops: in phase p, a chunk goes from rank a to rank b. Rank b keeps it, or reduces it with what it has: its own
+// Input, and what came in earlier phases. What arrives in a phase leaves in a later one. Hops of other ranks are ignored, so an
+// algorithm may name all of them.
+// Mover joins neighbouring chunks of one hop into runs. Both ends see the same hops, so both make the same runs. A run rests in
+// Output if this rank's Output has its chunks, else in Scratch. At the end Output is complete.
 #pragma once
 #include <vector>
 

@@ -59,8 +59,7 @@ bool in_memory(const Topology& topology, const Nest& nest, const Nest::Node& nod
   return topology.levels()[topology.divergence(nest.rank_at(node.first), nest.rank_at(node.last - 1))].memory;
 }
 
-// What a rank sends (and another receives) between the children of a node of k children, of which it has a share in its own
-// child, in the direction that copies or adds.
+// The bytes that a rank sends between the children of a node. share: the part of its own child's data that this rank handles.
 double sent(const Problem& problem, double bytes, const Nest::Node& node, const Nest::Node& child, double share) {
   const double k = static_cast<double>(node.children.size()), block = bytes / problem.ranks;
   if (problem.collective == Collective::AllReduce) return bytes * share * (k - 1) / k;

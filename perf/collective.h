@@ -1,8 +1,8 @@
 // collective: what the benchmark knows about each collective, one table row each.
 //
-// A row says how a message of `count` elements is laid out on one rank, how the public call is made, what every element of
-// the output has to be, and how algorithm bandwidth becomes bus bandwidth. Everything else in perf/ is the same for all of
-// them. `count` is what the call's count argument means: the whole message, or one block of it where `per_block` is set.
+// A row says how a rank's buffers are laid out, how the public call is made, what the output has to be, and the factor from algorithm
+// bandwidth to bus bandwidth. Everything else in perf/ is the same for all collectives.
+// `count` is the call's count argument, in elements: of the whole message, or, where `per_block` is set, of one block.
 #pragma once
 #include <cstddef>
 #include <vector>

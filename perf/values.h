@@ -1,7 +1,7 @@
 // values: what goes into the buffers, and what has to come out.
 //
-// Every input element is a function of (iteration, rank, index) by a counter-based hash, so that each rank can compute every
-// other rank's input, and with it every output element, without communication and without the library's own kernels.
+// An input element is a hash of (iteration, rank, index). So each rank can compute the inputs of all ranks, and from them its output,
+// without communication and without the library's kernels.
 //
 // What is compared:
 //  - moved data: all bits;

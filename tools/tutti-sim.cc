@@ -22,7 +22,7 @@
 #include "tools/page/sources.h"
 #include "tools/progress.h"
 #include "tools/tool.h"
-#include "tools/trace.h"
+#include "tools/simulation_trace.h"
 #include "tools/words.h"
 
 namespace {

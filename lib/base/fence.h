@@ -4,9 +4,9 @@
 // and the other once in a while (destroying, going to sleep), the rare one pays for both: it makes the kernel run a full fence on
 // every core on which a thread of the other side is running. light_fence() then only keeps the compiler from reordering.
 //
-// That holds on any processor: such a core runs the fence before its write (then it reads the flag that the rare side wrote
-// earlier), or after its read, or between them (then its write is visible when the rare side goes on). No order of x86's own
-// is relied on.
+// Why that is enough, on any processor: the frequent side writes its flag, then reads the other's. The kernel's fence runs on its core
+//  - before the write: then the read sees the flag that the rare side wrote before the fence;
+//  - after the write: then the rare side, which goes on after the fence, sees that write.
 #pragma once
 #include <atomic>
 

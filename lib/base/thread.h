@@ -1,5 +1,5 @@
-// thread: a thread of the library. It has a name, blocks all signals (they belong to the program), calculates in the default
-// floating-point mode, and has a stack of fixed size, which the program's limits do not change.
+// thread: a thread of the library. It has a name. It blocks all signals: they belong to the program. It calculates in the default
+// floating-point mode. Its stack has a fixed size, whatever the program's limits are.
 #pragma once
 #include <pthread.h>
 

@@ -1,9 +1,9 @@
 // rendezvous: the service that introduces the ranks of one communicator to one another, then ends.
 //
 // It collects a Hello from every rank; with the last one it plans the tree (tree.h), gives rank 0 the seats of all, and tells each rank
-// its parent. If that cannot come true (a rank given twice, different rank counts, a rank that died, gave up or did not come in time),
-// everyone who came hears why, and for a while also everyone who still comes. It tells all ranks whose process it lives in, so that they
-// can name that rank if it dies.
+// its parent. If that fails, everyone who came hears why, and for a while everyone who still comes: a rank was given twice, ranks gave
+// different numbers of ranks, or one died, gave up or did not come in time.
+// It tells all ranks in which process it is, so that they can name that process's rank if it dies.
 #pragma once
 #include <memory>
 #include <optional>

@@ -1,9 +1,8 @@
 // links: how a rank reaches the others of its communicator, and how its ranks come to that.
 //
-// All ranks meet (boot) and tell each other their version and settings. Then one transport after the other, cheapest first, until
-// every rank reaches every other: all open it, tell each other its addresses, connect it, and tell each other how that went, so that
-// they all go on, all succeed, or all fail with the same sentence. Ranks that reach one another by a cheap transport never pay for a
-// dear one.
+// All ranks meet (boot) and tell each other their version and settings. Then they try the transports, the cheapest first, until every
+// rank reaches every other. For each transport: all open it, exchange addresses, connect, and tell each other how that went. So all go on
+// to the next, all succeed, or all fail with the same sentence. A transport that is not needed is not opened.
 #pragma once
 #include <memory>
 #include <vector>

@@ -1,8 +1,8 @@
 // plans: which algorithm serves a call, and its plan, made on first use and kept.
 //
-// The choice is a pure function of the problem (without rank and in_place), the message's bytes in powers of two, TUTTI_ALGO
-// and the topology, so that all ranks choose alike without asking; and, between two ranks, of what both heard in the last AllReduce of
-// such a size (mapped).
+// All ranks have to choose alike, without asking. So the choice depends only on what all of them know: the problem (but not rank or
+// in_place), the message's bytes as a power of two, TUTTI_ALGO, the topology; and, between two ranks, what both heard in the last
+// AllReduce of that size (mapped).
 #pragma once
 #include <array>
 #include <map>

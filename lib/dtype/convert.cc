@@ -1,8 +1,8 @@
 // One element to and from double, for tools, tests and scale factors: written for clearness, not for speed.
 //
-// The small floats are described by numbers alone. A value is rounded once, straight from double, to nearest even:
-// measured in the last place of its binade it is a whole number after rounding, and that number added to the binade's
-// first code is the code, carry into the next binade included.
+// The small floats are described by numbers alone. A value is rounded once, from double, to nearest even. A binade is the range between
+// two powers of two. In it a code step is a fixed distance, so the value divided by that distance, rounded to a whole number, and added
+// to the binade's first code, is the code. Rounding up at the binade's end gives the next binade's first code, as it should.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,10 +1,9 @@
 // lanes: vectors of kLanes elements in the instruction set this file is compiled for, and codes of 8 or 16 bits in them.
 //
-// Only for kernels.cc, which is compiled once per instruction set: all names have internal linkage and nothing inline comes
-// from the standard library, because the linker keeps one copy of an inline function for all callers, and that copy might
-// be the one in AVX-512. Arithmetic is the compiler's own on vector types. Intrinsics stand only where gcc 12 takes a
-// conversion apart into scalars; their zero-masking forms, because it warns of an uninitialized value inside the plain ones
-// (a full mask costs nothing).
+// Only for kernels.cc, which is compiled once for each instruction set. The linker keeps one copy of an inline function, and that could be
+// the copy with AVX-512. So all names here have internal linkage, and no inline function of the standard library is used.
+// Arithmetic is the compiler's own on vector types. Intrinsics are used only where gcc 12 would convert element by element. They are the
+// zero-masking forms with a full mask, which costs nothing: gcc 12 warns of an uninitialized value inside the plain ones.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,8 +1,8 @@
 // fuse: schedule -> program. Chains of Combines become one pass over memory, Sends of one content one payload.
 //
-// Steps are taken in program order and either join an earlier work or open one at their place. A joined work starts later
-// than its head alone would have, so joining is refused wherever somebody could wait for the head in order to bring what the
-// joined step needs (the rules stand at joins_combine). The sweep in tests/model proves what comes out, not what goes in.
+// Steps are taken in program order. Each joins an earlier work, or opens one. A work with a joined step starts later: it waits for what
+// that step needs, too. If somebody must have the work's result before he can send that, joining would deadlock; the rules at
+// joins_combine refuse such steps. The sweep in tests/model checks the programs that come out.
 // Invariant: a work's dependencies have smaller indices.
 #include <algorithm>
 #include <cassert>

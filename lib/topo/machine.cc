@@ -1,5 +1,7 @@
-// machine: see machine.h. The kernel's own files are read rather than sysconf(), which adds up the caches of sockets that this
-// virtual machine may not have, and rather than a whole discovery, which takes longer than joining a communicator.
+// machine: see machine.h.
+//
+// It reads the kernel's files. sysconf() would add up the caches of sockets that a virtual machine may not have; hwloc's discovery takes
+// longer than it takes to join a communicator.
 #include "lib/topo/machine.h"
 
 #include <algorithm>

@@ -179,8 +179,8 @@ class Transport {
   // Adds to `untaken` the first message of each lane that this rank has not received, or that this rank sent to a rank that has left without
   // receiving it. Of sender and receiver at least the one that leaves later sees it.
   virtual Status leave(Deadline, std::vector<Untaken>& /*untaken*/) { return {}; }
-  // After a failure, or at the end. Returns when no peer and no device writes to memory handed to this transport any more, or reads
-  // it, except that a peer that is stopped in the middle may read on when it wakes up, for an operation that has failed.
+  // After a failure, or at the end. When it returns, no peer and no device reads or writes memory that was handed to this transport.
+  // One exception: a peer that was stopped (SIGSTOP) while it read may read on, for an operation that has failed.
   virtual void quiesce() {}
 };
 

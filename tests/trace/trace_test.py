@@ -174,6 +174,33 @@ def check_quick(folder):
         check_nesting(read(path))
 
 
+def page_of(folder, name='run.html'):
+    run(TRACE, folder, '--html', folder / name)
+    return json.loads(re.search(r'id="timeline">(.*?)</script>', (folder / name).read_text(), re.DOTALL).group(1))
+
+
+def check_page(folder):
+    """The page has the calls of the merged trace, at their times."""
+    late, killed = folder / 'late', folder / 'killed'
+    traced(late, 'late')
+    page = page_of(late)
+    events = merged(late)
+    assert [rank['name'] for rank in page['ranks']] == [f'rank {rank}' for rank in range(4)] and len(page['places']) == 1, page['ranks']
+    for number, rank in enumerate(page['ranks']):
+        shown = sorted((begin, end) for begin, end, kind, *_ in rank['spans'] if page['kinds'][kind] == 'call')
+        calls = sorted((event['ts'], event['ts'] + event['dur']) for event in events if event.get('cat') == 'call' and event['pid'] == number)
+        assert len(shown) == len(calls) > 0, (shown, calls)
+        assert all(abs(a - b) <= SLACK_US for pair in zip(shown, calls) for a, b in zip(*pair)), (shown, calls)
+    assert {page['kinds'][span[2]] for rank in page['ranks'] for span in rank['spans']} >= {'call', 'send', 'combine', 'wait'}, page['kinds']
+
+    traced(killed, 'killed', expected=None, TUTTI_TRACE='', TUTTI_FLIGHT_RECORDER=str(killed))
+    page = page_of(killed)
+    said = dict(page['facts'])
+    assert re.match('in AllReduce .*waiting for rank', said['rank 0 of communicator 1']), said
+    unfinished = [page['texts'][span[5]] for rank in page['ranks'] for span in rank['spans'] if 'not finished' in page['texts'][span[5]]]
+    assert len(unfinished) == 2, page['texts']
+
+
 def check_bad_input(folder):
     for trace in '/nowhere/at/all', '/dev/null', '/proc':
         said = traced(trace, 'late', ranks=1)
@@ -206,11 +233,14 @@ def check_bad_input(folder):
     assert 'cannot write /nowhere/x.json: No such file' in run(TRACE, folder, '-o', '/nowhere/x.json', expected=1).stderr
     own = files(folder)[1]
     assert 'is the file of a rank' in run(TRACE, folder, '-o', own, expected=1).stderr and own.stat().st_size > 0
+    run(TRACE, folder, '--html', '', expected=2)
+    assert '--html: cannot write /nowhere/x.html' in run(TRACE, folder, '--html', '/nowhere/x.html', expected=1).stderr
+    assert 'is the file of a rank' in run(TRACE, folder, '--html', own, expected=1).stderr and own.stat().st_size > 0
     assert 'cannot write /dev/full' in run(TRACE, folder, '-o', '/dev/full', expected=1).stderr
 
 
 def main():
-    for check in check_late, check_killed, check_recorder_alone, check_many, check_threads_and_forks, check_quick, check_bad_input:
+    for check in check_late, check_killed, check_recorder_alone, check_many, check_threads_and_forks, check_quick, check_page, check_bad_input:
         with tempfile.TemporaryDirectory() as folder:
             check(pathlib.Path(folder))
 

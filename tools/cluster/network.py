@@ -16,9 +16,10 @@ import socket
 from system import CANNOT_HERE, MS_BIND, MS_REC, NEWIPC, NEWNET, NEWNS, NEWUTS, Refused, configure, mount, setns, unshare
 
 LEAST_BPS = 8000
-# What a token bucket lets pass at once, and what it queues. The kernel hands down packets of 64 KiB (GSO), and a bucket that
-# does not hold one cuts it up, at a cost that leaves a third of 4 x 500 Mbit/s on two cores; a timer's lateness has to fit, too. A
-# queue of 1 MiB takes seven senders' first windows: with a quarter of it, losses cost 0.2 s now and then.
+# What a token bucket lets pass at once (burst), and what it queues.
+# The kernel hands down packets of 64 KiB (GSO). A bucket with less than that cuts them up, which costs so much that two cores reach a
+# third of 4 x 500 Mbit/s. What comes while a timer is late has to fit as well.
+# A queue of 1 MiB takes the first windows of seven senders. With a quarter of that, packets are lost, which costs 0.2 s now and then.
 # (tests/cluster/flows.py ring 12000000, incast 100000 and all 4000000, at 500 Mbit/s.)
 LEAST_BURST, BURST_S = 96 << 10, 1e-3
 LEAST_QUEUE, QUEUE_S = 1 << 20, 10e-3

@@ -12,7 +12,8 @@ const ranks = timeline.ranks.map(({name, place, spans, busy}, number) => {
   const lanes = [];
   const all = spans.map(([begin, end, kind, amount, text, note]) =>
     ({rank: number, begin, end, kind, amount, name: timeline.texts[text], note: timeline.texts[note]}));
-  all.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  // Of two that begin at once, the longer contains the other.
+  all.sort((a, b) => a.begin - b.begin || (a.end > a.begin && b.end > b.begin ? b.end - a.end : a.end - b.end));
   for (const span of all) {
     let lane = lanes.find((one) => one[one.length - 1].end <= span.begin);
     if (!lane) lanes.push(lane = []);
@@ -44,6 +45,7 @@ function spanAt(lane, time) {
   return span && time < span.end ? span : null;
 }
 const spansAt = (rank, time) => rank.lanes.map((lane) => spanAt(lane, time)).filter(Boolean);
+const innermostAt = (rank, time) => spansAt(rank, time).pop() || null;
 const messagesAt = (time) => messages.filter((message) => message.begin <= time && time < message.end);
 const slotAt = (time) => timeline.slot > 0 ? Math.floor(time / timeline.slot) : -1;
 const loadAt = (link, time) => link.load[slotAt(time)] || 0;  // per cent

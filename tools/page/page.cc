@@ -41,7 +41,8 @@ Json ranks_of(const Timeline& timeline, Texts& texts) {
     Json spans = Json::array();
     for (const Timeline::Span& span : timeline.ranks[rank].spans)
       spans.push_back({rounded(span.begin), rounded(span.end), span.kind, span.amount, texts.number(span.name), texts.number(span.note)});
-    ranks.push_back({{"name", "rank " + std::to_string(rank)},
+    const std::string& name = timeline.ranks[rank].name;
+    ranks.push_back({{"name", name.empty() ? "rank " + std::to_string(rank) : name},
                      {"place", timeline.ranks[rank].place},
                      {"spans", std::move(spans)},
                      {"busy", percents(timeline.ranks[rank].busy)}});
@@ -77,6 +78,7 @@ std::string json_of(const Timeline& timeline) {
                      {"completeUntil", rounded(timeline.complete_until)},
                      {"slot", rounded(timeline.slot)},
                      {"kinds", timeline.kinds},
+                     {"idle", timeline.idle},
                      {"texts", texts.list()},
                      {"places", places},
                      {"ranks", ranks},

@@ -28,7 +28,7 @@ function select(pairs, {rank = null, span = null} = {}) {
 }
 
 function pickRank(rank) {
-  const span = spansAt(ranks[rank], state.time)[0] || null;
+  const span = innermostAt(ranks[rank], state.time);
   select(span ? aboutSpan(span) : [['rank', ranks[rank].name], ['does', doingText(rank)]], {rank, span});
   draw();
 }
@@ -81,11 +81,11 @@ function drawNow(flying) {
   let waiting = 0, done = 0;
   const known = state.time < timeline.completeUntil || timeline.completeUntil >= timeline.end;
   for (const rank of ranks) {
-    const span = spansAt(rank, state.time)[0];
+    const span = innermostAt(rank, state.time);
     if (span) ++counts[span.kind]; else if (state.time >= rank.last) ++done; else ++waiting;
   }
-  const pairs = known ? [...timeline.kinds.map((kind, number) => [`ranks in ${kind}`, counts[number]]), ['ranks that wait', waiting],
-                         ['ranks that are done', done], ['messages on their way', flying.length],
+  const pairs = known ? [...timeline.kinds.map((kind, number) => [`ranks in ${kind}`, counts[number]]), [`ranks ${timeline.idle}`, waiting],
+                         ['ranks done', done], ['messages on their way', flying.length],
                          [`${timeline.amount} on their way`, amountText(flying.reduce((sum, message) => sum + message.amount, 0))]] : [];
   const busiest = timeline.links.reduce((best, link) => !best || loadAt(link, state.time) > loadAt(best, state.time) ? link : best, null);
   if (busiest) pairs.push(['busiest link', loadAt(busiest, state.time) > 0 ? busiest.name : 'none'], ['its load', `${loadAt(busiest, state.time)} %`]);
@@ -107,7 +107,7 @@ function buildLegends() {
   const kinds = timeline.kinds.map((kind, number) => [`kind${number % 6}`, kind]), ways = [];
   if (messages.some((message) => message.network)) ways.push(['network', 'message over the network', true]);
   if (messages.some((message) => !message.network)) ways.push(['memory', 'message in memory', true]);
-  legend('map-legend', [...kinds, ['idle', 'waits, or is done'], ...ways]);
+  legend('map-legend', [...kinds, ['idle', `${timeline.idle}, or done`], ...ways]);
   legend('step-legend', [...kinds, ...ways, ['cursor', 'this moment', true]]);
   legend('load-legend', [['load', 'height: share of the link\u2019s rate'], ['full', '90 % and more'], ['cursor', 'this moment', true]]);
 }

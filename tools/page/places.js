@@ -54,7 +54,7 @@ function doingText(rank) {
   const spans = spansAt(ranks[rank], state.time);
   if (spans.length > 0) return spans.map((span) => span.name).join('\n');
   if (state.time >= timeline.completeUntil && state.time < timeline.end) return `busy ${ranks[rank].busy[slotAt(state.time)] || 0} %`;
-  return state.time >= ranks[rank].last ? 'is done' : 'waits';
+  return state.time >= ranks[rank].last ? 'done' : timeline.idle;
 }
 
 function buildPlaces() {
@@ -81,7 +81,7 @@ function flightPath(message, frame) {
 
 function drawPlaces(flying) {
   ranks.forEach((rank, number) => {
-    const span = spansAt(rank, state.time)[0];
+    const span = innermostAt(rank, state.time);
     cells[number].style.background = span ? `var(--kind${span.kind % 6})` : '';
     cells[number].style.color = span ? `var(--on${span.kind === 0 ? 0 : 1})` : '';
     cells[number].classList.toggle('picked', state.rank === number);

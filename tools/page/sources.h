@@ -4,12 +4,11 @@
 
 #include "lib/sched/program.h"
 #include "lib/sched/simulate.h"
+#include "tools/page/page.h"
 #include "tools/page/timeline.h"
 
 namespace tutti::show {
 
-// More spans and messages make a page slow to open.
-inline constexpr size_t kMostOnPage = 100'000;
 inline constexpr size_t kLoadSlots = 256;
 
 // The programs of the simulation, which was made with load_slots = kLoadSlots, and with most_events of kMostOnPage or more.

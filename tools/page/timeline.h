@@ -19,6 +19,7 @@ struct Timeline {
     std::string name, note;
   };
   struct Rank {
+    std::string name;  // empty: "rank 3", by its place in the list
     int place = -1;  // of `places`: the innermost that it shares with others
     std::vector<Span> spans;
     std::vector<double> busy;  // share of each slot
@@ -52,6 +53,7 @@ struct Timeline {
   double complete_until = 0;
   double slot = 0;  // width
   std::vector<std::string> kinds = {"send", "combine"};
+  std::string idle = "waiting";  // of a rank between its spans
   std::vector<Place> places;
   std::vector<Rank> ranks;
   std::vector<Message> messages;

@@ -37,10 +37,11 @@ static_assert(kCreditEvery <= kLongWindow && kLongWindow <= kWindow);
 class UcxEndpoint;
 struct Sending;
 
-// A connection to a peer. UCX says that a short message is sent when a part of it may still be in this process, because the socket
-// is full, where it stays until UCX is called again. A marker behind it, which says nothing, is accepted when it is gone. One is
-// sent at the end of a call, if more is on its way than the least socket holds. (UCX's own flush waits for an answer of the peer,
-// which may make no call.)
+// A connection to a peer.
+//
+// UCX reports a short message as sent even if the socket was full and part of it is still in this process. That part stays until UCX is
+// called again, which may be late. So at the end of a call, if more is on its way than the smallest socket holds, an empty message, the
+// marker, is sent. When UCX accepts it, all before it has left. (UCX's flush would wait for an answer of the peer, which may make no call.)
 struct Link {
   UcxEndpoint* owner = nullptr;
   uint32_t rail = 0;

@@ -1,5 +1,5 @@
-// trace: see trace.h. Format: the array of events that chrome://tracing and ui.perfetto.dev read; a process per outermost place.
-#include "tools/trace.h"
+// simulation_trace: see simulation_trace.h. Format: the array of events that chrome://tracing and ui.perfetto.dev read; a process per outermost place.
+#include "tools/simulation_trace.h"
 
 #include <cstdarg>
 #include <cstdio>

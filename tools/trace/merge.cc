@@ -1,5 +1,5 @@
 // merge: see merge.h.
-#include "tools/timeline/merge.h"
+#include "tools/trace/merge.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -8,7 +8,7 @@
 
 #include "tools/failure.h"
 
-namespace tutti::timeline {
+namespace tutti::trace {
 namespace {
 
 constexpr int64_t kTidsPerFile = 1000;
@@ -26,8 +26,6 @@ Merge::Merge(const Run& run, const std::string& path, int64_t zero_ns)
     write({{"ph", "M"}, {"name", "process_name"}, {"pid", pid}, {"tid", 0}, {"args", {{"name", name}}}});
     write({{"ph", "M"}, {"name", "process_sort_index"}, {"pid", pid}, {"tid", 0}, {"args", {{"sort_index", pid}}}});
   }
-  for (const Source& source : run.sources)
-    if (!source.flight) traced_.insert({source.key, source.rank});
   for (size_t i = 0; i < run.sources.size(); ++i) {
     const Source& source = run.sources[i];
     name_row(i, 0, source.communicator);
@@ -66,7 +64,7 @@ void Merge::add(size_t index, Json& event) {
     if (name == "thread_name") name_row(index, tid, source.communicator + ", " + text_in(arguments_of(event), "name"));
     return;
   }
-  if (source.flight && traced_.count({source.key, source.rank}) > 0) return;  // the trace has these calls
+  if (row.repeated) return;
   event["pid"] = row.pid;
   event["tid"] = static_cast<int64_t>(index) * kTidsPerFile + tid;
   event["ts"] = microseconds(time_in(event, "ts") + row.shift_ns - zero_ns_);
@@ -78,4 +76,4 @@ void Merge::finish() {
   finished_ = true;
 }
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -1,12 +1,11 @@
 // merge: writes the events of all files as one trace: a process for each rank, a thread for each communicator and stream.
 #pragma once
 #include <cstdio>
-#include <set>
 #include <string>
 
-#include "tools/timeline/run.h"
+#include "tools/trace/run.h"
 
-namespace tutti::timeline {
+namespace tutti::trace {
 
 class Merge {
  public:
@@ -30,7 +29,6 @@ class Merge {
   const int64_t zero_ns_;
   std::FILE* file_;
   bool first_ = true, finished_ = false;
-  std::set<std::pair<std::string, int>> traced_;  // key and rank
 };
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -1,12 +1,12 @@
 // findings: see findings.h.
-#include "tools/timeline/findings.h"
+#include "tools/trace/findings.h"
 
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <set>
 
-namespace tutti::timeline {
+namespace tutti::trace {
 namespace {
 
 constexpr size_t kMostShown = 8;  // stragglers, and pairs of ranks
@@ -183,4 +183,4 @@ std::string Findings::text() const {
   return text + waits();
 }
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "tools/timeline/run.h"
+#include "tools/trace/run.h"
 
-namespace tutti::timeline {
+namespace tutti::trace {
 
 // One rank's part in a collective, on the common timeline.
 struct Arrival {
@@ -58,4 +58,4 @@ class Findings {
   int64_t first_ns_ = 0, last_ns_ = 0;
 };
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace tutti::timeline {
+namespace tutti::trace {
 
 using Json = nlohmann::ordered_json;
 
@@ -44,4 +44,4 @@ int64_t number_in(const Json& object, const char* name);
 int64_t time_in(const Json& object, const char* name);
 const Json& arguments_of(const Json& event);
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

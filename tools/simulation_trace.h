@@ -1,4 +1,4 @@
-// trace: a simulation as the text of a Chrome trace. Each rank has a row with its works; each pair of ranks has a row with the payloads
+// simulation_trace: a simulation as the text of a Chrome trace. Each rank has a row with its works; each pair of ranks has a row with the payloads
 // between them.
 #pragma once
 #include <string>

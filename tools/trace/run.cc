@@ -1,12 +1,12 @@
 // run: see run.h.
-#include "tools/timeline/run.h"
+#include "tools/trace/run.h"
 
 #include <algorithm>
 #include <numeric>
 #include <optional>
 #include <set>
 
-namespace tutti::timeline {
+namespace tutti::trace {
 namespace {
 
 // The latest of the groups of files that are connected.
@@ -115,17 +115,21 @@ Run run_of(std::vector<Source> all) {
   run.machines = machines.size();
   const auto base = std::find_if(run.sources.begin(), run.sources.end(), [&](const Source& one) { return one.machine == reference; });
   const std::map<std::string, Shift> shifts = shifts_of(run.sources, reference);
+  std::set<std::pair<std::string, int>> traced;  // key and rank
+  for (const Source& source : run.sources)
+    if (!source.flight) traced.insert({source.key, source.rank});
   Rows rows(run, largest->root);
   bool guessed = false;
   for (const Source& source : run.sources) {
     const auto shift = shifts.find(source.machine);
     guessed = guessed || shift == shifts.end();
     const int64_t by_wall_clock = (source.wall_clock_ns - source.clock_ns) - (base->wall_clock_ns - base->clock_ns);
-    run.rows.push_back({rows.row_of(source), shift == shifts.end() ? by_wall_clock : shift->second.ns});
+    run.rows.push_back({rows.row_of(source), shift == shifts.end() ? by_wall_clock : shift->second.ns,
+                        source.flight && traced.count({source.key, source.rank}) > 0});
     if (shift != shifts.end()) run.uncertainty_ns = std::max(run.uncertainty_ns, shift->second.uncertainty_ns);
   }
   if (guessed) run.notes.push_back("the clocks of some machines were not compared: their times follow the wall clock");
   return run;
 }
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "tools/timeline/source.h"
+#include "tools/trace/source.h"
 
-namespace tutti::timeline {
+namespace tutti::trace {
 
 struct Row {
-  int pid = 0;       // of the merged trace: the rank, or a number past all ranks
-  int64_t shift_ns = 0;  // to add to the file's times
+  int pid = 0;            // of the merged trace: the rank, or a number past all ranks
+  int64_t shift_ns = 0;   // to add to the file's times
+  bool repeated = false;  // the report of a failure whose calls are in a trace as well
 };
 
 struct Run {
@@ -27,4 +28,4 @@ struct Run {
 // files are left out.
 Run run_of(std::vector<Source> sources);
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace

@@ -1,5 +1,5 @@
 // source: see source.h.
-#include "tools/timeline/source.h"
+#include "tools/trace/source.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 
 #include "tools/failure.h"
 
-namespace tutti::timeline {
+namespace tutti::trace {
 namespace {
 
 constexpr int kFormat = 1;
@@ -130,4 +130,4 @@ Folder read_folder(const std::string& path) {
   throw tool::Failure(why + " (a program writes one if it runs with TUTTI_TRACE=" + path + ")");
 }
 
-}  // namespace tutti::timeline
+}  // namespace tutti::trace
