@@ -85,8 +85,10 @@ function drawNow(flying) {
     if (span) ++counts[span.kind]; else if (state.time >= rank.last) ++done; else ++waiting;
   }
   const pairs = known ? [...timeline.kinds.map((kind, number) => [`ranks in ${kind}`, counts[number]]), [`ranks ${timeline.idle}`, waiting],
-                         ['ranks done', done], ['messages on their way', flying.length],
-                         [`${timeline.amount} on their way`, amountText(flying.reduce((sum, message) => sum + message.amount, 0))]] : [];
+                         ['ranks done', done]] : [];
+  if (known && messages.length > 0)
+    pairs.push(['messages on their way', flying.length],
+               [`${timeline.amount} on their way`, amountText(flying.reduce((sum, message) => sum + message.amount, 0))]);
   const busiest = timeline.links.reduce((best, link) => !best || loadAt(link, state.time) > loadAt(best, state.time) ? link : best, null);
   if (busiest) pairs.push(['busiest link', loadAt(busiest, state.time) > 0 ? busiest.name : 'none'], ['its load', `${loadAt(busiest, state.time)} %`]);
   listInto(byId('now'), pairs);
