@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# compare: Tutti, the machine's floor, Open MPI, MPICH and Gloo, interleaved, in one table, as JSON and as a picture.
+# compare: Tutti, the machine's floor, MPI libraries and Gloo, interleaved, in one table, as JSON and as a picture.
 #
 # A round runs the floor and each library in each of its settings once (libraries.py says which, and how they are treated alike); a
 # figure is the median over the rounds of the program's median (p50), and the best of a library's settings counts.
@@ -101,7 +101,7 @@ def median_of(rounds):
 def measure(arguments, collective, ranks, progress):
     """The figures of one collective between so many ranks, as they are written to JSON."""
     build = arguments.build
-    found, left_out = libraries.find(build, collective, ranks, arguments.peers, arguments.registered, arguments.mpich_crowded)
+    found, left_out, mpis = libraries.find(build, collective, ranks, arguments.peers, arguments.registered, arguments.mpich_crowded)
     flags = ['-b', arguments.min, '-e', arguments.max, '-f', str(arguments.factor), '-n', str(arguments.iterations),
              '-d', arguments.type, '-o', arguments.op]
     placement = 'in_place' if arguments.in_place else 'out_of_place'
@@ -148,7 +148,7 @@ def measure(arguments, collective, ranks, progress):
                    for name, settings in rounds_us.items() if name not in left_out}
     libraries_us = {name: {size: min(times[size] for times in settings_us[name].values()) for size in floor_us}
                     if name in settings_us else None for name in found}
-    mpis = [libraries_us[name] for name in libraries.MPIS if libraries_us.get(name)]
+    mpis = [libraries_us[name] for name in mpis if libraries_us.get(name)]
     best_mpi_us = {size: min(times[size] for times in mpis) for size in floor_us} if mpis else None
     figures = {
         'collective': collective, 'ranks': ranks, 'type': arguments.type, 'op': arguments.op if collective in REDUCING else None,
@@ -220,11 +220,11 @@ def print_summary(all_figures):
             else:
                 line += f' {"-":>26} {"-":>6} {"-":>7}'
         print(line)
-    print('# mean: geometric. best mpi: the better of Open MPI and MPICH, as far as they are there, at each size.', flush=True)
+    print('# mean: geometric. best mpi: that of the MPIs which takes least, at each size.', flush=True)
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description='Compares Tutti with the floor, Open MPI, MPICH and Gloo on this host.')
+    parser = argparse.ArgumentParser(description='Compares Tutti with the floor, MPI libraries and Gloo on this host.')
     parser.add_argument('collectives', nargs='*', metavar='collective', help=f'{", ".join(COLLECTIVES)} (default: all_reduce)')
     parser.add_argument('--all', action='store_true', help='all collectives')
     parser.add_argument('-p', dest='ranks', type=lambda text: [int(word) for word in text.split(',')], default=[2],
@@ -239,7 +239,7 @@ def parse_arguments():
     parser.add_argument('--in-place', action='store_true', help='the in-place half')
     parser.add_argument('--registered', action='store_true', help='also with memory from tuttiMemAlloc')
     parser.add_argument('--peers', type=lambda text: [word for word in text.split(',') if word], default=list(libraries.PEERS),
-                        help=f'which to compare with, by comma; "": none (default: {",".join(libraries.PEERS)})')
+                        help=f'which to compare with, by comma, also MPIs that the build was told of; "": none (default: {",".join(libraries.PEERS)})')
     parser.add_argument('--mpich-crowded', action='store_true', help='MPICH even where ranks outnumber cores')
     parser.add_argument('--timeout', type=int, default=600, help='seconds until a program that does not end is given up')
     parser.add_argument('--build', type=pathlib.Path, default=BUILD)
@@ -249,7 +249,8 @@ def parse_arguments():
     add_version(parser)
     arguments = parser.parse_args()
     arguments.collectives = COLLECTIVES if arguments.all else arguments.collectives or ['all_reduce']
-    for what, given, known in (('collective', arguments.collectives, COLLECTIVES), ('peer', arguments.peers, libraries.PEERS)):
+    peers = [*libraries.PEERS, *libraries.further_mpis(arguments.build)]
+    for what, given, known in (('collective', arguments.collectives, COLLECTIVES), ('peer', arguments.peers, peers)):
         for word in given:
             if word not in known:
                 parser.error(f'{what} {word!r} is none of {", ".join(known)}')

@@ -13,14 +13,31 @@ STYLES = {
     'tutti registered': ('#56b4e9', 2.5, 'circle'),
     'open mpi': ('#d55e00', 2, 'square'),
     'mpich': ('#cc79a7', 2, 'diamond'),
+    'intel mpi': ('#882255', 2, 'triangle'),
     'gloo': ('#009e73', 2, 'triangle'),
     'bare': ('#888', 1.5, 'square'),
     'mapped': ('#bbb', 1.5, 'square'),
 }
+OLDER = {'open mpi': '#e8a87c', 'mpich': '#e5bcd5', 'intel mpi': '#b98fa5'}  # the colour of another version beside
 BEYOND = ['gloo']  # does not shape the scale
 WIDTH, HEIGHT = 960, 560
 LEFT, RIGHT, TOP, BOTTOM = 84, 932, 100, 452  # of the plot
 GREY = '#666'
+
+
+def styles_of(names):
+    """{name: its style}. An MPI's name ends with its version; of two versions, the newer has the kind's colour."""
+    styles = {}
+    for name in names:
+        kind = name.rstrip('0123456789.').strip()
+        newer = any(other.startswith(kind) and version_of(other) > version_of(name) for other in names)
+        colour, width, shape = STYLES[kind]
+        styles[name] = (OLDER[kind] if newer else colour, width, shape)
+    return styles
+
+
+def version_of(name):
+    return [int(part) for part in name.split()[-1].split('.') if part.isdigit()]
 
 
 def size_text(size):
@@ -91,14 +108,16 @@ def axes(sizes, floor_us, low, high, place):
 
 
 def legend(names):
-    parts, x = [], LEFT
-    for name in names:
-        colour, width, shape = STYLES[name]
-        parts += [line(x, 78, x + 28, 78, colour, width), marker(shape, x + 14, 78, colour),
-                  text(x + 36, 82.5, name, 'start', 14, colour, 'font-weight="bold"')]
-        x += 36 + 8 * len(name) + 22
-    return parts + [line(x, 78, x + 28, 78, '#222', 1.8, 'stroke-dasharray="7 4"'),
-                    text(x + 36, 82.5, 'floor', 'start', 14)]
+    parts, x, y = [], LEFT, 72
+    for name, (colour, width, shape) in [*styles_of(names).items(), ('floor', ('#222', 1.8, None))]:
+        room = 36 + 8 * len(name) + 14
+        if x + room > RIGHT:
+            x, y = LEFT, y + 19
+        dashes = '' if shape else 'stroke-dasharray="7 4"'
+        parts += [line(x, y, x + 28, y, colour, width, dashes), marker(shape, x + 14, y, colour) if shape else '',
+                  text(x + 36, y + 4.5, name, 'start', 14, colour, 'font-weight="bold"' if shape else '')]
+        x += room
+    return parts
 
 
 def draw(figures):
@@ -126,8 +145,9 @@ def draw(figures):
              text(LEFT, 30, f'{figures["collective"]} between {figures["ranks"]} processes on one host', 'start', 19,
                   more='font-weight="bold"'),
              text(LEFT, 52, about, 'start', 12.5, GREY), *axes(sizes, floor_us, low, high, place), *legend(lines)]
+    styles = styles_of(lines)
     for name, values in reversed(lines.items()):  # Tutti last, on top
-        colour, width, shape = STYLES[name]
+        colour, width, shape = styles[name]
         points = [(*place(size, values[size]), values[size]) for size in sizes]
         path = ' '.join(f'{x:.1f},{y:.1f}' for x, y, _ in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round" '

@@ -97,6 +97,32 @@ def over_known_programs(script, folder):
     expect('without Tutti there is no comparison', code == 1 and 'it broke' in text and 'summary' not in text, text)
 
 
+def over_further_mpis(script, folder):
+    """MPIs of which the build was told: each is asked what it is, and gets the settings of its kind and version."""
+    def launcher(said, us):
+        return f'''#!/bin/sh
+[ "$1" = --version ] && {{ echo "{said}"; exit; }}
+echo "$0 $* $MPIR_CVAR_CH4_CMA_ENABLE" >>{folder}/words
+cat <<END
+{{"collective": "x", "results": [{{"size": 12, "out_of_place": {{"p50_us": {us}}}, "in_place": null}},
+                                {{"size": 24, "out_of_place": {{"p50_us": {us}}}, "in_place": null}}]}}
+END
+'''
+    plant(folder, {'all_reduce_perf': BENCHMARK, **{f'all_reduce_perf_{name}': BROKEN for name in ('open', 'mpich5', 'mpich4', 'odd')},
+                   'open.sh': launcher('mpirun (Open MPI) 5.0.1', 12), 'mpich5.sh': launcher('HYDRA build details:\n    Version:    5.1', 6),
+                   'mpich4.sh': launcher('HYDRA build details:\n    Version:    4.0.2', 1), 'odd.sh': launcher('hello', 1),
+                   'mpis.json': json.dumps({name: f'{folder}/perf/{name}.sh' for name in ('open', 'mpich5', 'mpich4', 'odd', 'gone')})})
+    code, text = compare(script, folder, 'all_reduce', '-p', '1000', '--rounds', '1', '--peers', 'open,mpich5,mpich4,odd,gone', '--json',
+                         str(folder / 'mpis.json'))
+    expect('it runs', code == 0, text)
+    figures, words = json.loads((folder / 'mpis.json').read_text()), (folder / 'words').read_text()
+    expect('each has its kind and version', [*figures['libraries_us']] == ['tutti', 'open mpi 5.0.1', 'mpich 5.1'], figures['libraries_us'])
+    expect('the best of them counts', figures['best_mpi_us'] == {'12': 6, '24': 6}, figures['best_mpi_us'])
+    expect('settings are those of the version', 'mpi_yield_when_idle' in words and 'smsc ^cma' in words and 'vader' not in words and
+           re.search('mpich5.sh .* 0$', words, re.MULTILINE), words)
+    expect('the others have their reasons', 'outnumber' in text and 'does not say what it is' in text and 'gone' in text, text)
+
+
 def on_command_lines(script, folder):
     for words, sentence in ((['barrier'], "'barrier' is none of"), (['--peers', 'nccl'], "'nccl' is none of"), (['-p', '1'], '-p starts at 2'),
                             (['all_reduce', 'reduce', '--svg', 'x.svg'], 'give --out FOLDER'),
@@ -129,6 +155,7 @@ def main():
     script, build = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     with tempfile.TemporaryDirectory() as name:
         over_known_programs(script, pathlib.Path(name))
+        over_further_mpis(script, pathlib.Path(name))
         on_command_lines(script, pathlib.Path(name))
     over_real_programs(script, build)
     print('all as expected' if not failures else f'{failures} failures')
