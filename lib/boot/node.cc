@@ -219,7 +219,7 @@ void Node::on_stop(bool) {
   const Deadline end = Deadline::after_s(kCloseAllS);
   if (parent_) close_gently(parent_->connection, end);
   parent_.reset();
-  next_.reset();
+  take_leave_of_next(end);
   seeking_ = false;
   if (predecessor_) close_gently(*predecessor_, end);
   predecessor_.reset();

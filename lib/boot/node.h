@@ -4,7 +4,7 @@
 // while this rank changes its parent. Messages rise to the root (root.h) from parent to parent. What the root decides descends to all.
 //
 // Leaving: a rank tells the root, and waits until the root has announced it. Then it says Goodbye to its children, and stays until they have
-// another parent, but for a second at most.
+// another parent, but for three seconds at most.
 //
 // Another parent: an orphan asks the first rank in tree order that is still there. If none comes before it, it becomes the root. The rank that is
 // asked adopts the orphan. If it has children enough, it refers the orphan to one of them that comes before it in tree order. So a parent always
@@ -27,8 +27,9 @@
 
 namespace tutti {
 
-inline constexpr double kAckS = 1;       // for the root to hear that a rank leaves
-inline constexpr double kHandOverS = 1;  // for the children of a rank that leaves to find another parent
+inline constexpr double kAckS = 3;       // for the root to hear that a rank leaves
+inline constexpr double kHandOverS = 3;  // for the children of a rank that leaves to find another parent
+inline constexpr double kFailedHandOverS = 1;  // the same, when the communicator has failed
 
 class Node final : public Service, public Descent {
  public:
@@ -131,6 +132,7 @@ class Node final : public Service, public Descent {
   void seek(int64_t now);
   void ask(int rank, bool referred);
   void give_up_next(int64_t now);
+  void take_leave_of_next(const Deadline& deadline);
   void dial_failed(Dial::State state);
   void mourn_vanished();
   void read_next();

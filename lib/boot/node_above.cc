@@ -197,6 +197,17 @@ void Node::give_up_next(int64_t now) {
   seek_at_ns_ = now;
 }
 
+// The next parent may have adopted this rank without its knowing. A rank that leaves must not be taken for dead there.
+void Node::take_leave_of_next(const Deadline& deadline) {
+  if (leaving_ && next_ && next_->connection) {
+    for (const Order& order : open_)
+      if (order.kind == Kind::Leave) next_->connection->send(order.kind, order.payload);
+    next_->connection->send(Kind::Moved, "");
+    close_gently(*next_->connection, deadline);
+  }
+  next_.reset();
+}
+
 // A rank that does not listen any more has died, or has left and did not wait until this rank knew. The next parent knows which.
 void Node::dial_failed(Dial::State state) {
   const int rank = next_->rank;

@@ -159,7 +159,7 @@ void Node::leave(int64_t now) {
     if (!failure_ && now < leave_by_ns_) return;
     take_left(pack_left(roster_, {rank_}, broken_).front());
   }
-  if (!told_) leave_by_ns_ = now + static_cast<int64_t>(kHandOverS * 1e9);
+  if (!told_) leave_by_ns_ = now + static_cast<int64_t>((failure_ ? kFailedHandOverS : kHandOverS) * 1e9);
   told_ = true;
   const bool hurry = failure_ || now >= leave_by_ns_;
   bool all = true;

@@ -13,7 +13,7 @@ Processes::Body member(const Settings& settings, const UniqueId& id, int ranks) 
   return [&settings, id, ranks](int rank, Board& board) {
     Board::Row& row = board.rows[rank];
     auto control = Control::join(settings, id, rank, ranks, callbacks_to(row, {16, 16, "idle after #16"}), kNoCancel);
-    if (!control.ok()) return false;
+    if (!control.ok()) return row.fail(control.status());
     row.joined = 1;
     if (!eventually(30, [&] { return row.aborts.load() > 0 || board.go.load() > 0; })) return false;
     if (row.aborts.load() == 0) control.value()->leave();
@@ -132,7 +132,7 @@ TEST_CASE("leaving is no failure") {
     Processes processes(4, [&](int rank, Board& board) {
       Board::Row& row = board.rows[rank];
       auto control = Control::join(settings, id, rank, 4, callbacks_to(row), kNoCancel);
-      if (!control.ok()) return false;
+      if (!control.ok()) return row.fail(control.status());
       row.joined = 1;
       if (rank == 1) {
         control.value()->leave();
@@ -287,7 +287,7 @@ TEST_CASE("a stopped process is named when an operation is late") {
     Processes processes(4, [&](int rank, Board& board) {
       Board::Row& row = board.rows[rank];
       auto control = Control::join(settings, id, rank, 4, callbacks_to(row, {17, 16, "in AllReduce #17"}), kNoCancel);
-      if (!control.ok()) return false;
+      if (!control.ok()) return row.fail(control.status());
       row.joined = 1;
       if (rank == 1) {
         if (!eventually(20, [&] { return board.go.load() > 0; })) return false;

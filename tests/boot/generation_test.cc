@@ -152,7 +152,7 @@ TEST_CASE("a stopped rank is left out, and hears of it when it goes on") {
     Processes processes(8, [&](int rank, Board& board) {
       Board::Row& row = board.rows[rank];
       auto control = Control::join(settings, id, rank, 8, callbacks_to(row), kNoCancel);
-      if (!control.ok()) return false;
+      if (!control.ok()) return row.fail(control.status());
       row.joined = 1;
       if (!eventually(20, [&] { return row.aborts > 0 && board.go > 0; })) return false;
       const Result<Generation> generation = control.value()->regenerate(Deadline::after_s(4));

@@ -7,8 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -140,11 +142,17 @@ struct Crew {
 struct Board {
   static constexpr int kRanks = 16;
   struct Row {
-    std::atomic<int> joined{0};
+    std::atomic<int> joined{0}, failed{0};
     std::atomic<int> aborts{0};
     std::atomic<int> code{0}, guilty{-2};
     std::atomic<int64_t> at_ns{0};  // of the abort, or of what a test notes
     char text[1024] = {};
+    // For a rank that could not join.
+    bool fail(const Status& status) {
+      std::snprintf(text, sizeof text, "%s", status.text().c_str());
+      failed = 1;
+      return false;
+    }
   };
   std::atomic<bool> forked{false};  // all ranks
   std::atomic<int> go{0};           // raised by the test
@@ -194,12 +202,20 @@ class Processes {
     pid = 0;
     return status;
   }
+  // If not, says on stderr why not.
   bool all_joined(double seconds) {
-    return eventually(seconds, [this] {
-      for (size_t i = 0; i < pids_.size(); ++i)
-        if (!board_->rows[i].joined.load()) return false;
-      return true;
-    });
+    const auto all_have_joined = [this] {
+      return std::all_of(board_->rows, board_->rows + pids_.size(), [](Board::Row& row) { return row.joined.load() != 0; });
+    };
+    const auto any_failed = [this] {
+      return std::any_of(board_->rows, board_->rows + pids_.size(), [](Board::Row& row) { return row.failed.load() != 0; });
+    };
+    eventually(seconds, [&] { return all_have_joined() || any_failed(); });
+    if (all_have_joined()) return true;
+    for (size_t rank = 0; rank < pids_.size(); ++rank)
+      if (const Board::Row& row = board_->rows[rank]; row.joined.load() == 0)
+        std::fprintf(stderr, "rank %zu has not joined: %s\n", rank, row.failed.load() != 0 ? row.text : "it is still joining");
+    return false;
   }
 
  private:

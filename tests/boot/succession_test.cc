@@ -31,7 +31,7 @@ Processes::Body member(const Settings& settings, const UniqueId& id, int ranks, 
   return [&settings, id, ranks, stage, leaver](int rank, Board& board) {
     Board::Row& row = board.rows[rank];
     auto control = Control::join(settings, id, rank, ranks, callbacks_to(row), kNoCancel);
-    if (!control.ok()) return false;
+    if (!control.ok()) return row.fail(control.status());
     row.joined = 1;
     if (rank == leaver) {
       if (!eventually(20, [&] { return board.go.load() > 0; })) return false;
@@ -91,7 +91,7 @@ TEST_CASE("a rank that stands still while others leave does not take them for de
   Processes processes(8, [&](int rank, Board& board) {
     Board::Row& row = board.rows[rank];
     auto control = Control::join(settings, id, rank, 8, callbacks_to(row), kNoCancel);
-    if (!control.ok()) return false;
+    if (!control.ok()) return row.fail(control.status());
     row.joined = 1;
     const int turn = rank == 1 ? 1 : rank == 0 ? 2 : 3;
     if (!eventually(30, [&] { return board.go >= turn || row.aborts > 0; })) return false;
@@ -155,7 +155,7 @@ TEST_CASE("a rank leaves while its control thread gets no time: nobody takes it 
   Processes processes(8, [&](int rank, Board& board) {
     Board::Row& row = board.rows[rank];
     auto control = Control::join(settings, id, rank, 8, callbacks_to(row), kNoCancel);
-    if (!control.ok()) return false;
+    if (!control.ok()) return row.fail(control.status());
     row.code = static_cast<int>(control_thread());
     row.joined = 1;
     if (!eventually(30, [&] { return board.go >= (rank == kLeaver ? 1 : 2) || row.aborts > 0; })) return false;
@@ -328,7 +328,7 @@ TEST_CASE("a stopped inner rank is blamed, and not those behind it") {
     Processes processes(8, [&](int rank, Board& board) {
       Board::Row& row = board.rows[rank];
       auto control = Control::join(settings, id, rank, 8, callbacks_to(row, {17, 16, "in AllReduce #17"}), kNoCancel);
-      if (!control.ok()) return false;
+      if (!control.ok()) return row.fail(control.status());
       row.joined = 1;
       if (rank == ask && !eventually(20, [&] { return board.go > 0; })) return false;
       if (rank == ask) control.value()->report_timeout(17, {}, "AllReduce #17 is late");
