@@ -144,7 +144,8 @@ TEST_CASE("seeded worlds whose ranks die, leave and agree") {
 TEST_CASE("a stopped rank is left out, and hears of it when it goes on") {
   const Settings settings = loopback();
   // With rank 1 killed and rank 0 stopped, ranks 5 to 7 have no parent, and the first one that they find does not answer.
-  for (const auto& [stopped, killed] : std::vector<std::pair<int, int>>{{0, 4}, {1, 4}, {6, 4}, {0, 1}}) {
+  for (const auto& [to_stop, killed] : std::vector<std::pair<int, int>>{{0, 4}, {1, 4}, {6, 4}, {0, 1}}) {
+    const int stopped = to_stop;  // clang 14 captures no structured bindings
     std::vector<int> survivors;
     for (int rank = 0; rank < 8; ++rank)
       if (rank != killed) survivors.push_back(rank);
