@@ -163,10 +163,11 @@ class Processes {
  public:
   using Body = std::function<bool(int rank, Board& board)>;
   // Forks while the library's threads in this process sleep: a sanitizer's allocator does not survive a fork() beside a thread that allocates.
-  // So the ranks, which wake a rendezvous here, begin when all are forked.
+  // So a rendezvous of before gets the second in which it may end, and the ranks, which wake another one here, begin when all are forked.
   Processes(int ranks, const Body& body) {
     void* page = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     board_ = new (page) Board;
+    eventually(1.2, [] { return library_threads() <= 1; });
     eventually(5, [] { return running_library_threads() == 0; });
     for (int rank = 0; rank < ranks; ++rank) {
       const pid_t pid = fork();
