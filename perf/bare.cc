@@ -40,27 +40,20 @@ PERF_FOR_ALL void add_to(float* __restrict sum, const float* __restrict other, s
   for (size_t i = 0; i < count; ++i) sum[i] += other[i];
 }
 
-void store(float* to, const float* from, size_t count, [[maybe_unused]] bool streamed) {
-#if defined(__SSE2__)
-  constexpr size_t kWide = 4;
-  if (streamed && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
-    size_t i = 0;
-    for (; i + kWide <= count; i += kWide) _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
-    to += i;
-    from += i;
-    count -= i;
-  }
-#endif
-  std::memcpy(to, from, count * sizeof(float));
+void store(float* to, const float* from, size_t count, Way way) {
+  write(reinterpret_cast<std::byte*>(to), reinterpret_cast<const std::byte*>(from), count * sizeof(float), way);
 }
 
-// The same ways with results written past the caches, where that may be better.
-void add_streamed(std::vector<Bare::Way>& ways, size_t bytes) {
-  if (bytes < kStreamedFrom) return;
-  for (size_t i = 0, plain = ways.size(); i < plain; ++i) {
-    ways.push_back(ways[i]);
-    ways.back().streamed = true;
-  }
+// Each of these with slots written in each way, and with results written past the caches, where that may be better.
+void add_writing(std::vector<Bare::Way>& ways, size_t bytes) {
+  for (size_t i = 0, plain = ways.size(); i < plain; ++i)
+    for (const Way shared : {Way::Plain, shared_way(bytes), Way::Streamed})
+      for (const Way results : {Way::Plain, Way::Streamed}) {
+        if ((shared == Way::Plain && results == Way::Plain) || (results == Way::Streamed && bytes < kStreamedFrom)) continue;
+        ways.push_back(ways[i]);
+        ways.back().shared = shared;
+        ways.back().results = results;
+      }
 }
 
 }  // namespace
@@ -81,7 +74,7 @@ std::optional<Bare::What> Bare::named(const std::string& name) {
 std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
   std::vector<Way> found{{}};
   if (what == What::AllReduce || what == What::Reduce) found.push_back({.twice = true});
-  add_streamed(found, bytes);
+  add_writing(found, bytes);
   const bool moved = what != What::AllReduce && what != What::Reduce && what != What::ReduceScatter;
   if (moved && bytes >= kFetchedFrom) found.push_back({.fetched = true});
   return found;
@@ -89,7 +82,7 @@ std::vector<Bare::Way> Bare::ways(What what, size_t bytes) {
 
 std::vector<Bare::Way> Bare::mapped_ways(size_t bytes) {
   std::vector<Way> found{{}, {.twice = true}, {.to_all = true}};
-  add_streamed(found, bytes);
+  add_writing(found, bytes);
   return found;
 }
 
@@ -124,12 +117,9 @@ bool Bare::run(float* out, const float* in, size_t count, Way way) {
   switch (what_) {
     case What::AllReduce:
     case What::Reduce: reduce(out, in, count, way); break;
-    case What::ReduceScatter: reduce_scatter(out, in, count, way.streamed); break;
-    default: move(out, in, count, way.streamed);
+    case What::ReduceScatter: reduce_scatter(out, in, count, way); break;
+    default: move(out, in, count, way);
   }
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
   return true;
 }
 
@@ -166,7 +156,7 @@ std::vector<Bare::Move> Bare::moves(size_t count) const {
   return found;
 }
 
-void Bare::move(float* out, const float* in, size_t count, bool streamed) {
+void Bare::move(float* out, const float* in, size_t count, Way way) {
   const std::vector<Move> wanted = moves(count);
   // AlltoAll has another piece for each rank, the others one for all.
   const size_t block = count / static_cast<size_t>(ranks_), whole = wanted[0].count;
@@ -177,12 +167,11 @@ void Bare::move(float* out, const float* in, size_t count, bool streamed) {
     const uint64_t tile = written_;
     for (int to = 0; sends && to < (pieces ? ranks_ : 1); ++to)
       if (!pieces || to != rank_)
-        std::memcpy(slot(rank_, tile, false) + static_cast<size_t>(to) * most, in + static_cast<size_t>(to) * block + at,
-                    now * sizeof(float));
+        store(slot(rank_, tile, false) + static_cast<size_t>(to) * most, in + static_cast<size_t>(to) * block + at, now, way.shared);
     tell(&BareSteps::written, written_);
     for (const Move& one : wanted) {
       const float* const shown = slot(one.from, tile, false) + (pieces ? static_cast<size_t>(rank_) * most : 0);
-      store(out + one.here + at, one.from == rank_ ? in + one.there + at : shown, now, streamed);
+      store(out + one.here + at, one.from == rank_ ? in + one.there + at : shown, now, way.results);
     }
   }
 }
@@ -217,17 +206,17 @@ void add_up(std::span<const Bare::Target> to, std::span<const float* const> from
     now = std::min(kBlock, end - at);
     std::memcpy(block, from[0] + at, now * sizeof(float));
     for (const float* const other : from.subspan(1)) add_to(block, other + at, now);
-    for (const Bare::Target& target : to) store(target.at + at, block, now, target.streamed);
+    for (const Bare::Target& target : to) store(target.at + at, block, now, target.way);
   }
 }
 
 // `count` floats from `in`, and from `in_slot` on in the others' slots.
-void Bare::add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed) {
+void Bare::add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, Way way) {
   from_.assign(1, in);
   to_.clear();
   for (int other = 1; other < ranks_; ++other) from_.push_back(slot((rank_ + other) % ranks_, tile, false) + in_slot);
-  if (out) to_.push_back({out, streamed});
-  if (sums) to_.push_back({sums, false});
+  if (out) to_.push_back({out, way.results});
+  if (sums) to_.push_back({sums, way.shared});
   add_up(to_, from_, 0, count);
 }
 
@@ -236,34 +225,34 @@ void Bare::reduce(float* out, const float* in, size_t count, Way way) {
   for (size_t at = 0, now; at < count; at += now) {
     now = std::min(kTile, count - at);
     const uint64_t tile = written_;
-    std::memcpy(slot(rank_, tile, false), in + at, now * sizeof(float));
+    store(slot(rank_, tile, false), in + at, now, way.shared);
     tell(&BareSteps::written, written_);
     if (!way.twice) {
-      if (wanted) add(out + at, nullptr, in + at, tile, 0, now, way.streamed);
+      if (wanted) add(out + at, nullptr, in + at, tile, 0, now, way);
       continue;
     }
     const size_t mine = share(now, rank_);
     add(wanted ? out + at + mine : nullptr, slot(rank_, tile, true) + mine, in + at + mine, tile, mine, share(now, rank_ + 1) - mine,
-        way.streamed);
+        way);
     tell(&BareSteps::added, added_);
     for (int other = 1; wanted && other < ranks_; ++other) {
       const int rank = (rank_ + other) % ranks_;
       const size_t first = share(now, rank);
-      store(out + at + first, slot(rank, tile, true) + first, share(now, rank + 1) - first, way.streamed);
+      store(out + at + first, slot(rank, tile, true) + first, share(now, rank + 1) - first, way.results);
     }
   }
 }
 
-void Bare::reduce_scatter(float* out, const float* in, size_t count, bool streamed) {
+void Bare::reduce_scatter(float* out, const float* in, size_t count, Way way) {
   const size_t block = count / static_cast<size_t>(ranks_), most = kTile / static_cast<size_t>(ranks_);
   const auto me = static_cast<size_t>(rank_);
   for (size_t at = 0, now; at < block; at += now) {
     now = std::min(most, block - at);
     const uint64_t tile = written_;
     for (size_t to = 0; to < static_cast<size_t>(ranks_); ++to)
-      if (to != me) std::memcpy(slot(rank_, tile, false) + to * most, in + to * block + at, now * sizeof(float));
+      if (to != me) store(slot(rank_, tile, false) + to * most, in + to * block + at, now, way.shared);
     tell(&BareSteps::written, written_);
-    add(out + at, nullptr, in + me * block + at, tile, me * most, now, streamed);
+    add(out + at, nullptr, in + me * block + at, tile, me * most, now, way);
   }
 }
 
@@ -271,15 +260,14 @@ void Bare::run_mapped(std::span<float* const> outs, std::span<const float* const
   const auto me = static_cast<size_t>(rank_);
   from_.assign(ins.begin(), ins.end());
   std::rotate(from_.begin(), from_.begin() + rank_, from_.end());
-  to_.assign(1, {outs[me], way.streamed});
+  to_.assign(1, {outs[me], way.twice ? way.shared : way.results});
   tell(&BareSteps::written, written_);
   if (way.to_all) {
-    for (int other = 1; other < ranks_; ++other) to_.push_back({outs[static_cast<size_t>((rank_ + other) % ranks_)], way.streamed});
+    for (int other = 1; other < ranks_; ++other) to_.push_back({outs[static_cast<size_t>((rank_ + other) % ranks_)], way.shared});
     add_up(to_, from_, share(count, rank_), share(count, rank_ + 1) - share(count, rank_));
   } else if (!way.twice) {
     add_up(to_, from_, 0, count);
   } else {
-    to_[0].streamed = false;
     for (size_t at = 0, now; at < count; at += now) {
       now = std::min(kTile, count - at);
       add_up(to_, from_, at + share(now, rank_), share(now, rank_ + 1) - share(now, rank_));
@@ -287,13 +275,10 @@ void Bare::run_mapped(std::span<float* const> outs, std::span<const float* const
       for (int other = 1; other < ranks_; ++other) {
         const int rank = (rank_ + other) % ranks_;
         const size_t first = at + share(now, rank), last = at + share(now, rank + 1);
-        store(outs[me] + first, outs[static_cast<size_t>(rank)] + first, last - first, way.streamed);
+        store(outs[me] + first, outs[static_cast<size_t>(rank)] + first, last - first, way.results);
       }
     }
   }
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
   tell(&BareSteps::added, added_);  // inputs have been read, and outputs written
 }
 

@@ -7,6 +7,8 @@
 // sum into its slot of sums, waits again, and who wants them copies the others' shares. What is only moved has a way without slots,
 // too (fetched): the kernel copies all of it from the other process.
 //
+// Slots are written in one of the ways of lib/dtype/write.h: whoever writes lines that another core has read pays for how.
+//
 // An AllReduce whose inputs and outputs all ranks map needs no slots: once, every rank adds all inputs; twice, its share of them
 // tile by tile, which the others copy from its output; to all, its share, into everyone's output at once.
 #pragma once
@@ -19,6 +21,8 @@
 #include <span>
 #include <string>
 #include <vector>
+
+#include "lib/dtype/write.h"
 
 namespace tutti::perf {
 
@@ -40,7 +44,8 @@ class Bare {
   // By the name of the benchmark, all_reduce and so on.
   static std::optional<What> named(const std::string& name);
   struct Way {
-    bool twice = false, streamed = false, fetched = false, to_all = false;  // streamed: results are written past the caches
+    bool twice = false, fetched = false, to_all = false;
+    tutti::Way shared = tutti::Way::Plain, results = tutti::Way::Plain;  // how slots and the outputs of others, and one's own output, are written
   };
   // Those worth trying.
   static std::vector<Way> ways(What what, size_t bytes);
@@ -69,7 +74,7 @@ class Bare {
   // Where a sum goes.
   struct Target {
     float* at;
-    bool streamed;
+    tutti::Way way;
   };
 
  private:
@@ -79,14 +84,14 @@ class Bare {
     size_t there, here, count;
   };
   std::vector<Move> moves(size_t count) const;
-  void move(float* out, const float* in, size_t count, bool streamed);
+  void move(float* out, const float* in, size_t count, Way way);
   bool fetch(float* out, const float* in, size_t count);
   void reduce(float* out, const float* in, size_t count, Way way);
-  void reduce_scatter(float* out, const float* in, size_t count, bool streamed);
+  void reduce_scatter(float* out, const float* in, size_t count, Way way);
 
   float* slot(int rank, uint64_t tile, bool sums) const;
   void tell(std::atomic<uint64_t> BareSteps::* step, uint64_t& mine);
-  void add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, bool streamed);
+  void add(float* out, float* sums, const float* in, uint64_t tile, size_t in_slot, size_t count, Way way);
   size_t share(size_t count, int rank) const { return count * static_cast<size_t>(rank) / static_cast<size_t>(ranks_); }
 
   const What what_;

@@ -5,7 +5,8 @@
 //  copy  all ranks copy a message of their own at once, by memcpy and by non-temporal stores; the better of the two.
 //        A message that has to be read once and written once cannot be faster.
 //  pull  all ranks read at once what their peers have just written: of every 128 KiB tile, 2(n-1)/n of the tile.
-//        That is what an all-reduce must move between caches. Writing the tiles is not timed.
+//        That is what an all-reduce must move between caches. Writing the tiles is not timed. The least of the ways to write them counts
+//        (lib/dtype/write.h), here and below.
 // And what two steps of any message through shared memory take, with nothing around them; above the floor, for comparison:
 //  swap   all ranks write a cell for every other rank at once, and wait for theirs: an exchange of 8 bytes.
 //  bounce as pull, with the writing timed: each line of a tile is taken back from the caches of those who have read it.

@@ -96,7 +96,9 @@ class Rank {
   double hop_us();
   double copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, size_t));
   double swap_us();
-  double pull_us(size_t bytes, bool writing);
+  enum class Timed : bool { Reading, All };
+  double pull_us(size_t bytes, Timed timed, Way way);
+  double least_pull_us(size_t bytes, Timed timed);
   double bare_us(Bare::What what, size_t bytes);
   double mapped_us(size_t bytes);
   template <typename Run>
@@ -118,17 +120,7 @@ void copy_plain(std::byte* to, const std::byte* from, size_t bytes) {
   asm volatile("" : : "r"(to) : "memory");
 }
 
-#if defined(__SSE2__)
-void copy_streaming(std::byte* to, const std::byte* from, size_t bytes) {
-  const size_t head = std::min(bytes, (16 - reinterpret_cast<uintptr_t>(to) % 16) % 16);
-  std::memcpy(to, from, head);
-  size_t i = head;
-  for (; i + 16 <= bytes; i += 16)
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
-  std::memcpy(to + i, from + i, bytes - i);
-  _mm_sfence();
-}
-#endif
+void copy_streaming(std::byte* to, const std::byte* from, size_t bytes) { write(to, from, bytes, Way::Streamed); }
 
 // Microseconds of one round; all ranks run the rounds together.
 template <typename Round>
@@ -179,7 +171,7 @@ double Rank::copy_us(size_t bytes, void (*copy)(std::byte*, const std::byte*, si
   return mean_of_ranks(median(samples));
 }
 
-double Rank::pull_us(size_t bytes, bool writing) {
+double Rank::pull_us(size_t bytes, Timed timed, Way way) {
   const auto ranks = static_cast<size_t>(config_.ranks);
   std::vector<double> samples;
   uint64_t sum = 0;
@@ -192,9 +184,10 @@ double Rank::pull_us(size_t bytes, bool writing) {
     double took_us = 0;
     for (size_t done = 0; done < bytes; done += kTile) {
       const size_t tile = std::min(kTile, bytes - done);
+      std::memset(source_.data(), static_cast<int>(++written_ & 0xff), tile);
       Clock::time_point start = Clock::now();
-      std::memset(shared_.tile(static_cast<size_t>(rank_)), static_cast<int>(++written_ & 0xff), tile);
-      if (writing) took_us += microseconds_since(start);
+      write(shared_.tile(static_cast<size_t>(rank_)), source_.data(), tile, way);
+      if (timed == Timed::All) took_us += microseconds_since(start);
       barrier();
       start = Clock::now();
       // My block of everyone's input, then everyone's block of the result.
@@ -209,6 +202,11 @@ double Rank::pull_us(size_t bytes, bool writing) {
     samples.push_back(took_us);
   }
   return mean_of_ranks(median(samples));
+}
+
+// The least of the ways to write the tiles.
+double Rank::least_pull_us(size_t bytes, Timed timed) {
+  return std::min({pull_us(bytes, timed, Way::Plain), pull_us(bytes, timed, shared_way(bytes)), pull_us(bytes, timed, Way::Streamed)});
 }
 
 // The best of some ways. run(way): false if it does not work here.
@@ -288,15 +286,11 @@ void Rank::run() {
     print("swap", 8, swap_us(), 1);
   }
   for (const size_t bytes : config_.sizes) {
-    double best_us = copy_us(bytes, copy_plain);
-#if defined(__SSE2__)
-    best_us = std::min(best_us, copy_us(bytes, copy_streaming));
-#endif
-    print("copy", bytes, best_us, 1);
+    print("copy", bytes, std::min(copy_us(bytes, copy_plain), copy_us(bytes, copy_streaming)), 1);
     // Less than a word per block cannot be read by words.
     if (config_.ranks > 1 && bytes >= sizeof(uint64_t) * static_cast<size_t>(config_.ranks)) {
-      print("pull", bytes, pull_us(bytes, false), pulled);
-      print("bounce", bytes, pull_us(bytes, true), pulled);
+      print("pull", bytes, least_pull_us(bytes, Timed::Reading), pulled);
+      print("bounce", bytes, least_pull_us(bytes, Timed::All), pulled);
     }
     if (mapped_ && config_.ranks > 1 && bytes >= kBareFrom) print("mapped", bytes, mapped_us(bytes), pulled);
     const std::optional<Bare::What> what = Bare::named(config_.bare);
